@@ -1,0 +1,272 @@
+//! How results leave the workers: one queue per channel, and one wake-up for many results.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::sync::Arc;
+
+use parking_lot::{Condvar, Mutex};
+
+use crate::error::{Error, ErrorCode};
+use crate::query::{Outcome, Shape};
+use crate::rows::Chunk;
+
+/// How many bytes may wait in a [`Channel`] before the workers that stream into it pause.
+pub const MAX_UNDELIVERED_BYTES: usize = 8 * 1024 * 1024;
+
+/// A step of a call's answer.
+#[derive(Debug)]
+pub enum Delivery {
+    /// Some rows; more follows.
+    Rows(Arc<Shape>, Chunk),
+    /// The last rows, and what the statement did. Nothing follows.
+    End(Arc<Shape>, Chunk, Outcome),
+    /// The call failed; rows that were delivered before are void. Nothing follows.
+    Failed(Failure),
+    /// The call had nothing to answer but that it is done. Nothing follows.
+    Done,
+}
+
+/// Why a call failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// The error.
+    pub error: Error,
+    /// Which statement of a script, from 0.
+    pub statement: Option<usize>,
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self { error, statement: None }
+    }
+}
+
+impl Delivery {
+    fn bytes(&self) -> usize {
+        match self {
+            Self::Rows(_, chunk) | Self::End(_, chunk, _) => chunk.bytes(),
+            Self::Failed(_) | Self::Done => 0,
+        }
+    }
+}
+
+/// Who takes the answers of calls.
+pub trait Sink: Send + Sync {
+    /// Takes one step of the answer to `call`. Must not block.
+    fn deliver(&self, call: u32, delivery: Delivery);
+
+    /// Blocks while too much is undelivered. Returns `false` when nobody will ever take it.
+    fn wait_for_room(&self) -> bool {
+        true
+    }
+}
+
+/// The duty to answer one call exactly once. Dropped unanswered, it answers that the job was lost.
+pub struct Reply {
+    sink: Option<Arc<dyn Sink>>,
+    call: u32,
+}
+
+impl fmt::Debug for Reply {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reply").field("call", &self.call).field("settled", &self.sink.is_none()).finish()
+    }
+}
+
+impl Reply {
+    /// Makes the duty to answer `call` to `sink`.
+    #[must_use]
+    pub fn new(sink: Arc<dyn Sink>, call: u32) -> Self {
+        Self { sink: Some(sink), call }
+    }
+
+    /// Sends some rows ahead of the end. Returns `false` when nobody will ever take them.
+    pub(crate) fn send(&self, shape: &Arc<Shape>, chunk: Chunk) -> bool {
+        self.push(shape, chunk);
+        self.sink.as_ref().expect("BUG: rows after the answer").wait_for_room()
+    }
+
+    /// Sends some rows ahead of the end, without asking for room: a writer must not wait for a reader of its rows.
+    pub(crate) fn push(&self, shape: &Arc<Shape>, chunk: Chunk) {
+        let sink = self.sink.as_ref().expect("BUG: rows after the answer");
+        sink.deliver(self.call, Delivery::Rows(Arc::clone(shape), chunk));
+    }
+
+    /// Answers.
+    pub fn settle(mut self, delivery: Delivery) {
+        let sink = self.sink.take().expect("BUG: a reply is settled once");
+        sink.deliver(self.call, delivery);
+    }
+
+    /// Answers that the call failed.
+    pub fn fail(self, failure: impl Into<Failure>) {
+        self.settle(Delivery::Failed(failure.into()));
+    }
+}
+
+impl Drop for Reply {
+    fn drop(&mut self) {
+        if let Some(sink) = self.sink.take() {
+            let error = Error::new(ErrorCode::Panic, "the job was lost to a panic in a worker");
+            sink.deliver(self.call, Delivery::Failed(error.into()));
+        }
+    }
+}
+
+/// A completion queue between the workers and one consumer that is woken once for many results.
+pub struct Channel {
+    state: Mutex<ChannelState>,
+    room: Condvar,
+    wake: Box<dyn Fn() + Send + Sync>,
+}
+
+#[derive(Default)]
+struct ChannelState {
+    queue: VecDeque<(u32, Delivery)>,
+    undelivered: usize,
+    /// The consumer has been woken and has not yet found the queue empty.
+    awake: bool,
+    closed: bool,
+}
+
+impl fmt::Debug for Channel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state = self.state.lock();
+        f.debug_struct("Channel")
+            .field("queued", &state.queue.len())
+            .field("closed", &state.closed)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Channel {
+    /// Makes a channel. `wake` is called from any thread, once for each time the queue stops being empty; it must not block.
+    #[must_use]
+    pub fn new(wake: impl Fn() + Send + Sync + 'static) -> Arc<Self> {
+        Arc::new(Self { state: Mutex::default(), room: Condvar::new(), wake: Box::new(wake) })
+    }
+
+    /// Moves everything queued to the end of `taken`. When that is nothing, the next result wakes the consumer again.
+    pub fn take(&self, taken: &mut VecDeque<(u32, Delivery)>) {
+        let mut state = self.state.lock();
+        if state.queue.is_empty() {
+            state.awake = false;
+        } else if taken.is_empty() {
+            std::mem::swap(&mut state.queue, taken);
+        } else {
+            taken.append(&mut state.queue);
+        }
+    }
+
+    /// Tells that the consumer has used up a delivery of so many bytes.
+    pub fn delivered(&self, bytes: usize) {
+        if bytes == 0 {
+            return;
+        }
+        let mut state = self.state.lock();
+        let was_full = state.undelivered > MAX_UNDELIVERED_BYTES;
+        state.undelivered = state.undelivered.checked_sub(bytes).expect("BUG: more was delivered than queued");
+        if was_full && state.undelivered <= MAX_UNDELIVERED_BYTES {
+            self.room.notify_all();
+        }
+    }
+
+    /// Drops what is queued and everything that comes: the consumer is gone.
+    pub fn close(&self) {
+        let mut state = self.state.lock();
+        state.closed = true;
+        let dropped = std::mem::take(&mut state.queue);
+        self.room.notify_all();
+        drop(state);
+        drop(dropped);
+    }
+}
+
+/// Returns how many bytes [`Channel::delivered`] must be told for `delivery`.
+#[must_use]
+pub fn delivery_bytes(delivery: &Delivery) -> usize {
+    delivery.bytes()
+}
+
+impl Sink for Channel {
+    fn deliver(&self, call: u32, delivery: Delivery) {
+        let mut state = self.state.lock();
+        if state.closed {
+            return;
+        }
+        state.undelivered += delivery.bytes();
+        state.queue.push_back((call, delivery));
+        let wake = !std::mem::replace(&mut state.awake, true);
+        drop(state);
+        if wake {
+            (self.wake)();
+        }
+    }
+
+    fn wait_for_room(&self) -> bool {
+        let mut state = self.state.lock();
+        self.room.wait_while(&mut state, |state| state.undelivered > MAX_UNDELIVERED_BYTES && !state.closed);
+        !state.closed
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    fn counting() -> (Arc<Channel>, Arc<AtomicUsize>) {
+        let wakes = Arc::new(AtomicUsize::new(0));
+        let counter = Arc::clone(&wakes);
+        (Channel::new(move || drop(counter.fetch_add(1, Ordering::SeqCst))), wakes)
+    }
+
+    #[test]
+    fn many_results_cost_one_wake_up_until_the_queue_was_found_empty() {
+        let (channel, wakes) = counting();
+        let mut taken = VecDeque::new();
+        for call in 1..=100 {
+            channel.deliver(call, Delivery::Done);
+        }
+        channel.take(&mut taken);
+        channel.deliver(101, Delivery::Done);
+        assert_eq!((taken.len(), wakes.load(Ordering::SeqCst)), (100, 1));
+        channel.take(&mut taken);
+        taken.clear();
+        channel.take(&mut taken);
+        assert!(taken.is_empty());
+        channel.deliver(102, Delivery::Done);
+        assert_eq!(wakes.load(Ordering::SeqCst), 2);
+    }
+
+    #[test]
+    fn a_reply_that_is_dropped_unanswered_answers_that_it_was_lost() {
+        let (channel, _) = counting();
+        drop(Reply::new(channel.clone(), 7));
+        let mut taken = VecDeque::new();
+        channel.take(&mut taken);
+        assert!(
+            matches!(taken.pop_front(), Some((7, Delivery::Failed(failure))) if failure.error.code == ErrorCode::Panic)
+        );
+        assert!(taken.is_empty());
+    }
+
+    #[test]
+    fn a_full_channel_holds_the_worker_until_room_is_made_or_it_is_closed() {
+        for close in [false, true] {
+            let (channel, _) = counting();
+            let chunk = Chunk { text: "x".repeat(MAX_UNDELIVERED_BYTES + 1), ..Chunk::default() };
+            let bytes = chunk.bytes();
+            let shape = crate::query::Query::new("").shape(Vec::new());
+            channel.deliver(1, Delivery::Rows(shape, chunk));
+            let waiting = Arc::clone(&channel);
+            let worker = std::thread::spawn(move || waiting.wait_for_room());
+            if close {
+                channel.close()
+            } else {
+                channel.delivered(bytes)
+            }
+            assert_eq!(worker.join().expect("the worker ends"), !close);
+        }
+    }
+}

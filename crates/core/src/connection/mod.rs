@@ -1,0 +1,140 @@
+//! Connections with a policy: how they are opened, and what may run on which.
+//!
+//! SQLite decides what a statement does, never a look at its text: it is prepared under an authorizer that records what
+//! it asks for and refuses, at once, what may not act there.
+
+mod auth_log;
+mod authorizer;
+pub mod build;
+mod classify;
+mod denial;
+pub mod identity;
+mod open;
+mod policy;
+pub mod pragma;
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use crate::error::{Error, Result};
+
+pub use auth_log::AuthLog;
+pub use authorizer::{Authorizer, PolicyGuard};
+pub use classify::{Classified, PrepareError, Route, prepare, prepare_next};
+pub use denial::Denial;
+pub use identity::FileIdentity;
+pub use open::{
+    ConnectionConfig, Durability, JournalMode, Location, Role, WalRequest, apply_durability, check_pragmas,
+    journal_mode, open_reader, open_writer,
+};
+pub use policy::Policy;
+
+/// A connection whose authorizer obeys the [`Policy`] in force.
+///
+/// A writer rests under [`Policy::Statement`], a reader under [`Policy::Reader`].
+pub struct PolicedConnection {
+    conn: rusqlite::Connection,
+    authorizer: Arc<Authorizer>,
+    role: Role,
+    interrupted: Arc<AtomicBool>,
+}
+
+impl PolicedConnection {
+    /// Returns the connection itself. What is prepared on it is under the policy in force.
+    #[must_use]
+    pub fn raw(&self) -> &rusqlite::Connection {
+        &self.conn
+    }
+
+    /// Returns the connection itself, to install hooks on it. The authorizer and the busy handler must stay.
+    pub fn raw_mut(&mut self) -> &mut rusqlite::Connection {
+        &mut self.conn
+    }
+
+    /// Returns the policy in force, and the log of what was asked.
+    #[must_use]
+    pub fn authorizer(&self) -> &Authorizer {
+        &self.authorizer
+    }
+
+    /// Puts `policy` in force until the guard is dropped. Prepared statements stay as they are.
+    pub fn with_policy(&self, policy: Policy) -> PolicyGuard<'_> {
+        self.authorizer.enter(policy)
+    }
+
+    /// Returns what it was opened as.
+    #[must_use]
+    pub fn role(&self) -> Role {
+        self.role
+    }
+
+    /// Returns the flag that ends a wait for another process's lock. Whoever sets it takes it back.
+    #[must_use]
+    pub fn interrupted(&self) -> &Arc<AtomicBool> {
+        &self.interrupted
+    }
+
+    /// Returns whether the file can only be read: it was opened so, or its permissions say so.
+    ///
+    /// # Errors
+    /// SQLite's.
+    pub fn is_readonly(&self) -> Result<bool> {
+        Ok(self.conn.is_readonly(rusqlite::MAIN_DB)?)
+    }
+
+    /// Reads the schema again if another connection changed it.
+    ///
+    /// # Errors
+    /// SQLite's, among them those of a file that is no database, or whose schema is corrupt.
+    pub fn refresh_schema(&self) -> Result<()> {
+        let _policy = self.with_policy(Policy::Internal);
+        Ok(self.conn.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))?)
+    }
+
+    /// Returns whether it holds temporary objects or attached databases, which no other connection sees.
+    ///
+    /// # Errors
+    /// SQLite's.
+    pub fn holds_private_objects(&self) -> Result<bool> {
+        let _policy = self.with_policy(Policy::Internal);
+        let sql = "SELECT EXISTS (SELECT 1 FROM sqlite_temp_schema) \
+                   OR EXISTS (SELECT 1 FROM pragma_database_list WHERE name NOT IN ('main', 'temp'))";
+        Ok(self.conn.query_row(sql, [], |row| row.get(0))?)
+    }
+
+    /// Returns whether `name` is a trigger, in whichever database of this connection.
+    fn is_trigger(&self, name: &str) -> Result<bool> {
+        let _policy = self.with_policy(Policy::Internal);
+        let mut databases = self.conn.prepare("SELECT name FROM pragma_database_list")?;
+        let databases: Vec<String> = databases.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
+        for database in databases {
+            let quoted = database.replace('"', "\"\"");
+            let sql =
+                format!("SELECT 1 FROM \"{quoted}\".sqlite_schema WHERE type = 'trigger' AND name = ?1 COLLATE NOCASE");
+            if self.conn.prepare(&sql)?.exists([name])? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Closes it, and returns it with SQLite's error when a statement is still open.
+    ///
+    /// # Errors
+    /// SQLite's, with the connection, so that closing can be tried again.
+    pub fn close(self) -> Result<(), (Self, Error)> {
+        let Self { conn, authorizer, role, interrupted } = self;
+        conn.close().map_err(|(conn, error)| (Self { conn, authorizer, role, interrupted }, Error::from_sqlite(&error)))
+    }
+}
+
+impl fmt::Debug for PolicedConnection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Not the connection: its own form decodes the path, which may be no text.
+        f.debug_struct("PolicedConnection")
+            .field("role", &self.role)
+            .field("policy", &self.authorizer.policy())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,146 @@
+//! Errors as data: a code from a closed list, and what a reader of the message needs to act.
+
+mod codes;
+
+use std::fmt;
+
+pub use codes::sqlite_code_name;
+
+/// The closed list of the driver's own error codes. `docs/ERRORS.md` explains each.
+///
+/// Errors of SQLite itself carry [`ErrorCode::Sqlite`] and their extended result code in [`Error::extended_code`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ErrorCode {
+    /// SQLite answered with a result code: see [`Error::extended_code`].
+    Sqlite,
+    /// An argument is of the wrong kind, or cannot be used as it is.
+    InvalidArgument,
+    /// An option is unknown, of the wrong kind, or out of range.
+    InvalidOption,
+    /// Parameters do not fit the statement: too few, too many, unknown, mixed, or of a kind SQLite cannot hold.
+    InvalidParameter,
+    /// A number cannot be carried exactly in the asked form.
+    OutOfRange,
+    /// The text holds more than one statement.
+    MultipleStatements,
+    /// `BEGIN`, `COMMIT`, `ROLLBACK`, `SAVEPOINT` or `RELEASE` as text on a shared handle.
+    ManualTransaction,
+    /// The statement asks for something that this connection refuses.
+    NotAuthorized,
+    /// A PRAGMA that the driver owns, or that must be applied through `pragma`.
+    Pragma,
+    /// `last_insert_rowid()`, `changes()` or `total_changes()` on a shared connection.
+    ConnectionState,
+    /// The database is closing or closed.
+    Closed,
+    /// The wait for the gate passed `acquire_timeout`.
+    AcquireTimeout,
+    /// The queue is full: `max_queued`.
+    Overloaded,
+    /// A result passed `max_result_bytes`.
+    TooLarge,
+    /// The file at the path is not the one that was opened.
+    DatabaseReplaced,
+    /// The write-ahead log was deleted or replaced while open: an acknowledged write would be lost.
+    WalGone,
+    /// WAL cannot work on this file system.
+    NetworkFileSystem,
+    /// The SQLite library was not built as the driver needs it.
+    SqliteBuild,
+    /// A job panicked: its call failed and its connection was replaced.
+    Panic,
+}
+
+impl ErrorCode {
+    /// Returns the code as JavaScript sees it, `ERR_SLUICE_…`. [`ErrorCode::Sqlite`] has none of its own.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Sqlite => "SQLITE_ERROR",
+            Self::InvalidArgument => "ERR_SLUICE_INVALID_ARGUMENT",
+            Self::InvalidOption => "ERR_SLUICE_INVALID_OPTION",
+            Self::InvalidParameter => "ERR_SLUICE_INVALID_PARAMETER",
+            Self::OutOfRange => "ERR_SLUICE_OUT_OF_RANGE",
+            Self::MultipleStatements => "ERR_SLUICE_MULTIPLE_STATEMENTS",
+            Self::ManualTransaction => "ERR_SLUICE_MANUAL_TRANSACTION",
+            Self::NotAuthorized => "ERR_SLUICE_NOT_AUTHORIZED",
+            Self::Pragma => "ERR_SLUICE_PRAGMA",
+            Self::ConnectionState => "ERR_SLUICE_CONNECTION_STATE",
+            Self::Closed => "ERR_SLUICE_CLOSED",
+            Self::AcquireTimeout => "ERR_SLUICE_ACQUIRE_TIMEOUT",
+            Self::Overloaded => "ERR_SLUICE_OVERLOADED",
+            Self::TooLarge => "ERR_SLUICE_TOO_LARGE",
+            Self::DatabaseReplaced => "ERR_SLUICE_DATABASE_REPLACED",
+            Self::WalGone => "ERR_SLUICE_WAL_GONE",
+            Self::NetworkFileSystem => "ERR_SLUICE_NETWORK_FILE_SYSTEM",
+            Self::SqliteBuild => "ERR_SLUICE_SQLITE_BUILD",
+            Self::Panic => "ERR_SLUICE_PANIC",
+        }
+    }
+}
+
+/// What went wrong, as data. Bound values never enter it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Error {
+    /// The code.
+    pub code: ErrorCode,
+    /// SQLite's extended result code, when `code` is [`ErrorCode::Sqlite`]: <https://sqlite.org/rescode.html>.
+    pub extended_code: Option<i32>,
+    /// The byte offset into the SQL text at which SQLite saw the error.
+    pub offset: Option<u32>,
+    /// One sentence for a human.
+    pub message: String,
+}
+
+/// The result of everything in this crate that can fail.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+impl Error {
+    /// Makes an error of the driver's own.
+    #[must_use]
+    pub fn new(code: ErrorCode, message: impl Into<String>) -> Self {
+        Self { code, extended_code: None, offset: None, message: message.into() }
+    }
+
+    /// Makes an error from one of `rusqlite`'s, which carries SQLite's code, message and offset.
+    #[must_use]
+    pub fn from_sqlite(error: &rusqlite::Error) -> Self {
+        let (code, offset, message) = match error {
+            rusqlite::Error::SqliteFailure(e, message) => (e.extended_code, None, message.clone()),
+            rusqlite::Error::SqlInputError { error, msg, offset, .. } => {
+                (error.extended_code, u32::try_from(*offset).ok(), Some(msg.clone()))
+            }
+            other => (rusqlite::ffi::SQLITE_ERROR, None, Some(other.to_string())),
+        };
+        let message = message.unwrap_or_else(|| rusqlite::ffi::code_to_str(code).to_owned());
+        Self { code: ErrorCode::Sqlite, extended_code: Some(code), offset, message }
+    }
+
+    /// Returns the same error with `context` in front of its message.
+    #[must_use]
+    pub fn in_context(mut self, context: impl fmt::Display) -> Self {
+        self.message = format!("{context}: {}", self.message);
+        self
+    }
+
+    /// Returns SQLite's primary result code: the low byte of the extended one.
+    #[must_use]
+    pub fn primary_code(&self) -> Option<i32> {
+        self.extended_code.map(|code| code & 0xff)
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Error {}
+
+impl From<rusqlite::Error> for Error {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::from_sqlite(&error)
+    }
+}

@@ -1,0 +1,388 @@
+//! Who may run, and in which order: a pure state machine.
+//!
+//! It holds no clock, lock, task or SQLite handle, so that it can be compared with a reference model event by event
+//! (`tests/gate_property.rs`) and run under a model checker (`tests/gate_model.rs`). [`Gate`](super::Gate) is its shell.
+
+use super::permits::Permits;
+use super::queues::{Intent, Queues};
+use super::request::{Class, Concurrency, Decision, ReadKind, Ticket, UnclassifiedDecision};
+use super::status::{AdmissionStatus, Mode, Phase};
+
+/// Decides who may run.
+///
+/// A class is *alternating* if it cannot run beside a read: `Exclusive` always, `Write` under [`Concurrency::Exclusive`].
+/// The *head* is the oldest member of the write queue, which holds writes, exclusive requests and places in one order. A
+/// reader *has room* if fewer than `max(max_readers, sessions out + 1)` read permits are out: when sessions hold every
+/// reader, one overflow reader is left for short and nested reads. Waiting readers are *in turn* if they waited when
+/// the last alternating permit came back.
+///
+/// | event | condition | what happens |
+/// |---|---|---|
+/// | any request | not open | `Closed` |
+/// | `Read(Nested)` | no alternating permit out, room | admitted, past every other waiter |
+/// | `Read(Short)` | the same, and the head is not a confirmed alternating request | admitted |
+/// | `Read(Session)` | the same, and fewer than `max_readers` sessions out | admitted |
+/// | `Write`, `Exclusive` | write queue empty, no write or exclusive permit out; if alternating, no read permit out either | admitted |
+/// | unclassified | always | a place joins the write queue, and a `Read(Short)` is requested, as one step |
+/// | a request not admitted | fewer than `max_queued` wait | queued under a new ticket |
+/// | | else | `Overloaded` |
+/// | confirm | place queued | the place becomes a waiting write at its position; admitted if it is the head and may run |
+/// | | place gone by close | `Closed` |
+/// | release | alternating permit | the readers waiting now are in turn; then *admit* |
+/// | | other permit | *admit* |
+/// | cancel | queued | the ticket leaves; then *admit* |
+/// | close | open | every ticket is rejected, oldest first; draining, or closed if no permit is out |
+/// | release | draining, last permit | closed |
+///
+/// *Admit*, while open: first waiting readers, then the head.
+/// - Readers run as in their rows above, but those in turn are not held back by the head. Nested ones come first; then short
+///   reads and sessions by ticket, where a session that lacks only session room is passed by short reads.
+/// - The head runs if it is no place, no write or exclusive permit is out, and, if it is alternating, no read permit is out and no
+///   reader in turn waits. A place holds back the writers behind it, never a reader.
+///
+/// So a read waits for at most one write turn, and a writer for the writers before it plus one read phase each.
+#[derive(Clone, Debug)]
+pub struct Admission {
+    concurrency: Concurrency,
+    max_readers: u32,
+    max_queued: usize,
+    phase: Phase,
+    permits: Permits,
+    queues: Queues,
+    /// Waiting readers with smaller tickets are in turn.
+    turn_boundary: Ticket,
+    peak_readers: u32,
+    peak_readers_beside_writer: u32,
+    mode_switches: u64,
+}
+
+impl Admission {
+    /// Makes an open machine with nothing out and nothing queued.
+    ///
+    /// `max_readers` limits the read permits (0: reads must not be requested); `max_queued` limits everything that waits.
+    #[must_use]
+    pub fn new(concurrency: Concurrency, max_readers: u32, max_queued: usize) -> Self {
+        Self {
+            concurrency,
+            max_readers,
+            max_queued,
+            phase: Phase::Open,
+            permits: Permits::default(),
+            queues: Queues::default(),
+            turn_boundary: Ticket::default(),
+            peak_readers: 0,
+            peak_readers_beside_writer: 0,
+            mode_switches: 0,
+        }
+    }
+
+    /// Admits, queues or refuses a request. Admission at once allocates nothing.
+    ///
+    /// # Panics
+    /// On a read request if `max_readers` is 0.
+    pub fn on_request(&mut self, class: Class) -> Decision {
+        self.assert_has_readers_for(class);
+        if self.phase != Phase::Open {
+            return Decision::Closed;
+        }
+        let decision = if self.may_start(class) {
+            self.grant(class);
+            Decision::Admitted
+        } else if self.has_room_for(1) {
+            Decision::Queued(self.enqueue(class))
+        } else {
+            Decision::Overloaded
+        };
+        self.check_invariants();
+        decision
+    }
+
+    /// Takes a place in the write queue and requests a short read, as one step, for a statement that is not yet classified.
+    ///
+    /// The place keeps the statement's position among the writes until it is confirmed ([`Admission::on_confirm`]) or
+    /// withdrawn ([`Admission::on_cancel`]).
+    ///
+    /// # Panics
+    /// If `max_readers` is 0.
+    pub fn on_unclassified(&mut self) -> UnclassifiedDecision {
+        let read = Class::Read(ReadKind::Short);
+        self.assert_has_readers_for(read);
+        if self.phase != Phase::Open {
+            return UnclassifiedDecision::Closed;
+        }
+        let starts = self.may_start(read);
+        if !self.has_room_for(if starts { 1 } else { 2 }) {
+            return UnclassifiedDecision::Overloaded;
+        }
+        let place = self.queues.push_write(Intent::Place);
+        let decision = if starts {
+            self.grant(read);
+            UnclassifiedDecision::Admitted { place }
+        } else {
+            UnclassifiedDecision::Queued { place, read: self.enqueue(read) }
+        };
+        self.check_invariants();
+        decision
+    }
+
+    /// Turns a place into a write that waits at the same position, and admits it if it may run.
+    ///
+    /// Never [`Decision::Overloaded`]: the place counted already. Nobody else can become admissible by it.
+    ///
+    /// # Panics
+    /// If the machine is open and `place` is not a queued place.
+    pub fn on_confirm(&mut self, place: Ticket) -> Decision {
+        if self.phase != Phase::Open {
+            return Decision::Closed;
+        }
+        assert!(self.queues.confirm(place), "BUG: I4 a place is confirmed that is not queued");
+        let decision = match self.admit_head() {
+            Some(ticket) => {
+                assert!(ticket == place, "BUG: I3 a place that was confirmed let another writer run");
+                Decision::Admitted
+            }
+            None => Decision::Queued(place),
+        };
+        self.check_invariants();
+        decision
+    }
+
+    /// Takes a permit back, and appends to `admitted` the tickets that run now, in order.
+    ///
+    /// # Panics
+    /// If no such permit is out.
+    pub fn on_release(&mut self, class: Class, admitted: &mut Vec<Ticket>) {
+        self.permits.give_back(class);
+        if self.is_alternating(class) {
+            self.turn_boundary = self.queues.next_ticket();
+        }
+        match self.phase {
+            Phase::Open => self.admit_waiting(admitted),
+            Phase::Draining if self.permits.total() == 0 => self.phase = Phase::Closed,
+            Phase::Draining | Phase::Closed => {}
+        }
+        self.check_invariants();
+    }
+
+    /// Takes a ticket out of the queue, and appends to `admitted` the tickets that run now, in order.
+    ///
+    /// Returns false, and does nothing, if the ticket is not queued: it was admitted, cancelled or rejected before.
+    pub fn on_cancel(&mut self, ticket: Ticket, admitted: &mut Vec<Ticket>) -> bool {
+        let (queued_before, admitted_before) = (self.queues.len(), admitted.len());
+        if !self.queues.remove(ticket) {
+            return false;
+        }
+        self.admit_waiting(admitted);
+        debug_assert_eq!(
+            self.queues.len() + (admitted.len() - admitted_before) + 1,
+            queued_before,
+            "BUG: I4 a cancelled request left a trace in the queue"
+        );
+        self.check_invariants();
+        true
+    }
+
+    /// Ends admission, and appends every queued ticket, places too, to `rejected`, oldest first. Does nothing a second time.
+    pub fn on_close(&mut self, rejected: &mut Vec<Ticket>) {
+        if self.phase != Phase::Open {
+            return;
+        }
+        self.queues.drain_into(rejected);
+        self.phase = if self.permits.total() == 0 { Phase::Closed } else { Phase::Draining };
+        self.check_invariants();
+    }
+
+    /// Changes the concurrency, when the journal mode changed.
+    ///
+    /// # Panics
+    /// If no exclusive permit is out: reads and writes that run already rely on the old one.
+    pub fn set_concurrency(&mut self, concurrency: Concurrency) {
+        assert!(self.permits.exclusives == 1, "BUG: I2 the concurrency changes only under an exclusive permit");
+        self.concurrency = concurrency;
+        self.check_invariants();
+    }
+
+    /// Returns the phase.
+    #[must_use]
+    pub fn phase(&self) -> Phase {
+        self.phase
+    }
+
+    /// Returns every number at once, derived from the permits and queues.
+    #[must_use]
+    pub fn status(&self) -> AdmissionStatus {
+        AdmissionStatus {
+            phase: self.phase,
+            mode: if self.is_alternating_out() { Mode::Write } else { Mode::Read },
+            concurrency: self.concurrency,
+            active_readers: self.permits.readers,
+            active_sessions: self.permits.sessions,
+            active_writer: self.permits.writers > 0,
+            active_exclusive: self.permits.exclusives > 0,
+            waiting_readers: self.queues.waiting_readers(),
+            waiting_writers: self.queues.waiting_writers(),
+            places: self.queues.places(),
+            queued: self.queues.len(),
+            peak_readers: self.peak_readers,
+            peak_readers_beside_writer: self.peak_readers_beside_writer,
+            mode_switches: self.mode_switches,
+        }
+    }
+
+    fn is_alternating(&self, class: Class) -> bool {
+        match class {
+            Class::Read(_) => false,
+            Class::Write => self.concurrency == Concurrency::Exclusive,
+            Class::Exclusive => true,
+        }
+    }
+
+    fn is_alternating_out(&self) -> bool {
+        self.permits.exclusives > 0 || (self.permits.writers > 0 && self.is_alternating(Class::Write))
+    }
+
+    fn is_in_turn(&self, ticket: Ticket) -> bool {
+        ticket < self.turn_boundary
+    }
+
+    /// Says whether the head makes readers that are not in turn wait.
+    fn head_holds_readers_back(&self) -> bool {
+        let confirmed = self.queues.first_write().and_then(|(_, intent)| intent.confirmed());
+        confirmed.is_some_and(|class| self.is_alternating(class))
+    }
+
+    fn has_reader_room(&self) -> bool {
+        // With `sessions + 1`, a short read has a reader even when sessions hold all of them: the overflow reader. A session that
+        // passes its own limit below never uses it, because `sessions + 1` is at most `max_readers` then.
+        self.permits.readers < self.max_readers.max(self.permits.sessions + 1)
+    }
+
+    fn has_room_for(&self, requests: usize) -> bool {
+        self.queues.len() + requests <= self.max_queued
+    }
+
+    fn may_read(&self, kind: ReadKind, in_turn: bool) -> bool {
+        if self.is_alternating_out() || !self.has_reader_room() {
+            return false;
+        }
+        match kind {
+            ReadKind::Nested => true,
+            ReadKind::Short => in_turn || !self.head_holds_readers_back(),
+            ReadKind::Session => {
+                self.permits.sessions < self.max_readers && (in_turn || !self.head_holds_readers_back())
+            }
+        }
+    }
+
+    /// Says whether `class` may run, if nobody is before it in the write queue.
+    fn may_write(&self, class: Class) -> bool {
+        let readers_done = || self.permits.readers == 0 && !self.reader_in_turn_waits();
+        self.permits.writing() == 0 && (!self.is_alternating(class) || readers_done())
+    }
+
+    fn reader_in_turn_waits(&self) -> bool {
+        [ReadKind::Short, ReadKind::Session]
+            .into_iter()
+            .any(|kind| self.queues.first_reader(kind).is_some_and(|ticket| self.is_in_turn(ticket)))
+    }
+
+    /// Says whether a new request may run without waiting. It overtakes nobody: whoever waits cannot run (I3).
+    fn may_start(&self, class: Class) -> bool {
+        match class {
+            Class::Read(kind) => self.may_read(kind, false),
+            Class::Write | Class::Exclusive => self.queues.first_write().is_none() && self.may_write(class),
+        }
+    }
+
+    fn enqueue(&mut self, class: Class) -> Ticket {
+        match class {
+            Class::Read(kind) => self.queues.push_reader(kind),
+            Class::Write => self.queues.push_write(Intent::Write),
+            Class::Exclusive => self.queues.push_write(Intent::Exclusive),
+        }
+    }
+
+    fn next_reader(&self) -> Option<(Ticket, ReadKind)> {
+        let runnable = |kind| {
+            let ticket = self.queues.first_reader(kind)?;
+            self.may_read(kind, self.is_in_turn(ticket)).then_some((ticket, kind))
+        };
+        let by_age =
+            || [ReadKind::Short, ReadKind::Session].into_iter().filter_map(runnable).min_by_key(|(ticket, _)| *ticket);
+        runnable(ReadKind::Nested).or_else(by_age)
+    }
+
+    fn next_writer(&self) -> Option<(Ticket, Class)> {
+        let (ticket, intent) = self.queues.first_write()?;
+        let class = intent.confirmed()?;
+        self.may_write(class).then_some((ticket, class))
+    }
+
+    fn admit_waiting(&mut self, admitted: &mut Vec<Ticket>) {
+        while let Some((ticket, kind)) = self.next_reader() {
+            self.admit(ticket, Class::Read(kind));
+            admitted.push(ticket);
+        }
+        // Once is enough: after it a write permit is out, and no reader waited for this head.
+        admitted.extend(self.admit_head());
+    }
+
+    fn admit_head(&mut self) -> Option<Ticket> {
+        let (ticket, class) = self.next_writer()?;
+        self.admit(ticket, class);
+        Some(ticket)
+    }
+
+    fn admit(&mut self, ticket: Ticket, class: Class) {
+        assert!(self.queues.remove(ticket), "BUG: I4 a request is admitted that is not queued");
+        self.grant(class);
+    }
+
+    fn grant(&mut self, class: Class) {
+        assert!(self.phase == Phase::Open, "BUG: I8 a request is admitted after close");
+        self.permits.take(class);
+        self.peak_readers = self.peak_readers.max(self.permits.readers);
+        if self.permits.writers > 0 {
+            self.peak_readers_beside_writer = self.peak_readers_beside_writer.max(self.permits.readers);
+        }
+        if self.is_alternating(class) {
+            self.mode_switches += 1;
+        }
+    }
+
+    fn assert_has_readers_for(&self, class: Class) {
+        match class {
+            Class::Read(_) => assert!(self.max_readers > 0, "BUG: a read is requested where there are no readers"),
+            Class::Write | Class::Exclusive => {}
+        }
+    }
+
+    /// Checks what must hold after every event, in constant time, in builds with debug assertions.
+    fn check_invariants(&self) {
+        if !cfg!(debug_assertions) {
+            return;
+        }
+        let Permits { readers, sessions, writers, exclusives } = self.permits;
+        assert!(writers + exclusives <= 1, "BUG: I1 two write permits exist");
+        assert!(
+            !self.is_alternating_out() || self.permits.total() == 1,
+            "BUG: I2 a permit exists beside an exclusive one"
+        );
+        if self.phase == Phase::Open {
+            assert!(self.next_reader().is_none(), "BUG: I3 a reader waits that may run");
+            assert!(self.next_writer().is_none(), "BUG: I3 a writer waits that may run");
+        }
+        assert!(readers <= self.max_readers.max(sessions + 1), "BUG: I3 more readers run than there is room for");
+        assert!(self.queues.len() <= self.max_queued, "BUG: I4 more requests are queued than may be");
+        assert!(sessions <= readers, "BUG: I5 a session permit is not counted as a read permit");
+        match self.phase {
+            Phase::Open => {}
+            Phase::Draining => assert!(self.permits.total() > 0, "BUG: I8 drained, but not closed"),
+            Phase::Closed => assert!(self.permits.total() == 0, "BUG: I8 closed with a permit out"),
+        }
+        assert!(self.phase == Phase::Open || self.queues.len() == 0, "BUG: I8 a request is queued after close");
+    }
+}
+
+#[cfg(test)]
+mod tests;

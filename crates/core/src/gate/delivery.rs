@@ -1,0 +1,100 @@
+//! Calls the waiters that an event of the gate concerns, outside its lock and without recursion.
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use super::{Permit, Rejection, Waiter};
+use crate::sync::thread_local;
+
+/// One call that an event of the gate leads to.
+pub(super) enum Call<W: Waiter> {
+    Admit(W, Permit<W>),
+    Reject(W, Rejection),
+    Closed(Box<dyn FnOnce() + Send>),
+}
+
+impl<W: Waiter> Call<W> {
+    /// Makes the call. A panic in it ends here: the thread that released a permit is not to blame for the next waiter, and
+    /// the waiters behind that one still have to be called.
+    fn make(self) {
+        let call = AssertUnwindSafe(|| match self {
+            Self::Admit(waiter, permit) => drop(waiter.admitted(permit)),
+            Self::Reject(waiter, rejection) => waiter.rejected(rejection),
+            Self::Closed(on_closed) => on_closed(),
+        });
+        if catch_unwind(call).is_err() {
+            tracing::error!("a callback of the admission gate panicked; its permit, if it had one, was released");
+        }
+    }
+}
+
+thread_local! {
+    /// The calls that the running call led to. `Some` while this thread makes calls, for any gate.
+    static POSTPONED: RefCell<Option<VecDeque<Box<dyn FnOnce()>>>> = RefCell::new(None);
+}
+
+/// Makes the calls, in order, before it returns; or, from inside another call on this thread, after that one returned.
+///
+/// So a chain of waiters that each give their permit back at once takes a loop, not a stack frame each.
+pub(super) fn deliver<W: Waiter>(calls: Vec<Call<W>>) {
+    if calls.is_empty() {
+        return;
+    }
+    match Turn::begin() {
+        Some(turn) => {
+            make_all(calls);
+            turn.finish();
+        }
+        None if is_delivering() => postpone(Box::new(move || make_all(calls))),
+        // Thread-local storage is gone: the thread is ending, and a permit it kept there comes back.
+        None => make_all(calls),
+    }
+}
+
+fn make_all<W: Waiter>(calls: Vec<Call<W>>) {
+    calls.into_iter().for_each(Call::make);
+}
+
+fn is_delivering() -> bool {
+    POSTPONED.try_with(|postponed| postponed.borrow().is_some()).unwrap_or(false)
+}
+
+fn postpone(job: Box<dyn FnOnce()>) {
+    POSTPONED.with(|postponed| {
+        postponed.borrow_mut().as_mut().expect("BUG: only a delivering thread postpones calls").push_back(job);
+    });
+}
+
+/// Marks this thread as delivering. Its drop ends that, also when a call unwinds after all, because a thread that stayed
+/// marked would never call anybody again.
+struct Turn;
+
+impl Turn {
+    /// Returns `None` if this thread delivers already, or is ending.
+    fn begin() -> Option<Self> {
+        let begin = |postponed: &RefCell<Option<_>>| {
+            let mut postponed = postponed.borrow_mut();
+            postponed.is_none().then(|| *postponed = Some(VecDeque::new()))
+        };
+        POSTPONED.try_with(begin).ok().flatten().map(|()| Self)
+    }
+
+    fn finish(self) {
+        while let Some(job) = Self::next() {
+            job();
+        }
+    }
+
+    fn next() -> Option<Box<dyn FnOnce()>> {
+        POSTPONED.with(|postponed| postponed.borrow_mut().as_mut().and_then(VecDeque::pop_front))
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        // What is left after an unwinding is dropped outside the borrow: it holds permits, whose release delivers again.
+        let left = POSTPONED.with(|postponed| postponed.borrow_mut().take());
+        drop(left);
+    }
+}

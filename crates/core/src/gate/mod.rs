@@ -1,0 +1,325 @@
+//! The admission gate: decides who may read, write, or have the database for itself, and tells those who waited.
+//!
+//! [`Admission`] is the decision, a pure state machine; [`Gate`] is its shell, which adds a lock, the waiters and RAII:
+//! - [`Permit`] is the right to proceed. Its drop is the release.
+//! - [`Place`] is a position among the writes for a statement that may turn out to be one. Its drop withdraws it.
+//! - [`Waiter`] is whatever wants to be told. The gate owns it while it is queued, and every waiter leaves exactly once:
+//!   through [`Waiter::admitted`], [`Waiter::rejected`] or [`Gate::cancel`].
+//!
+//! Waiters are called outside the lock, on the thread whose release, cancellation or close concerned them. What such a call
+//! leads to on that thread follows after it returned. A panic in one is caught and reported; the gate and the others go on.
+//! The gate reads no clock: times are passed in.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Instant;
+
+use crate::sync::Mutex;
+
+pub mod admission;
+mod delivery;
+mod permits;
+mod place;
+mod queues;
+mod request;
+mod status;
+#[cfg(all(test, not(feature = "model-check")))]
+mod tests;
+
+use self::delivery::{Call, deliver};
+use self::place::Standing;
+
+pub use self::admission::Admission;
+pub use self::place::Place;
+pub use self::request::{Class, Concurrency, Decision, ReadKind, Ticket, UnclassifiedDecision};
+pub use self::status::{AdmissionStatus, Mode, Phase};
+
+/// Waits for a permit. The gate calls it at most once, and never under its lock.
+pub trait Waiter: Send + Sized + 'static {
+    /// Takes the permit. Returning it says that nobody waits any more, and releases it.
+    fn admitted(self, permit: Permit<Self>) -> Option<Permit<Self>>;
+
+    /// Learns that there will be no permit.
+    fn rejected(self, reason: Rejection);
+}
+
+/// Says why a request gets no permit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rejection {
+    /// The gate is closing or closed.
+    Closed,
+    /// The queue is full.
+    Overloaded,
+    /// The request was queued for too long: [`Gate::expire`].
+    TimedOut,
+}
+
+/// Answers a request.
+#[must_use = "an unused permit is released at once"]
+pub enum Request<W: Waiter> {
+    /// The request runs now. The waiter comes back; nothing was allocated for it.
+    Admitted(W, Permit<W>),
+    /// The gate keeps the waiter until it can run.
+    Queued {
+        /// Names the request for [`Gate::cancel`].
+        ticket: Ticket,
+        /// Whether nobody is queued for longer: a timer that calls [`Gate::expire`] has to be set anew.
+        first: bool,
+    },
+    /// The request will not run. The waiter comes back, without having been called.
+    Rejected(W, Rejection),
+}
+
+/// Admits requests to one database, and queues those that must wait. Shared as `Arc<Gate<W>>`.
+pub struct Gate<W: Waiter> {
+    state: Mutex<State<W>>,
+}
+
+struct State<W: Waiter> {
+    admission: Admission,
+    /// By ticket, which is also by age. Places have no entry: their statement waits as a read.
+    waiting: BTreeMap<Ticket, Waiting<W>>,
+    on_closed: Vec<Box<dyn FnOnce() + Send>>,
+    last_queued_at: Option<Instant>,
+    /// The tickets that the current event admitted. Empty between events; kept for its memory.
+    admitted: Vec<Ticket>,
+}
+
+struct Waiting<W> {
+    waiter: W,
+    class: Class,
+    queued_at: Instant,
+}
+
+impl<W: Waiter> Gate<W> {
+    /// Makes an open gate.
+    ///
+    /// `max_readers` limits the read permits (0: reads must not be requested); `max_queued` limits everything that waits.
+    #[must_use]
+    pub fn new(concurrency: Concurrency, max_readers: u32, max_queued: usize) -> Arc<Self> {
+        Arc::new(Self {
+            state: Mutex::new(State {
+                admission: Admission::new(concurrency, max_readers, max_queued),
+                waiting: BTreeMap::new(),
+                on_closed: Vec::new(),
+                last_queued_at: None,
+                admitted: Vec::new(),
+            }),
+        })
+    }
+
+    /// Requests a permit of `class`. `now` is when the wait begins, if there is one.
+    ///
+    /// # Panics
+    /// On a read request if `max_readers` is 0.
+    pub fn request(self: &Arc<Self>, class: Class, waiter: W, now: Instant) -> Request<W> {
+        let mut state = self.state.lock();
+        let decision = state.admission.on_request(class);
+        state.settle(self, decision, Waiting { waiter, class, queued_at: now })
+    }
+
+    /// Requests a short read for a statement that may turn out to be a write, and takes a place among the writes for it, as
+    /// one step, so that the statement keeps its position in either case.
+    ///
+    /// `make` puts the place into the waiter, and is called before anything is requested. If the request is rejected, that
+    /// place never stood in the queue.
+    ///
+    /// # Panics
+    /// If `max_readers` is 0.
+    pub fn request_unclassified(self: &Arc<Self>, now: Instant, make: impl FnOnce(Place<W>) -> W) -> Request<W> {
+        let (place, standing) = Place::new(self);
+        let waiter = make(place);
+        let class = Class::Read(ReadKind::Short);
+
+        let mut state = self.state.lock();
+        let queued_at = state.not_before_the_last(now);
+        let (placed, decision) = match state.admission.on_unclassified() {
+            UnclassifiedDecision::Admitted { place } => (Ok(place), Decision::Admitted),
+            UnclassifiedDecision::Queued { place, read } => (Ok(place), Decision::Queued(read)),
+            UnclassifiedDecision::Overloaded => (Err(Rejection::Overloaded), Decision::Overloaded),
+            UnclassifiedDecision::Closed => (Err(Rejection::Closed), Decision::Closed),
+        };
+        let known = standing.set(match placed {
+            Ok(ticket) => Standing::Queued { ticket, queued_at },
+            Err(rejection) => Standing::Refused(rejection),
+        });
+        let request = state.settle(self, decision, Waiting { waiter, class, queued_at });
+        drop(state);
+
+        if let (Ok(ticket), Err(_)) = (placed, known) {
+            // `make` did not keep the place, so nobody else will withdraw it.
+            self.cancel_place(ticket);
+        }
+        request
+    }
+
+    /// Takes a waiter out of the queue and gives it back, uncalled. Returns `None` if it is not queued any more.
+    pub fn cancel(self: &Arc<Self>, ticket: Ticket) -> Option<W> {
+        self.change(|state, _| {
+            // Not the queues but the waiters say whether it is there: a caller never holds the ticket of a place.
+            let waiting = state.waiting.remove(&ticket)?;
+            state.cancel_queued(ticket);
+            Some(waiting.waiter)
+        })
+    }
+
+    /// Rejects, as timed out, every waiter that was queued before `queued_before`, oldest first. Returns how many.
+    ///
+    /// A write whose statement was classified first counts as queued since its place was taken.
+    pub fn expire(self: &Arc<Self>, queued_before: Instant) -> usize {
+        self.change(|state, calls| {
+            let mut count = 0;
+            while let Some(oldest) = state.waiting.first_entry().filter(|entry| entry.get().queued_at < queued_before) {
+                let (ticket, waiting) = oldest.remove_entry();
+                calls.push(Call::Reject(waiting.waiter, Rejection::TimedOut));
+                state.cancel_queued(ticket);
+                state.collect_admitted(self, calls);
+                count += 1;
+            }
+            count
+        })
+    }
+
+    /// Returns since when the oldest waiter has been queued.
+    pub fn oldest_queued(&self) -> Option<Instant> {
+        self.state.lock().waiting.first_key_value().map(|(_, waiting)| waiting.queued_at)
+    }
+
+    /// Ends admission and rejects every queued waiter, oldest first. Does nothing a second time.
+    pub fn close(self: &Arc<Self>) {
+        self.change(|state, calls| {
+            let mut rejected = Vec::new();
+            state.admission.on_close(&mut rejected);
+            let waiting = rejected.iter().filter_map(|ticket| state.waiting.remove(ticket));
+            calls.extend(waiting.map(|waiting| Call::Reject(waiting.waiter, Rejection::Closed)));
+        });
+    }
+
+    /// Calls `on_closed` once, as soon as the gate is closed and every permit came back: at once, if that is now.
+    pub fn on_closed(self: &Arc<Self>, on_closed: impl FnOnce() + Send + 'static) {
+        self.change(|state, _| state.on_closed.push(Box::new(on_closed)));
+    }
+
+    /// Returns every number at once, as they are at one moment.
+    pub fn status(&self) -> AdmissionStatus {
+        self.state.lock().admission.status()
+    }
+
+    /// Changes the concurrency, when the journal mode changed. `exclusive` proves that nothing else runs.
+    ///
+    /// # Panics
+    /// If `exclusive` is not an exclusive permit of this gate.
+    pub fn set_concurrency(self: &Arc<Self>, exclusive: &Permit<W>, concurrency: Concurrency) {
+        assert!(Arc::ptr_eq(self, &exclusive.gate), "BUG: I2 the permit is another gate's");
+        assert!(exclusive.class == Class::Exclusive, "BUG: I2 the concurrency changes only under an exclusive permit");
+        self.state.lock().admission.set_concurrency(concurrency);
+    }
+
+    fn confirm(self: &Arc<Self>, place: Ticket, waiter: W, queued_at: Instant) -> Request<W> {
+        let mut state = self.state.lock();
+        let decision = state.admission.on_confirm(place);
+        state.settle(self, decision, Waiting { waiter, class: Class::Write, queued_at })
+    }
+
+    fn cancel_place(self: &Arc<Self>, place: Ticket) {
+        // False after `close`, which took the place away.
+        self.change(|state, _| state.admission.on_cancel(place, &mut state.admitted));
+    }
+
+    fn release(self: &Arc<Self>, class: Class) {
+        self.change(|state, _| state.admission.on_release(class, &mut state.admitted));
+    }
+
+    /// Runs one event under the lock, and makes the calls it leads to after the lock is free.
+    fn change<R>(self: &Arc<Self>, event: impl FnOnce(&mut State<W>, &mut Vec<Call<W>>) -> R) -> R {
+        // Declared before the lock is taken, so that even an unwinding drops waiters and permits after it is free.
+        let mut calls = Vec::new();
+        let mut state = self.state.lock();
+        let result = event(&mut state, &mut calls);
+        state.collect_admitted(self, &mut calls);
+        state.collect_closed(&mut calls);
+        drop(state);
+        deliver(calls);
+        result
+    }
+}
+
+impl<W: Waiter> State<W> {
+    /// Turns a decision into the answer for the caller, and keeps the waiter if it is queued.
+    fn settle(&mut self, gate: &Arc<Gate<W>>, decision: Decision, waiting: Waiting<W>) -> Request<W> {
+        match decision {
+            Decision::Admitted => {
+                Request::Admitted(waiting.waiter, Permit { gate: Arc::clone(gate), class: waiting.class })
+            }
+            Decision::Queued(ticket) => Request::Queued { ticket, first: self.keep(ticket, waiting) },
+            Decision::Overloaded => Request::Rejected(waiting.waiter, Rejection::Overloaded),
+            Decision::Closed => Request::Rejected(waiting.waiter, Rejection::Closed),
+        }
+    }
+
+    /// Keeps a waiter while it is queued. Returns whether it is the oldest.
+    fn keep(&mut self, ticket: Ticket, mut waiting: Waiting<W>) -> bool {
+        let confirmed_place = self.waiting.last_key_value().is_some_and(|(last, _)| ticket < *last);
+        if !confirmed_place {
+            waiting.queued_at = self.not_before_the_last(waiting.queued_at);
+        }
+        self.waiting.insert(ticket, waiting);
+        self.waiting.first_key_value().is_some_and(|(first, _)| *first == ticket)
+    }
+
+    /// Returns `now`, or the time of the last queued request if another thread read its clock later and came first: the order
+    /// by ticket has to be the order by age.
+    fn not_before_the_last(&mut self, now: Instant) -> Instant {
+        let queued_at = self.last_queued_at.map_or(now, |last| last.max(now));
+        self.last_queued_at = Some(queued_at);
+        queued_at
+    }
+
+    fn cancel_queued(&mut self, ticket: Ticket) {
+        let was_queued = self.admission.on_cancel(ticket, &mut self.admitted);
+        assert!(was_queued, "BUG: I4 a waiter is kept that is not queued");
+    }
+
+    fn collect_admitted(&mut self, gate: &Arc<Gate<W>>, calls: &mut Vec<Call<W>>) {
+        for ticket in self.admitted.drain(..) {
+            let Waiting { waiter, class, queued_at: _ } =
+                self.waiting.remove(&ticket).expect("BUG: I4 a request is admitted whose waiter is gone");
+            calls.push(Call::Admit(waiter, Permit { gate: Arc::clone(gate), class }));
+        }
+    }
+
+    fn collect_closed(&mut self, calls: &mut Vec<Call<W>>) {
+        match self.admission.phase() {
+            Phase::Open | Phase::Draining => {}
+            Phase::Closed => calls.extend(self.on_closed.drain(..).map(Call::Closed)),
+        }
+    }
+}
+
+/// The right to proceed. Dropping it is the release, on whichever thread that happens.
+#[must_use = "an unused permit is released at once"]
+pub struct Permit<W: Waiter> {
+    gate: Arc<Gate<W>>,
+    class: Class,
+}
+
+impl<W: Waiter> Permit<W> {
+    /// Returns what the permit allows.
+    #[must_use]
+    pub fn class(&self) -> Class {
+        self.class
+    }
+}
+
+impl<W: Waiter> Drop for Permit<W> {
+    fn drop(&mut self) {
+        self.gate.release(self.class);
+    }
+}
+
+impl<W: Waiter> fmt::Debug for Permit<W> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Permit").field("class", &self.class).finish_non_exhaustive()
+    }
+}

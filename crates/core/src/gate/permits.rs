@@ -1,0 +1,48 @@
+//! The counters of the permits that are out.
+
+use super::request::{Class, ReadKind};
+
+/// The permits that are out.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Permits {
+    pub(super) readers: u32,
+    /// How many of `readers` are sessions.
+    pub(super) sessions: u32,
+    pub(super) writers: u32,
+    pub(super) exclusives: u32,
+}
+
+impl Permits {
+    pub(super) fn take(&mut self, class: Class) {
+        match class {
+            Class::Read(ReadKind::Short | ReadKind::Nested) => self.readers += 1,
+            Class::Read(ReadKind::Session) => {
+                self.readers += 1;
+                self.sessions += 1;
+            }
+            Class::Write => self.writers += 1,
+            Class::Exclusive => self.exclusives += 1,
+        }
+    }
+
+    pub(super) fn give_back(&mut self, class: Class) {
+        let decrement = |count: u32| count.checked_sub(1).expect("BUG: I5 a permit is released that is not out");
+        match class {
+            Class::Read(ReadKind::Short | ReadKind::Nested) => self.readers = decrement(self.readers),
+            Class::Read(ReadKind::Session) => {
+                self.readers = decrement(self.readers);
+                self.sessions = decrement(self.sessions);
+            }
+            Class::Write => self.writers = decrement(self.writers),
+            Class::Exclusive => self.exclusives = decrement(self.exclusives),
+        }
+    }
+
+    pub(super) fn writing(self) -> u32 {
+        self.writers + self.exclusives
+    }
+
+    pub(super) fn total(self) -> u32 {
+        self.readers + self.writing()
+    }
+}

@@ -1,0 +1,160 @@
+//! The waiting requests of an [`Admission`](super::admission::Admission), in order of arrival.
+
+use std::collections::VecDeque;
+
+use super::request::{Class, ReadKind, Ticket};
+
+/// What a member of the write queue waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Intent {
+    /// Not known yet: the statement is still being classified.
+    Place,
+    Write,
+    Exclusive,
+}
+
+impl Intent {
+    /// Returns the class to admit, or `None` for a place, which is not admitted.
+    pub(super) fn confirmed(self) -> Option<Class> {
+        match self {
+            Self::Place => None,
+            Self::Write => Some(Class::Write),
+            Self::Exclusive => Some(Class::Exclusive),
+        }
+    }
+}
+
+#[derive(Clone, Debug)]
+struct QueuedWrite {
+    ticket: Ticket,
+    intent: Intent,
+}
+
+/// Four first-in first-out queues. Tickets grow with time, so each queue is sorted by ticket.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Queues {
+    nested: VecDeque<Ticket>,
+    shorts: VecDeque<Ticket>,
+    sessions: VecDeque<Ticket>,
+    writes: VecDeque<QueuedWrite>,
+    /// How many members of `writes` are places.
+    places: usize,
+    next_ticket: u64,
+}
+
+impl Queues {
+    /// Returns the ticket that the next queued request gets: every queued one is smaller.
+    pub(super) fn next_ticket(&self) -> Ticket {
+        Ticket(self.next_ticket)
+    }
+
+    pub(super) fn push_reader(&mut self, kind: ReadKind) -> Ticket {
+        let ticket = self.issue();
+        self.readers_mut(kind).push_back(ticket);
+        ticket
+    }
+
+    pub(super) fn push_write(&mut self, intent: Intent) -> Ticket {
+        let ticket = self.issue();
+        self.writes.push_back(QueuedWrite { ticket, intent });
+        match intent {
+            Intent::Place => self.places += 1,
+            Intent::Write | Intent::Exclusive => {}
+        }
+        ticket
+    }
+
+    pub(super) fn first_reader(&self, kind: ReadKind) -> Option<Ticket> {
+        self.readers(kind).front().copied()
+    }
+
+    pub(super) fn first_write(&self) -> Option<(Ticket, Intent)> {
+        self.writes.front().map(|write| (write.ticket, write.intent))
+    }
+
+    /// Turns a place into a waiting write at the same position. Returns false if it is not queued.
+    pub(super) fn confirm(&mut self, place: Ticket) -> bool {
+        let Ok(index) = self.writes.binary_search_by_key(&place, |write| write.ticket) else { return false };
+        let write = &mut self.writes[index];
+        assert!(write.intent == Intent::Place, "BUG: I4 only a place can be confirmed, and only once");
+        write.intent = Intent::Write;
+        self.forget_place();
+        true
+    }
+
+    /// Takes a ticket out, wherever it waits. Returns false if it is not queued.
+    pub(super) fn remove(&mut self, ticket: Ticket) -> bool {
+        self.remove_write(ticket)
+            || [ReadKind::Short, ReadKind::Session, ReadKind::Nested]
+                .into_iter()
+                .any(|kind| self.remove_reader(kind, ticket))
+    }
+
+    /// Moves every ticket to `tickets`, oldest first.
+    pub(super) fn drain_into(&mut self, tickets: &mut Vec<Ticket>) {
+        let start = tickets.len();
+        tickets.extend(self.nested.drain(..));
+        tickets.extend(self.shorts.drain(..));
+        tickets.extend(self.sessions.drain(..));
+        tickets.extend(self.writes.drain(..).map(|write| write.ticket));
+        tickets[start..].sort_unstable();
+        self.places = 0;
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.waiting_readers() + self.writes.len()
+    }
+
+    pub(super) fn waiting_readers(&self) -> usize {
+        self.nested.len() + self.shorts.len() + self.sessions.len()
+    }
+
+    pub(super) fn waiting_writers(&self) -> usize {
+        self.writes.len().checked_sub(self.places).expect("BUG: I4 more places are counted than are queued")
+    }
+
+    pub(super) fn places(&self) -> usize {
+        self.places
+    }
+
+    fn issue(&mut self) -> Ticket {
+        let ticket = Ticket(self.next_ticket);
+        self.next_ticket += 1;
+        ticket
+    }
+
+    fn readers(&self, kind: ReadKind) -> &VecDeque<Ticket> {
+        match kind {
+            ReadKind::Short => &self.shorts,
+            ReadKind::Session => &self.sessions,
+            ReadKind::Nested => &self.nested,
+        }
+    }
+
+    fn readers_mut(&mut self, kind: ReadKind) -> &mut VecDeque<Ticket> {
+        match kind {
+            ReadKind::Short => &mut self.shorts,
+            ReadKind::Session => &mut self.sessions,
+            ReadKind::Nested => &mut self.nested,
+        }
+    }
+
+    fn remove_reader(&mut self, kind: ReadKind, ticket: Ticket) -> bool {
+        let queue = self.readers_mut(kind);
+        queue.binary_search(&ticket).ok().and_then(|index| queue.remove(index)).is_some()
+    }
+
+    fn remove_write(&mut self, ticket: Ticket) -> bool {
+        let Ok(index) = self.writes.binary_search_by_key(&ticket, |write| write.ticket) else { return false };
+        let write = self.writes.remove(index).expect("BUG: the index was found in this queue");
+        match write.intent {
+            Intent::Place => self.forget_place(),
+            Intent::Write | Intent::Exclusive => {}
+        }
+        true
+    }
+
+    fn forget_place(&mut self) {
+        self.places = self.places.checked_sub(1).expect("BUG: I4 a place is forgotten twice");
+    }
+}

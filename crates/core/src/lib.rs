@@ -1,0 +1,36 @@
+//! Many readers beside one writer, over SQLite.
+//!
+//! A [`Manager`] owns the connections of one database, each on a thread of its own, and admits calls through one gate:
+//! writes one after another, first in, first out; reads beside them, each on a snapshot of its own. Nothing here blocks the
+//! thread that calls: answers arrive through futures, or through a [`completion::Sink`].
+//!
+//! The layers, top down: [`Manager`] and the leases; [`gate`], the admission gate; workers, which run statements;
+//! [`connection`], which opens connections and decides what may run where.
+#![deny(unsafe_code)]
+
+pub mod cell;
+pub mod completion;
+pub mod connection;
+pub mod control;
+pub mod error;
+pub mod gate;
+mod lease;
+mod manager;
+pub mod params;
+pub mod query;
+pub mod rows;
+mod statement;
+mod sync;
+mod value;
+mod worker;
+
+pub use completion::{Channel, Delivery, Failure, Sink};
+pub use connection::{Durability, Route};
+pub use error::{Error, ErrorCode, Result};
+pub use gate::Concurrency;
+pub use lease::{ExclusiveLease, ReadLease, RowSet, WriteLease};
+pub use manager::{HolderStatus, Manager, Options, ReaderStatus, Status, WalStatus, WriterStatus};
+pub use params::Params;
+pub use query::{Column, Integers, Outcome, Query, Request, Take};
+pub use value::Value;
+pub use worker::Disposition;

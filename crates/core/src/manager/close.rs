@@ -1,0 +1,93 @@
+//! The close gate: open → draining → closed.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use super::Shared;
+use super::readers::close_worker;
+use crate::control;
+use crate::error::Result;
+
+/// What `close` leaves behind for everyone who waits for it.
+pub(super) struct CloseGate {
+    begun: AtomicBool,
+    finishing: AtomicBool,
+    /// Tells waits inside SQLite (for locks of other processes) to give up.
+    interrupted: Arc<AtomicBool>,
+    result: watch::Sender<Option<Result<()>>>,
+}
+
+impl CloseGate {
+    pub(super) fn new(interrupted: Arc<AtomicBool>) -> Self {
+        let (result, _) = watch::channel(None);
+        Self { begun: AtomicBool::new(false), finishing: AtomicBool::new(false), interrupted, result }
+    }
+
+    pub(super) fn interrupted(&self) -> &Arc<AtomicBool> {
+        &self.interrupted
+    }
+}
+
+impl Shared {
+    /// Claims the closing, or leaves it to who did. Blocks for nothing.
+    pub(super) fn begin_close(self: &Arc<Self>, timeout: Duration) {
+        if self.close.begun.swap(true, Ordering::SeqCst) {
+            return;
+        }
+        self.gate.close();
+        let shared = Arc::clone(self);
+        self.gate.on_closed(move || drop(control::spawn(shared.finish_close())));
+        let shared = Arc::clone(self);
+        control::spawn(async move { shared.force_close(timeout).await });
+    }
+
+    /// Waits until everything is closed.
+    pub(super) async fn closed(&self) -> Result<()> {
+        let mut result = self.close.result.subscribe();
+        let result = result.wait_for(Option::is_some).await.expect("BUG: the sender lives in what we borrow");
+        result.clone().expect("BUG: waited for it")
+    }
+
+    /// Interrupts what still runs after `timeout`, and takes the connections from leases that are idle.
+    async fn force_close(self: Arc<Self>, timeout: Duration) {
+        if tokio::time::timeout(timeout, self.closed()).await.is_ok() {
+            return;
+        }
+        self.close.interrupted.store(true, Ordering::SeqCst);
+        tracing::warn!(location = ?self.location, "interrupting what still runs after the close timeout");
+        let readers: Vec<_> = self.readers.lock().open().to_vec();
+        for worker in readers.iter().chain([&self.writer]) {
+            worker.interrupt();
+        }
+        self.finish_close().await;
+    }
+
+    /// Closes the readers, then the writer: the last to close removes the write-ahead log.
+    async fn finish_close(self: Arc<Self>) {
+        if self.close.finishing.swap(true, Ordering::SeqCst) {
+            return;
+        }
+        self.queue_timer.stop();
+        self.prune_timer.stop();
+        let readers: Vec<_> = self.readers.lock().open().to_vec();
+        let receipts: Vec<_> = readers.iter().map(close_worker).collect();
+        for receipt in receipts {
+            drop(receipt.await);
+        }
+        // A receipt that is dropped belongs to a writer whose connection was gone already.
+        let result = close_worker(&self.writer).await.unwrap_or(Ok(()));
+        tracing::debug!(location = ?self.location, ?result, "closed");
+        self.close.result.send_replace(Some(result));
+    }
+
+    pub(super) fn is_closing(&self) -> bool {
+        self.close.begun.load(Ordering::SeqCst)
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.close.result.borrow().is_some()
+    }
+}

@@ -1,0 +1,309 @@
+//! The connection manager: admits calls, gives them connections, and closes in order.
+
+mod close;
+mod options;
+mod pragma;
+mod readers;
+mod status;
+mod timers;
+mod waiting;
+mod writer;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+
+use crate::completion::{Reply, Sink};
+use crate::connection::{Classified, FileIdentity, Location, PolicedConnection, Route};
+use crate::error::{Error, ErrorCode, Result};
+use crate::gate::{Class, Gate, ReadKind};
+use crate::lease::{ExclusiveLease, RawLease, ReadLease, RowSet, WriteLease, collect};
+use crate::params::Params;
+use crate::query::{Integers, Query, Request};
+use crate::statement::Statements;
+use crate::worker::{Job, Work, Worker};
+
+use close::CloseGate;
+pub use options::Options;
+use readers::Readers;
+use status::Counters;
+pub use status::{HolderStatus, ReaderStatus, Status, WalStatus, WriterStatus};
+use timers::Timer;
+use waiting::Waiting;
+
+pub(crate) type Permit = crate::gate::Permit<Waiting>;
+pub(crate) type Place = crate::gate::Place<Waiting>;
+
+/// A database that is open: many readers beside one writer, behind one admission gate.
+///
+/// Clones are handles on the same manager. Dropping the last one closes it as [`Manager::close`] does, without waiting.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> sluice_core::Result<()> {
+/// use sluice_core::{Manager, Options, Params, Value};
+/// let manager = Manager::open(":memory:", Options::default()).await?;
+/// let mut writer = manager.write().await?;
+/// writer.script("CREATE TABLE t(x); INSERT INTO t VALUES (1), (2)").await?;
+/// drop(writer);
+/// let rows = manager.query("SELECT x FROM t WHERE x > ?", Params::positional([Value::from(1)])).await?;
+/// assert_eq!(rows.rows, [[Value::Integer(2)]]);
+/// manager.close().await
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+pub struct Manager {
+    shared: Arc<Shared>,
+    _last: Arc<LastHandle>,
+}
+
+/// Closes the manager when the last handle is dropped.
+#[derive(Debug)]
+struct LastHandle(Arc<Shared>);
+
+impl Drop for LastHandle {
+    fn drop(&mut self) {
+        self.0.begin_close(self.0.options.close_timeout);
+    }
+}
+
+/// What the handles, the workers and the timers share.
+pub(crate) struct Shared {
+    gate: Arc<Gate<Waiting>>,
+    options: Options,
+    location: Location,
+    identity: Option<FileIdentity>,
+    readers: Mutex<Readers>,
+    writer: Arc<Worker>,
+    /// Temporary objects or attached databases live on the writer: everything goes there.
+    pinned: AtomicBool,
+    wal: Mutex<Option<FileIdentity>>,
+    /// Why nothing may run any more, if so: the file on disk is not the one that was opened.
+    lost: Mutex<Option<Error>>,
+    /// Settings that every connection gets on top of the options.
+    pragmas: Mutex<Vec<(String, String)>>,
+    pub(crate) counters: Counters,
+    close: CloseGate,
+    queue_timer: Timer,
+    prune_timer: Timer,
+}
+
+impl std::fmt::Debug for Shared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Shared").field("location", &self.location).finish_non_exhaustive()
+    }
+}
+
+impl Manager {
+    /// Opens the database at `path`, or an in-memory one for `":memory:"` and `""`.
+    ///
+    /// # Errors
+    /// [`ErrorCode::InvalidOption`] and [`ErrorCode::InvalidArgument`] before anything is opened; SQLite's `CANTOPEN`,
+    /// `NOTADB`, `CORRUPT` or `BUSY` with the path in the message; [`ErrorCode::NetworkFileSystem`].
+    ///
+    /// # Cancel safety
+    /// Dropping the future closes what was opened.
+    pub async fn open(path: impl AsRef<Path>, options: Options) -> Result<Self> {
+        let location = options::locate(path.as_ref(), options.uri)?;
+        options.validate()?;
+        let shared = writer::open(location, options).await?;
+        tracing::debug!(location = ?shared.location, "opened");
+        Ok(Self { _last: Arc::new(LastHandle(Arc::clone(&shared))), shared })
+    }
+
+    /// Runs one statement wherever it belongs: on a reader if SQLite says that it reads, else on the writer.
+    ///
+    /// # Errors
+    /// Those of SQLite, and every code of [`ErrorCode`] that concerns one statement.
+    ///
+    /// # Cancel safety
+    /// Dropping the future gives up the answer, not the statement.
+    pub async fn query(&self, sql: &str, params: Params) -> Result<RowSet> {
+        self.run(Request::new(Query::new(sql), params)).await
+    }
+
+    /// Runs one request: as [`Manager::query`], with a query that is prepared once and its options.
+    ///
+    /// # Errors
+    /// As [`Manager::query`].
+    pub async fn run(&self, request: Request) -> Result<RowSet> {
+        let request = Request { integers: Integers::BigInt, ..request };
+        let (sink, answer) = collect();
+        self.submit(request, sink, 1);
+        answer.await
+    }
+
+    /// Submits one request, whose answer goes to `sink` under the number `call`.
+    pub fn submit(&self, request: Request, sink: Arc<dyn Sink>, call: u32) {
+        self.shared.submit(Work::Query(request), Reply::new(sink, call));
+    }
+
+    /// Submits a script: many statements, stopped at the first that fails, on the writer.
+    pub fn submit_script(&self, script: Arc<Query>, sink: Arc<dyn Sink>, call: u32) {
+        self.shared.submit(Work::Script(script), Reply::new(sink, call));
+    }
+
+    /// Waits for a reader of one's own.
+    ///
+    /// # Errors
+    /// [`ErrorCode::Closed`], [`ErrorCode::AcquireTimeout`], [`ErrorCode::Overloaded`], and those of opening a reader.
+    ///
+    /// # Cancel safety
+    /// Dropping the future leaves no trace in the queue.
+    pub async fn read(&self) -> Result<ReadLease> {
+        if self.shared.options.max_readers == 0 {
+            let message = "maxReaders is 0: there are no readers, everything runs on the writer";
+            return Err(Error::new(ErrorCode::InvalidOption, message));
+        }
+        self.lease(Class::Read(ReadKind::Session)).await.map(ReadLease::new)
+    }
+
+    /// Waits for the writer. Writers are served first in, first out.
+    ///
+    /// # Errors
+    /// [`ErrorCode::Closed`], [`ErrorCode::AcquireTimeout`], [`ErrorCode::Overloaded`].
+    ///
+    /// # Cancel safety
+    /// Dropping the future leaves no trace in the queue.
+    pub async fn write(&self) -> Result<WriteLease> {
+        self.lease(Class::Write).await.map(WriteLease::new)
+    }
+
+    /// Waits for exclusive write mode: readers are drained and closed, new ones held back, and the writer is the only
+    /// connection. Readers that come afterwards are fresh.
+    ///
+    /// # Errors
+    /// [`ErrorCode::Closed`], [`ErrorCode::AcquireTimeout`], [`ErrorCode::Overloaded`].
+    ///
+    /// # Cancel safety
+    /// Dropping the future leaves no trace in the queue.
+    pub async fn exclusive(&self) -> Result<ExclusiveLease> {
+        let lease = self.lease(Class::Exclusive).await?;
+        self.shared.close_readers().await;
+        Ok(ExclusiveLease::new(lease))
+    }
+
+    async fn lease(&self, class: Class) -> Result<RawLease> {
+        waiting::lease(&self.shared, class).await
+    }
+
+    /// Admits nothing more, waits for what is running, and closes every connection.
+    ///
+    /// Queued calls are rejected. What still runs after [`Options::close_timeout`] is interrupted. Every caller gets the same
+    /// result, once.
+    ///
+    /// # Errors
+    /// What SQLite said when the writer was closed.
+    ///
+    /// # Cancel safety
+    /// Dropping the future does not stop the closing.
+    pub async fn close(&self) -> Result<()> {
+        self.close_within(self.shared.options.close_timeout).await
+    }
+
+    /// Closes as [`Manager::close`], interrupting what still runs after `timeout`.
+    ///
+    /// # Errors
+    /// As [`Manager::close`].
+    pub async fn close_within(&self, timeout: Duration) -> Result<()> {
+        self.shared.begin_close(timeout);
+        self.shared.closed().await
+    }
+
+    /// Begins what [`Manager::close_within`] does, without waiting.
+    pub fn begin_close(&self, timeout: Duration) {
+        self.shared.begin_close(timeout);
+    }
+
+    /// Blocks the thread until all is closed, but no longer than `patience`. Returns whether it is.
+    #[must_use]
+    pub fn wait_closed(&self, patience: Duration) -> bool {
+        let closed = async { tokio::time::timeout(patience, self.shared.closed()).await };
+        crate::control::handle().block_on(closed).is_ok()
+    }
+
+    /// Reads a PRAGMA, or sets it where it belongs: on every connection, present and future, when it is a setting of the
+    /// connection; on the writer alone when it is one of the database.
+    ///
+    /// # Errors
+    /// [`ErrorCode::Pragma`] for those the driver owns, and those SQLite does not know.
+    pub async fn pragma(&self, name: &str, value: Option<&str>) -> Result<RowSet> {
+        let sql = pragma::apply(self, name, value).await?;
+        self.query(&sql, Params::none()).await
+    }
+
+    /// Runs [`Manager::pragma`], and answers `reply` with the rows.
+    pub async fn answer_pragma(&self, name: &str, value: Option<&str>, reply: Reply) {
+        pragma::answer(self, name, value, reply).await;
+    }
+
+    /// Returns the numbers of this moment.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        self.shared.status()
+    }
+}
+
+impl Shared {
+    pub(crate) fn statements<'c>(&self, connection: &'c PolicedConnection) -> Statements<'c> {
+        Statements::new(connection, self.options.statement_cache_size, self.options.max_result_bytes)
+    }
+
+    fn submit(self: &Arc<Self>, work: Work, reply: Reply) {
+        let job = Job { work, reply, place: None };
+        match self.route(&job.work) {
+            Some(Route::Read) => self.request(Class::Read(ReadKind::Short), job),
+            Some(Route::Write) => self.request(Class::Write, job),
+            None => {
+                let make = |place| Waiting::job(self, Job { place: Some(place), ..job });
+                let request = self.gate.request_unclassified(Instant::now(), make);
+                self.settle_request(request);
+            }
+        }
+    }
+
+    fn route(&self, work: &Work) -> Option<Route> {
+        match work {
+            Work::Script(_) => Some(Route::Write),
+            Work::Query(_) if self.options.max_readers == 0 || self.pinned.load(Ordering::Acquire) => {
+                Some(Route::Write)
+            }
+            Work::Query(request) => request.query.hint(),
+        }
+    }
+
+    fn request(self: &Arc<Self>, class: Class, job: Job) {
+        let request = self.gate.request(class, Waiting::job(self, job), Instant::now());
+        self.settle_request(request);
+    }
+
+    /// Sends a job that a reader would not run to the writer, into the place that it holds.
+    pub(crate) fn forward_to_writer(self: &Arc<Self>, mut job: Job) {
+        let Some(place) = job.place.take() else {
+            self.counters.fallbacks.add();
+            return self.request(Class::Write, job);
+        };
+        let request = place.confirm(Waiting::job(self, job));
+        self.settle_request(request);
+    }
+
+    /// Asks for exclusive write mode for one job.
+    pub(crate) fn request_exclusive(self: &Arc<Self>, job: Job) {
+        self.request(Class::Exclusive, job);
+    }
+
+    pub(crate) fn lost_or_closed(&self) -> Error {
+        self.lost().unwrap_or_else(waiting::closed)
+    }
+
+    /// Remembers where a statement belongs, now that the writer has prepared it.
+    pub(crate) fn learn_from_writer(&self, query: &Query, class: Classified) {
+        let forced = self.options.max_readers == 0 || self.pinned.load(Ordering::Acquire);
+        if !forced {
+            // What reads after all is looked at anew the next time.
+            query.set_hint((class.route == Route::Write).then_some(Route::Write));
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! What the user says about a database, and where it is.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use super::Shared;
+use crate::connection::{ConnectionConfig, Durability, Location};
+use crate::error::{Error, ErrorCode, Result};
+use crate::gate::Concurrency;
+
+/// The most readers: SQLite's WAL index has room for few read marks, and each reader is a thread.
+const MAX_READERS: u32 = 1_024;
+
+/// Options of a manager. Start from `Options::default()`.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Opens the file for reading only; every write then fails with `SQLITE_READONLY`. Default: false.
+    pub readonly: bool,
+    /// Makes the file when it is missing. Default: true.
+    pub create: bool,
+    /// Takes a path that starts with `file:` as a URI: <https://sqlite.org/uri.html>. Default: false, a path is a literal name.
+    pub uri: bool,
+    /// How reads and writes meet. Default (`None`): [`Concurrency::Wal`] for a file whose journal mode is WAL, or can be made
+    /// so; else [`Concurrency::Exclusive`].
+    pub concurrency: Option<Concurrency>,
+    /// The most readers; 0 runs everything on the writer. Default: the number of cores, at least 2, at most 8.
+    pub max_readers: u32,
+    /// For how long a reader may be unused before it is closed. Default: 60 s.
+    pub idle_ttl: Duration,
+    /// What a committed write survives. Default: [`Durability::Full`].
+    pub durability: Durability,
+    /// How long a call may wait in the queue. Default: 30 s.
+    pub acquire_timeout: Duration,
+    /// How long SQLite may wait for a lock that another process holds. Default: 5 s.
+    pub busy_timeout: Duration,
+    /// The most calls in the queue. Default: 262,144.
+    pub max_queued: usize,
+    /// The most bytes of one result. Default: 1 GiB.
+    pub max_result_bytes: usize,
+    /// How many prepared statements each connection keeps. Default: 128.
+    pub statement_cache_size: usize,
+    /// Enforces foreign keys: <https://sqlite.org/foreignkeys.html>. Default: true.
+    pub foreign_keys: bool,
+    /// Settings for every connection: <https://sqlite.org/pragma.html>. Default: none.
+    pub pragmas: Vec<(String, String)>,
+    /// How long `close` waits for what is running before it interrupts it. Default: 10 s.
+    pub close_timeout: Duration,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        let cores = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
+        Self {
+            readonly: false,
+            create: true,
+            uri: false,
+            concurrency: None,
+            max_readers: u32::try_from(cores.clamp(2, 8)).expect("BUG: at most 8"),
+            idle_ttl: Duration::from_mins(1),
+            durability: Durability::Full,
+            acquire_timeout: Duration::from_secs(30),
+            busy_timeout: Duration::from_secs(5),
+            max_queued: 262_144,
+            max_result_bytes: 1024 * 1024 * 1024,
+            statement_cache_size: 128,
+            foreign_keys: true,
+            pragmas: Vec::new(),
+            close_timeout: Duration::from_secs(10),
+        }
+    }
+}
+
+impl Options {
+    pub(super) fn validate(&self) -> Result<()> {
+        let invalid = |message: String| Err(Error::new(ErrorCode::InvalidOption, message));
+        if self.max_readers > MAX_READERS {
+            return invalid(format!("maxReaders is {}; at most {MAX_READERS}", self.max_readers));
+        }
+        if self.max_queued == 0 {
+            return invalid("maxQueued is 0; at least 1".to_owned());
+        }
+        if self.statement_cache_size == 0 {
+            return invalid("statementCacheSize is 0; at least 1".to_owned());
+        }
+        Ok(())
+    }
+}
+
+/// Fixes where `path` is, so that a later change of the working directory changes nothing.
+///
+/// `:memory:` and the empty name are a private in-memory database.
+pub(super) fn locate(path: &Path, uri: bool) -> Result<Location> {
+    let name = path.as_os_str();
+    if name.as_encoded_bytes().contains(&0) {
+        return Err(Error::new(ErrorCode::InvalidArgument, "the path contains a NUL character"));
+    }
+    if name.is_empty() || name == ":memory:" {
+        static NEXT: AtomicU64 = AtomicU64::new(1);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        return Ok(Location::Memory(format!("sluice-{number}")));
+    }
+    if uri && name.as_encoded_bytes().starts_with(b"file:") {
+        return Ok(Location::File(path.to_owned()));
+    }
+    std::path::absolute(path)
+        .map(Location::File)
+        .map_err(|error| Error::new(ErrorCode::InvalidArgument, format!("{}: {error}", path.display())))
+}
+
+impl Shared {
+    pub(super) fn connection_config(&self) -> ConnectionConfig {
+        let mut config = connection_config(&self.options, self.close.interrupted());
+        config.pragmas.extend(self.pragmas.lock().iter().cloned());
+        config
+    }
+}
+
+/// How the connections of a manager are opened. `closing` ends their waits for other processes.
+pub(super) fn connection_config(options: &Options, closing: &Arc<AtomicBool>) -> ConnectionConfig {
+    ConnectionConfig {
+        readonly: options.readonly,
+        create: options.create,
+        uri: options.uri,
+        busy_timeout: options.busy_timeout,
+        durability: options.durability,
+        foreign_keys: options.foreign_keys,
+        pragmas: options.pragmas.clone(),
+        closing: Arc::clone(closing),
+    }
+}

@@ -1,0 +1,63 @@
+//! PRAGMAs that are asked for by name: <https://sqlite.org/pragma.html>.
+
+use super::Manager;
+use crate::completion::Reply;
+use crate::connection::Denial;
+use crate::connection::pragma::{PragmaKind, is_reading, kind};
+use crate::error::{Error, ErrorCode, Result};
+use crate::params::Params;
+use crate::query::{Query, Request};
+use crate::worker::Work;
+
+/// Sets what is a setting of every connection, and answers with the statement that shows the rest.
+pub(super) async fn apply(manager: &Manager, name: &str, value: Option<&str>) -> Result<String> {
+    let is_name = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    if !is_name {
+        let message = "the name of a PRAGMA is letters, digits and underscores, without a schema or a value";
+        return Err(Error::new(ErrorCode::InvalidArgument, message));
+    }
+    if is_reading(name, value) {
+        return Ok(statement(name, value));
+    }
+    let kind = kind(name);
+    match kind {
+        PragmaKind::PerConnection => {
+            set_everywhere(manager, name, value).await?;
+            Ok(statement(name, None))
+        }
+        PragmaKind::Database | PragmaKind::JournalMode => Ok(statement(name, value)),
+        PragmaKind::Reading
+        | PragmaKind::Transaction
+        | PragmaKind::DriverOwned
+        | PragmaKind::Process
+        | PragmaKind::Unknown => Err(Denial::Pragma { name: name.to_owned(), kind }.to_error()),
+    }
+}
+
+/// Applies a PRAGMA, and answers `reply` with its rows.
+pub(super) async fn answer(manager: &Manager, name: &str, value: Option<&str>, reply: Reply) {
+    match apply(manager, name, value).await {
+        Ok(sql) => manager.shared.submit(Work::Query(Request::new(Query::new(sql), Params::none())), reply),
+        Err(error) => reply.fail(error),
+    }
+}
+
+/// Sets it on the writer while no reader is open, and for every connection that is opened later.
+async fn set_everywhere(manager: &Manager, name: &str, value: Option<&str>) -> Result<()> {
+    let mut lease = manager.exclusive().await?;
+    lease.set(&statement(name, value)).await?;
+    if let Some(value) = value {
+        let mut pragmas = manager.shared.pragmas.lock();
+        pragmas.retain(|(known, _)| !known.eq_ignore_ascii_case(name));
+        pragmas.push((name.to_owned(), value.to_owned()));
+    }
+    Ok(())
+}
+
+/// A value is quoted as text, which SQLite takes for a number where it wants one.
+fn statement(name: &str, value: Option<&str>) -> String {
+    match value {
+        None => format!("PRAGMA {name}"),
+        Some(value) => format!("PRAGMA {name} = '{}'", value.replace('\'', "''")),
+    }
+}

@@ -1,0 +1,264 @@
+//! The readers: opened lazily, reused last in first out, pruned when idle.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::oneshot;
+
+use super::waiting::closed;
+use super::{Permit, Shared};
+use crate::connection::{PolicedConnection, open_reader};
+use crate::error::{Error, ErrorCode, Result};
+use crate::worker::{CloseReceipt, Exit, Job, Message, Worker, serve_reader};
+
+/// After a reader could not be opened, the connections that are open serve alone for so long: no storm of attempts.
+const OPEN_BACKOFF: Duration = Duration::from_millis(100);
+
+/// The readers of one manager. Pure: it opens and closes nothing.
+#[derive(Default)]
+pub(super) struct Readers {
+    /// Every worker with a connection, or about to have one.
+    open: Vec<Arc<Worker>>,
+    /// Those without work, the one used last at the end.
+    idle: Vec<Idle>,
+    named: u64,
+    failed_at: Option<Instant>,
+}
+
+struct Idle {
+    worker: Arc<Worker>,
+    since: Instant,
+}
+
+/// What serves an admitted read.
+enum Served {
+    By(Arc<Worker>),
+    ByNew(Arc<Worker>, u64),
+    /// None is idle, and opening one failed a moment ago.
+    ByNone,
+}
+
+impl Readers {
+    /// Takes the idle reader that was used last, or makes room for a new one.
+    fn take(&mut self, now: Instant) -> Served {
+        if let Some(idle) = self.idle.pop() {
+            return Served::By(idle.worker);
+        }
+        let backing_off = self.failed_at.is_some_and(|failed| now.duration_since(failed) < OPEN_BACKOFF);
+        if backing_off {
+            return Served::ByNone;
+        }
+        let worker = Worker::new();
+        self.open.push(Arc::clone(&worker));
+        self.named += 1;
+        Served::ByNew(worker, self.named)
+    }
+
+    /// Takes out the readers that have been idle for `ttl` at `now`. Active readers are not among the idle ones (I10).
+    pub(super) fn prune(&mut self, now: Instant, ttl: Duration) -> Vec<Arc<Worker>> {
+        let expired = self.idle.iter().take_while(|idle| now.duration_since(idle.since) >= ttl).count();
+        let pruned: Vec<_> = self.idle.drain(..expired).map(|idle| idle.worker).collect();
+        for worker in &pruned {
+            self.forget(worker);
+        }
+        pruned
+    }
+
+    /// When the next reader can expire.
+    pub(super) fn next_expiry(&self, ttl: Duration) -> Option<Instant> {
+        self.idle.first().map(|idle| idle.since + ttl)
+    }
+
+    fn forget(&mut self, worker: &Arc<Worker>) {
+        self.open.retain(|open| !Arc::ptr_eq(open, worker));
+    }
+
+    fn remove(&mut self, worker: &Arc<Worker>) {
+        self.idle.retain(|idle| !Arc::ptr_eq(&idle.worker, worker));
+        self.forget(worker);
+    }
+
+    fn did_not_open(&mut self, worker: &Arc<Worker>) {
+        self.remove(worker);
+        self.failed_at = Some(Instant::now());
+    }
+
+    fn drain_idle(&mut self) -> Vec<Arc<Worker>> {
+        let idle: Vec<_> = self.idle.drain(..).map(|idle| idle.worker).collect();
+        for worker in &idle {
+            self.forget(worker);
+        }
+        idle
+    }
+
+    pub(super) fn open(&self) -> &[Arc<Worker>] {
+        &self.open
+    }
+
+    pub(super) fn idle_count(&self) -> usize {
+        self.idle.len()
+    }
+}
+
+impl Shared {
+    pub(super) fn run_on_a_reader(self: &Arc<Self>, job: Job, permit: Permit) {
+        match self.take_reader() {
+            Ok(Some(worker)) => {
+                if let Err(Message::Run(job, permit)) = worker.send(Message::Run(job, permit)) {
+                    // The thread ended between the two steps: its connection broke, or could not be opened.
+                    self.readers.lock().remove(&worker);
+                    self.run_on_a_reader(job, permit);
+                }
+            }
+            Ok(None) => self.run_without_a_reader(job, permit),
+            Err(error) => fail_run(job, permit, error),
+        }
+    }
+
+    /// The writer is always open: it serves what no reader can, one call after another.
+    fn run_without_a_reader(self: &Arc<Self>, job: Job, permit: Permit) {
+        drop(permit);
+        self.forward_to_writer(job);
+    }
+
+    pub(super) fn lease_reader(self: &Arc<Self>) -> Result<Arc<Worker>> {
+        self.take_reader()?.ok_or_else(|| {
+            let message = "no reader is idle, and another could not be opened";
+            Error { extended_code: Some(rusqlite::ffi::SQLITE_CANTOPEN), ..Error::new(ErrorCode::Sqlite, message) }
+        })
+    }
+
+    fn take_reader(self: &Arc<Self>) -> Result<Option<Arc<Worker>>> {
+        if let Some(error) = self.lost() {
+            return Err(error);
+        }
+        let served = self.readers.lock().take(Instant::now());
+        match served {
+            Served::By(worker) => Ok(Some(worker)),
+            Served::ByNew(worker, number) => Ok(self.start_reader(worker, number)),
+            Served::ByNone => Ok(None),
+        }
+    }
+
+    fn start_reader(self: &Arc<Self>, worker: Arc<Worker>, number: u64) -> Option<Arc<Worker>> {
+        let name = self.thread_name(&format!("reader.{number}"));
+        let (shared, body) = (Arc::clone(self), Arc::clone(&worker));
+        if let Err(error) = Worker::start(name, move || shared.be_a_reader(&body)) {
+            tracing::warn!(%error, "no thread for a reader");
+            self.readers.lock().did_not_open(&worker);
+            return None;
+        }
+        Some(worker)
+    }
+
+    /// The life of a reader's thread.
+    fn be_a_reader(self: &Arc<Self>, worker: &Arc<Worker>) {
+        let connection = match self.open_reader_connection() {
+            Ok(connection) => connection,
+            Err(error) => return self.reader_did_not_open(worker, &error),
+        };
+        worker.set_interrupt(connection.raw().get_interrupt_handle());
+        self.counters.reader_opens.add();
+        tracing::debug!(location = ?self.location, "reader opened");
+        let exit = serve_reader(worker, self, &connection);
+        self.readers.lock().remove(worker);
+        let left = worker.end();
+        let result = close(connection);
+        self.counters.reader_closes.add();
+        match exit {
+            Exit::Discard(permit) => {
+                self.counters.discards.add();
+                drop(permit);
+            }
+            Exit::Close(receipt) => drop(receipt.send(result)),
+        }
+        self.redirect(left);
+    }
+
+    fn open_reader_connection(&self) -> Result<PolicedConnection> {
+        self.check_identity()?;
+        let connection = open_reader(&self.location, &self.connection_config())?;
+        self.check_identity()?;
+        Ok(connection)
+    }
+
+    /// What was meant for a reader that could not be opened goes to the writer, unless the file is not there any more.
+    fn reader_did_not_open(self: &Arc<Self>, worker: &Arc<Worker>, error: &Error) {
+        tracing::warn!(%error, "a reader could not be opened");
+        self.readers.lock().did_not_open(worker);
+        let lost = error.code == ErrorCode::DatabaseReplaced;
+        for message in worker.end() {
+            match message {
+                Message::Run(job, permit) if lost => fail_run(job, permit, error.clone()),
+                Message::Run(job, permit) => self.run_without_a_reader(job, permit),
+                Message::RunLeased(job, _) => job.reply.fail(error.clone()),
+                Message::Release(permit, _) => drop(permit),
+                Message::Close(receipt) => drop(receipt),
+            }
+        }
+    }
+
+    /// Serves elsewhere what a reader that ended had not begun.
+    fn redirect(self: &Arc<Self>, messages: impl IntoIterator<Item = Message>) {
+        for message in messages {
+            match message {
+                Message::Run(job, permit) => self.run_on_a_reader(job, permit),
+                Message::RunLeased(job, _) => job.reply.fail(closed()),
+                Message::Release(permit, _) => drop(permit),
+                Message::Close(receipt) => drop(receipt),
+            }
+        }
+    }
+
+    /// Puts a reader back. Its permit is dropped after that, so that whoever is admitted next finds it.
+    pub(crate) fn give_back_reader(self: &Arc<Self>, worker: &Arc<Worker>) {
+        let idle = Idle { worker: Arc::clone(worker), since: Instant::now() };
+        self.readers.lock().idle.push(idle);
+        self.prune_timer.arm(self);
+    }
+
+    /// Closes the readers that have been idle for too long, on their own threads. Returns when to look again.
+    pub(super) fn prune(&self, now: Instant) -> Option<Instant> {
+        let ttl = self.options.idle_ttl;
+        let (pruned, next) = {
+            let mut readers = self.readers.lock();
+            (readers.prune(now, ttl), readers.next_expiry(ttl))
+        };
+        for worker in pruned {
+            self.counters.prunes.add();
+            drop(close_worker(&worker));
+        }
+        next
+    }
+
+    /// Closes every idle reader, and waits until they are closed.
+    pub(super) async fn close_readers(&self) {
+        let idle = self.readers.lock().drain_idle();
+        let receipts: Vec<_> = idle.iter().map(close_worker).collect();
+        for receipt in receipts {
+            drop(receipt.await);
+        }
+    }
+}
+
+/// Closes a connection. SQLite refuses only when a statement is still open, which would be a bug; the handle is kept alive then.
+pub(super) fn close(connection: PolicedConnection) -> Result<()> {
+    connection.close().map_err(|(connection, error)| {
+        tracing::error!(%error, "BUG: I7 a connection was closed with an open statement");
+        drop(connection);
+        error
+    })
+}
+
+pub(super) fn fail_run(job: Job, permit: Permit, error: Error) {
+    let Job { reply, place, .. } = job;
+    drop((place, permit));
+    reply.fail(error);
+}
+
+/// Tells a worker to close. The receiver ends with it.
+pub(super) fn close_worker(worker: &Arc<Worker>) -> oneshot::Receiver<Result<()>> {
+    let (receipt, closed): (CloseReceipt, _) = oneshot::channel();
+    drop(worker.send(Message::Close(receipt)));
+    closed
+}

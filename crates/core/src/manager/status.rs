@@ -1,0 +1,182 @@
+//! The numbers of a moment.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use super::Shared;
+use crate::connection::Location;
+use crate::gate::{Concurrency, Mode, Phase};
+use crate::worker::Current;
+
+/// How much of a statement's text is shown.
+const SQL_CHARS: usize = 200;
+
+/// The state of a manager at one moment. Reading it takes two short locks, and the size of the write-ahead log from the file
+/// system.
+#[derive(Clone, Debug)]
+pub struct Status {
+    /// Read mode, or exclusive write mode.
+    pub mode: Mode,
+    /// Open, draining or closed.
+    pub phase: Phase,
+    /// How reads and writes meet.
+    pub concurrency: Concurrency,
+    /// The readers.
+    pub readers: ReaderStatus,
+    /// The writer.
+    pub writer: WriterStatus,
+    /// Calls in the queue, of every kind.
+    pub queued: usize,
+    /// The write-ahead log.
+    pub wal: WalStatus,
+    /// Everything that is counted, by name.
+    pub counters: Vec<(&'static str, u64)>,
+}
+
+/// The readers at one moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ReaderStatus {
+    /// Connections that are open, or being opened.
+    pub open: usize,
+    /// Read permits that are out.
+    pub active: usize,
+    /// Connections without work.
+    pub idle: usize,
+    /// Reads in the queue.
+    pub waiting: usize,
+    /// The most there may be.
+    pub max: u32,
+}
+
+/// The writer at one moment.
+#[derive(Clone, Debug)]
+pub struct WriterStatus {
+    /// Whether a write or exclusive permit is out.
+    pub active: bool,
+    /// Writes in the queue.
+    pub waiting: usize,
+    /// What the writer is running.
+    pub holder: Option<HolderStatus>,
+}
+
+/// What runs on a connection.
+#[derive(Clone, Debug)]
+pub struct HolderStatus {
+    /// The first 200 characters of the SQL text, without values.
+    pub sql: String,
+    /// For how long.
+    pub elapsed: Duration,
+}
+
+/// The write-ahead log at one moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WalStatus {
+    /// The size of the `-wal` file; 0 when there is none.
+    pub bytes: u64,
+    /// For how long the oldest running read has kept it from being reset.
+    pub oldest_reader: Option<Duration>,
+}
+
+/// A number that only grows.
+#[derive(Debug, Default)]
+pub(crate) struct Counter(AtomicU64);
+
+impl Counter {
+    pub(crate) fn add(&self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// What a manager counts.
+#[derive(Debug, Default)]
+pub(crate) struct Counters {
+    pub(crate) reads: Counter,
+    pub(crate) writes: Counter,
+    pub(crate) fallbacks: Counter,
+    pub(crate) denied: Counter,
+    pub(crate) errors: Counter,
+    pub(crate) panics: Counter,
+    pub(crate) reader_opens: Counter,
+    pub(crate) reader_closes: Counter,
+    pub(crate) prunes: Counter,
+    pub(crate) discards: Counter,
+    pub(crate) writer_replacements: Counter,
+}
+
+impl Counters {
+    fn list(&self) -> [(&'static str, u64); 11] {
+        [
+            ("reads", self.reads.get()),
+            ("writes", self.writes.get()),
+            ("fallbacks", self.fallbacks.get()),
+            ("denied", self.denied.get()),
+            ("errors", self.errors.get()),
+            ("panics", self.panics.get()),
+            ("readerOpens", self.reader_opens.get()),
+            ("readerCloses", self.reader_closes.get()),
+            ("prunes", self.prunes.get()),
+            ("discards", self.discards.get()),
+            ("writerReplacements", self.writer_replacements.get()),
+        ]
+    }
+}
+
+impl Shared {
+    pub(super) fn status(&self) -> Status {
+        let gate = self.gate.status();
+        let (open, idle) = {
+            let readers = self.readers.lock();
+            (readers.open().to_vec(), readers.idle_count())
+        };
+        let now = Instant::now();
+        let elapsed = |current: &Current| now.saturating_duration_since(current.since);
+        let oldest_reader = open.iter().filter_map(|worker| worker.current()).map(|current| elapsed(&current)).max();
+        let holder = self.writer.current().map(|current| HolderStatus {
+            elapsed: elapsed(&current),
+            sql: current.query.sql().chars().take(SQL_CHARS).collect(),
+        });
+        let mut counters = self.counters.list().to_vec();
+        counters.extend([
+            ("peakReaders", u64::from(gate.peak_readers)),
+            ("peakReadersBesideWriter", u64::from(gate.peak_readers_beside_writer)),
+            ("modeSwitches", gate.mode_switches),
+        ]);
+        Status {
+            mode: gate.mode,
+            phase: if self.is_closed() {
+                Phase::Closed
+            } else if self.is_closing() {
+                Phase::Draining
+            } else {
+                gate.phase
+            },
+            concurrency: gate.concurrency,
+            readers: ReaderStatus {
+                open: open.len(),
+                active: gate.active_readers as usize,
+                idle,
+                waiting: gate.waiting_readers,
+                max: self.options.max_readers,
+            },
+            writer: WriterStatus {
+                active: gate.active_writer || gate.active_exclusive,
+                waiting: gate.waiting_writers,
+                holder,
+            },
+            queued: gate.queued,
+            wal: WalStatus { bytes: self.wal_bytes(), oldest_reader },
+            counters,
+        }
+    }
+
+    fn wal_bytes(&self) -> u64 {
+        match &self.location {
+            Location::File(_) => std::fs::metadata(self.wal_path()).map_or(0, |metadata| metadata.len()),
+            Location::Memory(_) => 0,
+        }
+    }
+}

@@ -1,0 +1,152 @@
+//! What waits at the gate: a job, or a task that wants a lease.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use tokio::sync::oneshot;
+
+use super::{Permit, Shared};
+use crate::control;
+use crate::error::{Error, ErrorCode, Result};
+use crate::gate::{Class, Rejection, Request, Ticket, Waiter};
+use crate::lease::RawLease;
+use crate::worker::Job;
+
+/// A waiter of the gate.
+pub(crate) struct Waiting {
+    shared: Arc<Shared>,
+    wants: Wants,
+}
+
+enum Wants {
+    Run(Job),
+    Lease(oneshot::Sender<Result<RawLease>>),
+}
+
+impl Waiting {
+    pub(super) fn job(shared: &Arc<Shared>, job: Job) -> Self {
+        Self { shared: Arc::clone(shared), wants: Wants::Run(job) }
+    }
+}
+
+impl Waiter for Waiting {
+    fn admitted(self, permit: Permit) -> Option<Permit> {
+        let Self { shared, wants } = self;
+        match wants {
+            Wants::Run(job) => {
+                shared.dispatch(job, permit);
+                None
+            }
+            Wants::Lease(sender) if sender.is_closed() => Some(permit),
+            Wants::Lease(sender) => {
+                // A receiver that has gone meanwhile drops the lease, which hands everything back.
+                drop(sender.send(shared.equip(permit)));
+                None
+            }
+        }
+    }
+
+    fn rejected(self, reason: Rejection) {
+        let Self { shared, wants } = self;
+        let error = shared.rejection(reason);
+        match wants {
+            Wants::Run(Job { reply, place, .. }) => {
+                drop(place);
+                reply.fail(error);
+            }
+            Wants::Lease(sender) => drop(sender.send(Err(error))),
+        }
+    }
+}
+
+/// Waits for a permit and the connection that goes with it.
+pub(super) async fn lease(shared: &Arc<Shared>, class: Class) -> Result<RawLease> {
+    let (sender, receiver) = oneshot::channel();
+    let waiting = Waiting { shared: Arc::clone(shared), wants: Wants::Lease(sender) };
+    let request = shared.gate.request(class, waiting, Instant::now());
+    let _cancel = shared.settle_request(request).map(|ticket| CancelOnDrop { shared, ticket });
+    receiver.await.unwrap_or_else(|_| Err(shared.rejection(Rejection::Closed)))
+}
+
+/// Takes a request out of the queue when its future is dropped. Once admitted it is not there any more.
+struct CancelOnDrop<'a> {
+    shared: &'a Shared,
+    ticket: Ticket,
+}
+
+impl Drop for CancelOnDrop<'_> {
+    fn drop(&mut self) {
+        drop(self.shared.gate.cancel(self.ticket));
+    }
+}
+
+impl Shared {
+    /// Acts on the gate's answer. Returns the ticket when the waiter is queued.
+    pub(super) fn settle_request(self: &Arc<Self>, request: Request<Waiting>) -> Option<Ticket> {
+        match request {
+            Request::Admitted(waiting, permit) => {
+                drop(waiting.admitted(permit));
+                None
+            }
+            Request::Queued { ticket, first } => {
+                if first {
+                    self.queue_timer.arm(self);
+                }
+                Some(ticket)
+            }
+            Request::Rejected(waiting, reason) => {
+                waiting.rejected(reason);
+                None
+            }
+        }
+    }
+
+    fn dispatch(self: &Arc<Self>, job: Job, permit: Permit) {
+        match permit.class() {
+            Class::Read(_) => self.run_on_a_reader(job, permit),
+            Class::Write => self.run_on_the_writer(job, permit),
+            Class::Exclusive => {
+                let shared = Arc::clone(self);
+                control::spawn(async move {
+                    shared.close_readers().await;
+                    shared.run_on_the_writer(job, permit);
+                });
+            }
+        }
+    }
+
+    /// Gives an admitted lease its connection.
+    fn equip(self: &Arc<Self>, permit: Permit) -> Result<RawLease> {
+        let worker = match permit.class() {
+            Class::Read(_) => self.lease_reader()?,
+            Class::Write | Class::Exclusive => Arc::clone(&self.writer),
+        };
+        Ok(RawLease::new(Arc::clone(self), worker, permit))
+    }
+
+    fn rejection(&self, reason: Rejection) -> Error {
+        match reason {
+            Rejection::Closed => closed(),
+            Rejection::Overloaded => {
+                let limit = self.options.max_queued;
+                Error::new(ErrorCode::Overloaded, format!("{limit} calls are queued already (maxQueued)"))
+            }
+            Rejection::TimedOut => Error::new(ErrorCode::AcquireTimeout, self.timeout_message()),
+        }
+    }
+
+    fn timeout_message(&self) -> String {
+        let waited = self.options.acquire_timeout.as_millis();
+        let status = self.status();
+        let holder = status.writer.holder.map_or_else(String::new, |holder| {
+            format!("; the writer has been running \"{}\" for {} ms", holder.sql, holder.elapsed.as_millis())
+        });
+        let (active, queued) = (status.readers.active, status.queued);
+        format!("no turn within acquireTimeoutMs ({waited}): {active} readers active, {queued} calls queued{holder}")
+    }
+}
+
+/// The error of everything that comes after `close`.
+pub(crate) fn closed() -> Error {
+    Error::new(ErrorCode::Closed, "the database is closed")
+}

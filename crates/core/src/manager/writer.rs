@@ -1,0 +1,287 @@
+//! The writer: opened first, kept open, replaced when it breaks, closed last.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc;
+
+use parking_lot::Mutex;
+use tokio::sync::oneshot;
+
+use super::close::CloseGate;
+use super::options::connection_config;
+use super::readers::{Readers, close, fail_run};
+use super::status::Counters;
+use super::timers::Timer;
+use super::waiting::closed;
+use super::{Options, Permit, Shared};
+use crate::connection::{
+    FileIdentity, JournalMode, Location, PolicedConnection, WalRequest, apply_durability, journal_mode, open_reader,
+    open_writer,
+};
+use crate::error::{Error, ErrorCode, Result};
+use crate::gate::{Class, Concurrency, Gate};
+use crate::worker::{Exit, Job, Message, Worker, serve_writer};
+
+/// What the writer's thread found when it opened the database.
+struct Opened {
+    journal_mode: JournalMode,
+    identity: Option<FileIdentity>,
+    wal: Option<FileIdentity>,
+    /// Where the thread waits for what it shares with the rest of the manager.
+    start: mpsc::SyncSender<Arc<Shared>>,
+}
+
+/// Opens the writer on its own thread, and makes the manager around it.
+pub(super) async fn open(location: Location, options: Options) -> Result<Arc<Shared>> {
+    let (opened, wait) = oneshot::channel();
+    let writer = Worker::new();
+    let interrupted = Arc::new(AtomicBool::new(false));
+    let thread = (location.clone(), options.clone(), Arc::clone(&writer), Arc::clone(&interrupted));
+    let name = thread_name(&location, "writer");
+    Worker::start(name, move || {
+        let (location, options, worker, interrupted) = thread;
+        be_the_writer(&location, &options, &worker, &interrupted, opened);
+    })
+    .map_err(|error| Error::new(ErrorCode::Panic, format!("no thread for the writer: {error}")))?;
+    let opened = wait.await.map_err(|_| Error::new(ErrorCode::Panic, "the writer's thread ended while opening"))??;
+    let concurrency = concurrency(&options, &location, opened.journal_mode)?;
+    let shared = Arc::new(Shared {
+        gate: Gate::new(concurrency, options.max_readers, options.max_queued),
+        identity: opened.identity,
+        readers: Mutex::new(Readers::default()),
+        writer,
+        pinned: AtomicBool::new(false),
+        wal: Mutex::new(opened.wal),
+        lost: Mutex::new(None),
+        pragmas: Mutex::default(),
+        counters: Counters::default(),
+        close: CloseGate::new(interrupted),
+        queue_timer: Timer::new(Shared::expire),
+        prune_timer: Timer::new(Shared::prune),
+        location,
+        options,
+    });
+    opened.start.send(Arc::clone(&shared)).map_err(|_| closed())?;
+    Ok(shared)
+}
+
+fn concurrency(options: &Options, location: &Location, journal_mode: JournalMode) -> Result<Concurrency> {
+    let is_wal = journal_mode == JournalMode::Wal;
+    match options.concurrency {
+        Some(Concurrency::Wal) if !is_wal => {
+            let why = match location {
+                Location::Memory(_) => "an in-memory database has no write-ahead log".to_owned(),
+                Location::File(path) => {
+                    format!("the journal mode of {} is {}", path.display(), format!("{journal_mode:?}").to_lowercase())
+                }
+            };
+            Err(Error::new(ErrorCode::InvalidOption, format!("concurrency 'wal' is not possible: {why}")))
+        }
+        Some(asked) => Ok(asked),
+        None if is_wal => Ok(Concurrency::Wal),
+        None => Ok(Concurrency::Exclusive),
+    }
+}
+
+/// The life of the writer's thread.
+fn be_the_writer(
+    location: &Location,
+    options: &Options,
+    worker: &Arc<Worker>,
+    interrupted: &Arc<AtomicBool>,
+    opened: oneshot::Sender<Result<Opened>>,
+) {
+    let (connection, found, start) = match first_connection(location, options, interrupted) {
+        Ok(first) => first,
+        Err(error) => return drop(opened.send(Err(error))),
+    };
+    // A database in memory dies with its last connection: this one outlives every replacement.
+    let _anchor = match location {
+        Location::Memory(_) => open_reader(location, &connection_config(options, interrupted)).ok(),
+        Location::File(_) => None,
+    };
+    if opened.send(Ok(found)).is_err() {
+        return;
+    }
+    let Ok(shared) = start.recv() else { return };
+    let mut connection = Some(connection);
+    loop {
+        let Some(open) = connection.take() else { return shared.writer_is_lost() };
+        worker.set_interrupt(open.raw().get_interrupt_handle());
+        let exit = serve_writer(worker, &shared, &open);
+        match exit {
+            Exit::Close(receipt) => {
+                let left = worker.end();
+                let result = close(open);
+                drop(receipt.send(result));
+                return left.into_iter().for_each(refuse);
+            }
+            Exit::Discard(permit) => {
+                drop(close(open));
+                connection = shared.replace_writer();
+                drop(permit);
+            }
+        }
+    }
+}
+
+type First = (PolicedConnection, Opened, mpsc::Receiver<Arc<Shared>>);
+
+fn first_connection(location: &Location, options: &Options, interrupted: &Arc<AtomicBool>) -> Result<First> {
+    let wal = match (options.concurrency, location) {
+        (Some(Concurrency::Wal), _) => WalRequest::Required,
+        (Some(Concurrency::Exclusive), _) => WalRequest::Keep,
+        (None, _) => WalRequest::WhenPossible,
+    };
+    let (connection, journal_mode) = open_writer(location, &connection_config(options, interrupted), wal)?;
+    let (identity, wal) = match location {
+        Location::File(path) => (identity_of(path)?, FileIdentity::of(&wal_path(path)).ok().flatten()),
+        Location::Memory(_) => (None, None),
+    };
+    let (start, wait) = mpsc::sync_channel(1);
+    Ok((connection, Opened { journal_mode, identity, wal, start }, wait))
+}
+
+fn identity_of(path: &std::path::Path) -> Result<Option<FileIdentity>> {
+    FileIdentity::of(path).map_err(|error| replaced(&format!("{}: {error}", path.display())))
+}
+
+fn replaced(what: &str) -> Error {
+    let message = format!("the database file is not the one that was opened: {what}");
+    Error::new(ErrorCode::DatabaseReplaced, message)
+}
+
+fn wal_path(path: &std::path::Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push("-wal");
+    name.into()
+}
+
+fn thread_name(location: &Location, role: &str) -> String {
+    let file = match location {
+        Location::File(path) => path.file_name().unwrap_or_default().to_string_lossy().replace('\0', ""),
+        Location::Memory(_) => ":memory:".to_owned(),
+    };
+    format!("sluice:{file}:{role}")
+}
+
+/// Answers what was sent to a writer that has ended.
+fn refuse(message: Message) {
+    match message {
+        Message::Run(job, permit) => fail_run(job, permit, closed()),
+        Message::RunLeased(job, _) => job.reply.fail(closed()),
+        Message::Release(permit, _) => drop(permit),
+        Message::Close(receipt) => drop(receipt),
+    }
+}
+
+impl Shared {
+    pub(super) fn run_on_the_writer(self: &Arc<Self>, job: Job, permit: Permit) {
+        if let Some(error) = self.lost() {
+            return fail_run(job, permit, error);
+        }
+        if let Err(message) = self.writer.send(Message::Run(job, permit)) {
+            refuse(message);
+        }
+    }
+
+    pub(super) fn thread_name(&self, role: &str) -> String {
+        thread_name(&self.location, role)
+    }
+
+    pub(super) fn wal_path(&self) -> PathBuf {
+        match &self.location {
+            Location::File(path) => wal_path(path),
+            Location::Memory(_) => PathBuf::new(),
+        }
+    }
+
+    /// Why nothing may run any more, if so.
+    pub(super) fn lost(&self) -> Option<Error> {
+        self.lost.lock().clone()
+    }
+
+    fn lose(&self, error: &Error) {
+        tracing::error!(%error, "the database is lost");
+        self.lost.lock().get_or_insert_with(|| error.clone());
+    }
+
+    /// Compares the file at the path with the one that was opened.
+    pub(super) fn check_identity(&self) -> Result<()> {
+        let Location::File(path) = &self.location else { return Ok(()) };
+        if self.options.uri {
+            return Ok(());
+        }
+        let found = identity_of(path).and_then(|now| match now == self.identity {
+            true => Ok(()),
+            false => Err(replaced(&path.display().to_string())),
+        });
+        found.inspect_err(|error| self.lose(error))
+    }
+
+    /// Opens a writer in the place of one that broke. What lived only on that connection is gone, and said to be.
+    fn replace_writer(&self) -> Option<PolicedConnection> {
+        self.counters.writer_replacements.add();
+        let pinned = self.pinned.swap(false, Ordering::AcqRel);
+        tracing::warn!(location = ?self.location, temporary_objects_lost = pinned, "the writer's connection is replaced");
+        let opened = self.check_identity().and_then(|()| {
+            let config = self.connection_config();
+            open_writer(&self.location, &config, WalRequest::Keep).map(|(connection, _)| connection)
+        });
+        opened.inspect_err(|error| self.lose(error)).ok()
+    }
+
+    /// Ends a writer that could not be replaced: everything fails with the reason from now on.
+    fn writer_is_lost(&self) {
+        self.writer.end().into_iter().for_each(refuse);
+    }
+
+    /// Looks at what a write may have changed beside rows, before it is acknowledged.
+    pub(crate) fn after_write(&self, connection: &PolicedConnection, private_schema: bool) -> Result<()> {
+        if private_schema {
+            self.pinned.store(connection.holds_private_objects()?, Ordering::Release);
+        }
+        self.check_wal()
+    }
+
+    /// An acknowledgement must not rest on a log that was deleted: the next process to open the file would not find it.
+    fn check_wal(&self) -> Result<()> {
+        if self.options.readonly {
+            return Ok(());
+        }
+        let mut known = self.wal.lock();
+        let Some(expected) = *known else { return Ok(()) };
+        if FileIdentity::of(&self.wal_path()).ok().flatten() == Some(expected) {
+            return Ok(());
+        }
+        *known = None;
+        let message = "the write-ahead log was deleted or replaced while the database was open; the outcome of this write is unknown";
+        let error = Error::new(ErrorCode::WalGone, message);
+        self.lose(&error);
+        Err(error)
+    }
+
+    /// A permit on the writer is about to be released: what was done under it is looked at before anyone else is admitted.
+    pub(crate) fn writer_released(&self, connection: &PolicedConnection, permit: &Permit) {
+        match permit.class() {
+            Class::Read(_) | Class::Write => {}
+            Class::Exclusive => self.follow_journal_mode(connection, permit),
+        }
+    }
+
+    /// Concurrency follows the journal mode that is really there.
+    fn follow_journal_mode(&self, connection: &PolicedConnection, permit: &Permit) {
+        let Ok(mode) = journal_mode(connection) else { return };
+        if let Err(error) = apply_durability(connection, self.options.durability, mode) {
+            self.lose(&error);
+        }
+        let is_wal = mode == JournalMode::Wal;
+        let concurrency = if is_wal { Concurrency::Wal } else { Concurrency::Exclusive };
+        if self.options.concurrency.is_none() {
+            self.gate.set_concurrency(permit, concurrency);
+        }
+        let wal = if is_wal { FileIdentity::of(&self.wal_path()).ok().flatten() } else { None };
+        *self.wal.lock() = wal;
+    }
+}

@@ -1,0 +1,200 @@
+//! A text of SQL that is asked for more than once, and what has been learnt about it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
+
+use parking_lot::Mutex;
+
+use crate::connection::Route;
+
+/// A statement's text together with what the connections have learnt about it. Cheap to share, and kept by whoever runs it.
+#[derive(Debug)]
+pub struct Query {
+    id: u64,
+    sql: Box<str>,
+    hint: AtomicU8,
+    single: AtomicBool,
+    shapes: Mutex<Vec<Arc<Shape>>>,
+}
+
+const UNKNOWN: u8 = 0;
+const READ: u8 = 1;
+const WRITE: u8 = 2;
+
+/// The most shapes that one query keeps: a schema that changes more often than that makes its shapes anew.
+const MAX_SHAPES: usize = 8;
+
+impl Query {
+    /// Makes a query of one statement.
+    #[must_use]
+    pub fn new(sql: impl Into<Box<str>>) -> Arc<Self> {
+        static NEXT: AtomicU64 = AtomicU64::new(1);
+        Arc::new(Self {
+            id: NEXT.fetch_add(1, Ordering::Relaxed),
+            sql: sql.into(),
+            hint: AtomicU8::new(UNKNOWN),
+            single: AtomicBool::new(false),
+            shapes: Mutex::default(),
+        })
+    }
+
+    /// Returns the number that no other query of this process has.
+    pub(crate) fn id(&self) -> u64 {
+        self.id
+    }
+
+    /// Returns the text.
+    #[must_use]
+    pub fn sql(&self) -> &str {
+        &self.sql
+    }
+
+    /// Returns where the statement ran last. A hint only: the connection that gets it looks again.
+    pub(crate) fn hint(&self) -> Option<Route> {
+        match self.hint.load(Ordering::Relaxed) {
+            READ => Some(Route::Read),
+            WRITE => Some(Route::Write),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn set_hint(&self, route: Option<Route>) {
+        let hint = match route {
+            None => UNKNOWN,
+            Some(Route::Read) => READ,
+            Some(Route::Write) => WRITE,
+        };
+        if self.hint.load(Ordering::Relaxed) != hint {
+            self.hint.store(hint, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether the text is known to hold one statement, so that its tail need not be looked at again.
+    pub(crate) fn is_known_single(&self) -> bool {
+        self.single.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set_known_single(&self) {
+        self.single.store(true, Ordering::Relaxed);
+    }
+
+    /// Returns the shape with these columns: the same one for the same columns, from whichever connection.
+    pub(crate) fn shape(&self, columns: Vec<Column>) -> Arc<Shape> {
+        let mut shapes = self.shapes.lock();
+        if let Some(known) = shapes.iter().find(|shape| shape.columns == columns) {
+            return Arc::clone(known);
+        }
+        if shapes.len() == MAX_SHAPES {
+            shapes.remove(0);
+        }
+        let shape = Arc::new(Shape::new(columns));
+        shapes.push(Arc::clone(&shape));
+        shape
+    }
+}
+
+/// A column of a result: <https://sqlite.org/c3ref/column_database_name.html>.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Column {
+    /// The name, from `AS` or as SQLite makes it.
+    pub name: Box<str>,
+    /// The type in the column's declaration; `None` for an expression.
+    pub declared_type: Option<Box<str>>,
+    /// The table the column comes from; `None` for an expression.
+    pub table: Option<Box<str>>,
+    /// The column's name in that table; `None` for an expression.
+    pub origin: Option<Box<str>>,
+}
+
+/// The columns of a result, shared by all results that have them.
+#[derive(Debug)]
+pub struct Shape {
+    id: u32,
+    columns: Vec<Column>,
+    announced: AtomicBool,
+}
+
+impl Shape {
+    fn new(columns: Vec<Column>) -> Self {
+        // 0 stands for a statement without columns.
+        static NEXT: AtomicU32 = AtomicU32::new(1);
+        let id = if columns.is_empty() { 0 } else { NEXT.fetch_add(1, Ordering::Relaxed).max(1) };
+        Self { id, columns, announced: AtomicBool::new(false) }
+    }
+
+    /// Returns the number of the shape; 0 has no columns.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.id
+    }
+
+    /// Returns the columns.
+    #[must_use]
+    pub fn columns(&self) -> &[Column] {
+        &self.columns
+    }
+
+    /// Returns `true` once, to the first who asks: whoever carries results elsewhere tells the columns then.
+    #[must_use]
+    pub fn announce(&self) -> bool {
+        !self.announced.load(Ordering::Relaxed) && !self.announced.swap(true, Ordering::Relaxed)
+    }
+}
+
+/// Which rows of a result are wanted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Take {
+    /// All of them.
+    #[default]
+    All,
+    /// The first. A write runs to its end all the same.
+    First,
+    /// None: only what it changed.
+    None,
+    /// Nothing is run: only the columns.
+    Describe,
+}
+
+/// How INTEGER values are delivered.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Integers {
+    /// As a double when it is exact, else as a 64-bit integer.
+    #[default]
+    Auto,
+    /// As a double; one that would be rounded fails the statement.
+    Number,
+    /// As 64-bit integers, all of them.
+    BigInt,
+}
+
+/// One call of a query.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// What to run.
+    pub query: Arc<Query>,
+    /// The values, as they were at the moment of the call.
+    pub params: crate::params::Params,
+    /// Which rows are wanted.
+    pub take: Take,
+    /// How INTEGER values are delivered.
+    pub integers: Integers,
+}
+
+impl Request {
+    /// Makes a request for all rows.
+    #[must_use]
+    pub fn new(query: Arc<Query>, params: crate::params::Params) -> Self {
+        Self { query, params, take: Take::default(), integers: Integers::default() }
+    }
+}
+
+/// What a statement did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Outcome {
+    /// The rows that INSERT, UPDATE or DELETE changed; 0 for any other statement.
+    pub changes: u64,
+    /// The rowid of the last row that this statement inserted, if it did.
+    pub last_insert_rowid: Option<i64>,
+    /// Who ran it: a reader, or the writer.
+    pub route: Route,
+}

@@ -1,0 +1,178 @@
+//! Rows, encoded by the worker that steps the statement, in the form in which they cross into JavaScript.
+
+use std::sync::Arc;
+
+use rusqlite::Row;
+use rusqlite::types::ValueRef;
+
+use crate::cell::{Tag, is_safe, number_of, tagged};
+use crate::error::{Error, ErrorCode, Result};
+use crate::query::{Integers, Shape};
+use crate::value::Value;
+
+/// The most cells of a chunk, unless one row is wider.
+pub const CHUNK_CELLS: usize = 8_192;
+/// The most bytes of text, and of blobs, of a chunk. Substrings keep the decoded text alive, so this bounds what one of them pins.
+pub const CHUNK_BYTES: usize = 32 * 1024;
+/// A text or blob above this many bytes is carried apart.
+pub const INLINE_BYTES: usize = 16 * 1024;
+
+/// Some consecutive rows of a result.
+#[derive(Debug, Default)]
+pub struct Chunk {
+    /// The number of rows.
+    pub rows: usize,
+    /// The cells, row by row: see [`crate::cell`].
+    pub cells: Vec<u64>,
+    /// The integers that [`Tag::Int64`] cells point to, by index from 0.
+    pub integers: Vec<i64>,
+    /// The texts, one after another, valid UTF-8.
+    pub text: String,
+    /// Whether `text` is all ASCII.
+    pub ascii: bool,
+    /// The blobs, one after another.
+    pub blobs: Vec<u8>,
+    /// What [`Tag::Extra`] cells point to, by index from 0.
+    pub extras: Vec<Value>,
+}
+
+impl Chunk {
+    fn new() -> Self {
+        Self { ascii: true, ..Self::default() }
+    }
+
+    /// Returns how many bytes it holds.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        let extras: usize = self.extras.iter().map(size_of_extra).sum();
+        self.cells.len() * 8 + self.integers.len() * 8 + self.text.len() + self.blobs.len() + extras
+    }
+}
+
+fn size_of_extra(value: &Value) -> usize {
+    match value {
+        Value::Null | Value::Integer(_) | Value::Real(_) => size_of::<Value>(),
+        Value::Text(text) => text.len(),
+        Value::Blob(blob) => blob.len(),
+    }
+}
+
+/// Encodes the rows of one result into chunks.
+pub(crate) struct Encoder {
+    shape: Arc<Shape>,
+    integers: Integers,
+    chunk: Chunk,
+    /// Bytes of the chunks before the present one, and of the extras of the present one.
+    carried: usize,
+    max_result_bytes: usize,
+}
+
+impl Encoder {
+    pub(crate) fn new(shape: Arc<Shape>, integers: Integers, max_result_bytes: usize) -> Self {
+        Self { shape, integers, chunk: Chunk::new(), carried: 0, max_result_bytes }
+    }
+
+    pub(crate) fn shape(&self) -> &Arc<Shape> {
+        &self.shape
+    }
+
+    /// Encodes one row.
+    ///
+    /// # Errors
+    /// [`ErrorCode::OutOfRange`] for an integer that cannot be delivered as asked; [`ErrorCode::TooLarge`] past the limit.
+    pub(crate) fn push(&mut self, row: &Row<'_>) -> Result<()> {
+        for column in 0..self.shape.columns().len() {
+            let value = row.get_ref(column).map_err(|error| Error::from_sqlite(&error))?;
+            let cell = match value {
+                ValueRef::Null => tagged(Tag::Null, 0),
+                ValueRef::Integer(integer) => self.integer(integer, column)?,
+                ValueRef::Real(number) => number.to_bits(),
+                ValueRef::Text(text) => self.text(text),
+                ValueRef::Blob(blob) => self.blob(blob),
+            };
+            self.chunk.cells.push(cell);
+        }
+        self.chunk.rows += 1;
+        if self.carried + self.present() > self.max_result_bytes {
+            let limit = self.max_result_bytes;
+            return Err(Error::new(ErrorCode::TooLarge, format!("the result is larger than maxResultBytes ({limit})")));
+        }
+        Ok(())
+    }
+
+    /// Returns whether the present chunk should go out before another row comes in.
+    pub(crate) fn is_full(&self) -> bool {
+        let chunk = &self.chunk;
+        let next_row = self.shape.columns().len();
+        chunk.cells.len() + next_row > CHUNK_CELLS
+            || chunk.text.len() >= CHUNK_BYTES / 2
+            || chunk.blobs.len() >= CHUNK_BYTES / 2
+            || chunk.extras.len() >= 64
+    }
+
+    /// Takes the present chunk and begins another.
+    pub(crate) fn take(&mut self) -> Chunk {
+        self.carried += self.present();
+        std::mem::replace(&mut self.chunk, Chunk::new())
+    }
+
+    fn present(&self) -> usize {
+        let chunk = &self.chunk;
+        (chunk.cells.len() + chunk.integers.len()) * 8 + chunk.text.len() + chunk.blobs.len()
+    }
+
+    fn integer(&mut self, integer: i64, column: usize) -> Result<u64> {
+        match (self.integers, is_safe(integer)) {
+            (Integers::Auto | Integers::Number, true) => Ok(number_of(integer).to_bits()),
+            (Integers::Auto, false) | (Integers::BigInt, _) => {
+                self.chunk.integers.push(integer);
+                Ok(tagged(Tag::Int64, index_of(self.chunk.integers.len())))
+            }
+            (Integers::Number, false) => {
+                let name = &self.shape.columns()[column].name;
+                let message = format!("column '{name}' holds an integer that a number cannot carry exactly");
+                Err(Error::new(ErrorCode::OutOfRange, message))
+            }
+        }
+    }
+
+    fn text(&mut self, bytes: &[u8]) -> u64 {
+        if bytes.len() > INLINE_BYTES || self.chunk.text.len() + bytes.len() > CHUNK_BYTES {
+            return self.extra(Value::Text(String::from_utf8_lossy(bytes).into_owned()));
+        }
+        // The length that the other side counts in: UTF-16 units, which for ASCII are the bytes.
+        let units = if let Ok(text) = std::str::from_utf8(bytes) {
+            self.chunk.text.push_str(text);
+            if text.is_ascii() { text.len() } else { self.wide(text) }
+        } else {
+            let text = String::from_utf8_lossy(bytes);
+            self.chunk.text.push_str(&text);
+            self.wide(&text)
+        };
+        tagged(Tag::Text, u32::try_from(units).expect("BUG: an inline text is short"))
+    }
+
+    fn wide(&mut self, text: &str) -> usize {
+        self.chunk.ascii = false;
+        text.chars().map(char::len_utf16).sum()
+    }
+
+    fn blob(&mut self, bytes: &[u8]) -> u64 {
+        if bytes.len() > INLINE_BYTES || self.chunk.blobs.len() + bytes.len() > CHUNK_BYTES {
+            return self.extra(Value::Blob(bytes.to_vec()));
+        }
+        self.chunk.blobs.extend_from_slice(bytes);
+        tagged(Tag::Blob, u32::try_from(bytes.len()).expect("BUG: an inline blob is short"))
+    }
+
+    fn extra(&mut self, value: Value) -> u64 {
+        self.carried += size_of_extra(&value);
+        self.chunk.extras.push(value);
+        tagged(Tag::Extra, index_of(self.chunk.extras.len()))
+    }
+}
+
+/// The index of the last of `length` things.
+fn index_of(length: usize) -> u32 {
+    u32::try_from(length - 1).expect("BUG: a chunk is bounded")
+}

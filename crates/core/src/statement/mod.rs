@@ -1,0 +1,298 @@
+//! Statements of one connection: prepared once, bound, stepped, encoded.
+
+mod rowid;
+mod script;
+
+use std::sync::Arc;
+
+use hashlink::LruCache;
+use rusqlite::{Statement, StatementStatus};
+
+use crate::completion::Reply;
+use crate::connection::{Classified, PolicedConnection, Policy, PrepareError, Route, prepare};
+use crate::error::{Error, Result};
+use crate::params::ParameterNames;
+use crate::query::{Column, Outcome, Query, Request, Shape, Take};
+use crate::rows::{Chunk, Encoder};
+
+pub(crate) use script::run_script;
+
+/// The end of a result: the columns, the rows that were not sent ahead, and what the statement did.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) shape: Arc<Shape>,
+    pub(crate) chunk: Chunk,
+    pub(crate) outcome: Outcome,
+}
+
+/// What a write did.
+#[derive(Debug)]
+pub(crate) struct Written {
+    /// The chunks before the last, which may only go out now that the statement has committed.
+    pub(crate) chunks: Vec<Chunk>,
+    pub(crate) answer: Answer,
+    /// Temporary objects or attached databases may have come or gone.
+    pub(crate) touched_private_schema: bool,
+}
+
+/// Why a reader did not answer.
+#[derive(Debug)]
+pub(crate) enum ReadError {
+    /// The statement is not a read, or a reader refuses it: the writer must be asked. Nothing was delivered. The error is what
+    /// a read lease, which has no writer to ask, answers.
+    NotARead(Error),
+    /// The statement failed.
+    Failed(Error),
+    /// Nobody will ever take the rows.
+    Abandoned,
+}
+
+/// The statements of one connection, most recently used first.
+pub(crate) struct Statements<'c> {
+    connection: &'c PolicedConnection,
+    cache: LruCache<u64, Cached<'c>>,
+    max_result_bytes: usize,
+}
+
+struct Cached<'c> {
+    /// `None` for a text without a statement: blanks, comments, `;`.
+    statement: Option<Statement<'c>>,
+    class: Classified,
+    parameters: ParameterNames,
+    shape: Arc<Shape>,
+    /// How often SQLite had prepared the statement anew when `shape` was read.
+    reprepares: i32,
+}
+
+impl<'c> Statements<'c> {
+    pub(crate) fn new(connection: &'c PolicedConnection, capacity: usize, max_result_bytes: usize) -> Self {
+        Self { connection, cache: LruCache::new(capacity.max(1)), max_result_bytes }
+    }
+
+    /// Runs a request on a reader. Full chunks go to `reply` ahead of the end.
+    pub(crate) fn read(&mut self, request: &Request, reply: Option<&Reply>) -> Result<Answer, ReadError> {
+        match self.try_read(request, reply) {
+            // A denial can come from a schema that this connection had not yet seen to change.
+            Err(ReadError::NotARead(_)) if self.cache.remove(&request.query.id()).is_some() => {
+                self.try_read(request, reply)
+            }
+            other => other,
+        }
+    }
+
+    fn try_read(&mut self, request: &Request, reply: Option<&Reply>) -> Result<Answer, ReadError> {
+        let (connection, max_result_bytes) = (self.connection, self.max_result_bytes);
+        let cached = match self.cached(&request.query, Policy::Reader) {
+            Ok(cached) => cached,
+            Err(PrepareError::Text(error)) => return Err(ReadError::Failed(error)),
+            Err(error @ (PrepareError::Denied(_) | PrepareError::Sqlite(_))) => {
+                return Err(ReadError::NotARead(error.into_error()));
+            }
+        };
+        if cached.class.route == Route::Write {
+            return Err(ReadError::NotARead(cached.class.to_read_only_error()));
+        }
+        bind(cached, request).map_err(ReadError::Failed)?;
+        let _policy = connection.with_policy(Policy::Reader);
+        let mut sent = false;
+        let mut abandoned = false;
+        let mut chunks = Vec::new();
+        let fetched = fetch(cached, request, max_result_bytes, &mut |shape, chunk| match reply {
+            Some(reply) => {
+                sent = true;
+                abandoned = !reply.send(shape, chunk);
+                !abandoned
+            }
+            None => {
+                chunks.push(chunk);
+                true
+            }
+        });
+        debug_assert!(chunks.is_empty(), "BUG: a reader without a reply");
+        let outcome = Outcome { changes: 0, last_insert_rowid: None, route: Route::Read };
+        match fetched {
+            _ if abandoned => Err(ReadError::Abandoned),
+            Ok((shape, chunk)) => Ok(Answer { shape, chunk, outcome }),
+            Err(error) if !sent && is_refusal(&error) => Err(ReadError::NotARead(explain(connection, error))),
+            Err(error) => Err(ReadError::Failed(explain(connection, error))),
+        }
+    }
+
+    /// Runs a request on the writer, under `policy`.
+    pub(crate) fn write(&mut self, request: &Request, policy: Policy) -> Result<Written> {
+        let connection = self.connection;
+        let max_result_bytes = self.max_result_bytes;
+        let query = &request.query;
+        let cached = self.cached(query, policy).map_err(PrepareError::into_error)?;
+        bind(cached, request)?;
+        let class = cached.class;
+        // Rows are encoded before the commit, so that one that cannot be delivered undoes the statement.
+        let returns_rows = cached.statement.as_ref().is_some_and(|statement| statement.column_count() > 0);
+        let wrap = class.dml() && returns_rows && request.take != Take::Describe && connection.raw().is_autocommit();
+        if wrap {
+            internal(connection, "BEGIN IMMEDIATE")?;
+        }
+        let policy = connection.with_policy(class.step_policy(policy));
+        let inserted = class.inserts().then(|| rowid::Watch::begin(connection));
+        let mut chunks = Vec::new();
+        let fetched = fetch(cached, request, max_result_bytes, &mut |_, chunk| {
+            chunks.push(chunk);
+            true
+        });
+        let changes = if class.dml() { connection.raw().changes() } else { 0 };
+        let last_insert_rowid = inserted.and_then(rowid::Watch::end);
+        let outcome = Outcome { changes, last_insert_rowid, route: Route::Write };
+        drop(policy);
+        let committed = fetched
+            .map_err(|error| explain(connection, error))
+            .and_then(|fetched| if wrap { internal(connection, "COMMIT").map(|()| fetched) } else { Ok(fetched) });
+        if committed.is_err() {
+            self.cache.remove(&query.id());
+        }
+        if wrap && !connection.raw().is_autocommit() {
+            internal(connection, "ROLLBACK")?;
+        }
+        let (shape, chunk) = committed?;
+        let answer = Answer { shape, chunk, outcome };
+        Ok(Written { chunks, answer, touched_private_schema: class.temp_or_attach() })
+    }
+
+    /// Returns whether a request changes the journal mode.
+    pub(crate) fn needs_exclusive(&mut self, request: &Request) -> Result<bool> {
+        let cached = self.cached(&request.query, Policy::Statement).map_err(PrepareError::into_error)?;
+        Ok(request.take != Take::Describe && cached.class.needs_exclusive())
+    }
+
+    /// The classification of a query whose statement is cached.
+    pub(crate) fn class_of(&mut self, query: &Query) -> Option<Classified> {
+        self.cache.get(&query.id()).map(|cached| cached.class)
+    }
+
+    fn cached(&mut self, query: &Query, policy: Policy) -> Result<&mut Cached<'c>, PrepareError> {
+        let id = query.id();
+        if !self.cache.contains_key(&id) {
+            let known_single = query.is_known_single();
+            let (statement, class) = prepare(self.connection, query.sql(), policy, known_single)?;
+            query.set_known_single();
+            let cached = Cached::new(statement, class, query);
+            self.cache.insert(id, cached);
+        }
+        Ok(self.cache.get_mut(&id).expect("BUG: the statement was cached just now"))
+    }
+}
+
+impl<'c> Cached<'c> {
+    fn new(statement: Option<Statement<'c>>, class: Classified, query: &Query) -> Self {
+        let columns = statement.as_ref().map(columns_of).unwrap_or_default();
+        let parameters = statement.as_ref().map(ParameterNames::of).unwrap_or_default();
+        let reprepares = statement.as_ref().map_or(0, reprepares_of);
+        Self { shape: query.shape(columns), statement, class, parameters, reprepares }
+    }
+}
+
+/// Whether a reader refused, as opposed to failed: our authorizer, or SQLite because the connection only reads.
+fn is_refusal(error: &Error) -> bool {
+    matches!(error.primary_code(), Some(rusqlite::ffi::SQLITE_AUTH | rusqlite::ffi::SQLITE_READONLY))
+}
+
+/// Says what the policy refused, where SQLite says only that something was.
+fn explain(connection: &PolicedConnection, error: Error) -> Error {
+    let denial = if is_refusal(&error) { connection.authorizer().denial() } else { None };
+    denial.map_or(error, |denial| denial.to_error())
+}
+
+/// Runs statements of the driver's own.
+pub(crate) fn internal(connection: &PolicedConnection, sql: &str) -> Result<()> {
+    let _policy = connection.with_policy(Policy::Internal);
+    connection.raw().execute_batch(sql).map_err(|error| Error::from_sqlite(&error))
+}
+
+fn bind(cached: &mut Cached<'_>, request: &Request) -> Result<()> {
+    if request.take == Take::Describe {
+        return Ok(());
+    }
+    match &mut cached.statement {
+        Some(statement) => request.params.bind(statement, &cached.parameters),
+        None => request.params.expect_empty(),
+    }
+}
+
+/// Where full chunks go. Returns `false` to stop.
+type Emit<'a> = &'a mut dyn FnMut(&Arc<Shape>, Chunk) -> bool;
+
+/// Steps a bound statement to the end of what is wanted.
+fn fetch(cached: &mut Cached<'_>, request: &Request, max_bytes: usize, emit: Emit<'_>) -> Result<(Arc<Shape>, Chunk)> {
+    let read_only = cached.class.route == Route::Read;
+    let Some(statement) = cached.statement.as_mut().filter(|_| request.take != Take::Describe) else {
+        return Ok((Arc::clone(&cached.shape), Chunk::default()));
+    };
+    let mut encoder: Option<Encoder> = None;
+    let mut rows = statement.raw_query();
+    while let Some(row) = rows.next().map_err(|error| Error::from_sqlite(&error))? {
+        let wanted = match request.take {
+            Take::All => true,
+            Take::First => encoder.is_none(),
+            Take::None | Take::Describe => false,
+        };
+        if !wanted {
+            // A write runs to its end for its effects; a read has none.
+            if read_only && request.take == Take::First {
+                break;
+            }
+            continue;
+        }
+        let encoder = match &mut encoder {
+            Some(encoder) => encoder,
+            none => {
+                refresh_shape(&mut cached.shape, &mut cached.reprepares, row.as_ref(), &request.query);
+                none.insert(Encoder::new(Arc::clone(&cached.shape), request.integers, max_bytes))
+            }
+        };
+        if encoder.is_full() {
+            let chunk = encoder.take();
+            if !emit(encoder.shape(), chunk) {
+                break;
+            }
+        }
+        encoder.push(row)?;
+        if read_only && request.take == Take::First {
+            break;
+        }
+    }
+    drop(rows);
+    statement.clear_bindings();
+    match encoder {
+        Some(mut encoder) => Ok((Arc::clone(encoder.shape()), encoder.take())),
+        None => {
+            refresh_shape(&mut cached.shape, &mut cached.reprepares, statement, &request.query);
+            Ok((Arc::clone(&cached.shape), Chunk::default()))
+        }
+    }
+}
+
+/// The first step may have prepared the statement anew, with other columns.
+fn refresh_shape(shape: &mut Arc<Shape>, reprepares: &mut i32, statement: &Statement<'_>, query: &Query) {
+    let now = reprepares_of(statement);
+    if now != *reprepares {
+        *reprepares = now;
+        *shape = query.shape(columns_of(statement));
+    }
+}
+
+fn reprepares_of(statement: &Statement<'_>) -> i32 {
+    statement.get_status(StatementStatus::RePrepare)
+}
+
+fn columns_of(statement: &Statement<'_>) -> Vec<Column> {
+    let declared = statement.columns();
+    let origins = statement.columns_with_metadata();
+    declared
+        .zip(origins)
+        .map(|(declared, origin)| Column {
+            name: declared.name().into(),
+            declared_type: declared.decl_type().map(Box::from),
+            table: origin.table_name().map(Box::from),
+            origin: origin.origin_name().map(Box::from),
+        })
+        .collect()
+}

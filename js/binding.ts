@@ -1,0 +1,138 @@
+/** The only importer of the addon: its types, and what happens when it cannot be loaded. */
+
+import { SluiceError } from './errors.js'
+
+/** Carries requests and results between one copy of this code and the addon. */
+export interface BindingChannel {
+  /** Hands over the buffer that requests are written to. */
+  setRequestBuffer(buffer: ArrayBuffer): void
+  /** Copies finished results into the inbox and returns how many; after 0, the next result wakes again. */
+  drain(): number
+  /** Takes the values of the last `drain()` that the inbox has no form for. */
+  takeExtras(): BindingExtra[]
+  /** Keeps the event loop alive. */
+  ref(): void
+  /** Lets the event loop end. */
+  unref(): void
+}
+
+/** Talks to one handle on one database. */
+export interface BindingDatabase {
+  open(call: number): void
+  intern(sql: string): number
+  forget(query: number): void
+  submit(byteLength: number, extras?: Array<string | Uint8Array> | null): void
+  script(call: number, sql: string): void
+  pragma(call: number, name: string, value?: string | number | null): void
+  status(): BindingStatus
+  close(call: number, timeoutMs: number): void
+}
+
+/** What `open` was told, complete and checked. */
+export interface BindingConfig {
+  readonly: boolean
+  create: boolean
+  uri: boolean
+  concurrency: 'wal' | 'exclusive' | undefined
+  maxReaders: number
+  idleTtlMs: number
+  acquireTimeoutMs: number
+  busyTimeoutMs: number
+  maxQueued: number
+  maxResultBytes: number
+  statementCacheSize: number
+  durability: 'full' | 'normal' | 'off'
+  foreignKeys: boolean
+  pragmas: Array<[string, string]>
+}
+
+/** What a manager is doing. */
+export interface BindingStatus {
+  mode: 'read' | 'write'
+  phase: 'opening' | 'open' | 'draining' | 'closed'
+  concurrency: 'wal' | 'exclusive'
+  readers: { open: number; active: number; idle: number; waiting: number; max: number }
+  writer: { active: boolean; waiting: number; holder: { sql: string; forMs: number } | null }
+  queued: number
+  handles: number
+  wal: { bytes: number; oldestReaderMs: number | null }
+  counters: Record<string, number>
+}
+
+/** Why a call failed, as data. */
+export interface BindingFailure {
+  code: string
+  message: string
+  errno?: number
+  offset?: number
+  constraint?: string
+  statementIndex?: number
+  parameter?: string | number
+  option?: string
+}
+
+/** The columns of a result. */
+export interface BindingShape {
+  id: number
+  names: string[]
+  declaredTypes: Array<string | null>
+  tables: Array<string | null>
+  origins: Array<string | null>
+}
+
+/** What the inbox has no form for. */
+export type BindingExtra = string | Uint8Array | BindingFailure | BindingShape
+
+/** What the addon exports. */
+export interface Binding {
+  BindingChannel: new (onWake: () => void, inbox: ArrayBuffer) => BindingChannel
+  BindingDatabase: new (channel: BindingChannel, path: string | Uint8Array, config: BindingConfig) => BindingDatabase
+  /** Returns the known word that `word` was probably meant to be. */
+  suggest(word: string, known: string[]): string | null
+}
+
+/** Where the first copy of this package left its file name. */
+const LOADED_FROM: unique symbol = Symbol.for('sluice.loaded-from') as never
+
+/** The addon. */
+export const binding: Binding = load()
+warnAboutAnotherCopy()
+
+function load(): Binding {
+  try {
+    return require('../binding.cjs') as Binding
+  } catch (cause) {
+    const name = platformPackage()
+    const message = `sluice has no working binary for this platform: install the package ${name} in the version of sluice itself`
+    throw new SluiceError('ERR_SLUICE_BINDING_MISSING', message, { cause })
+  }
+}
+
+/** Returns the name of the package that holds the binary for this platform. */
+function platformPackage(): string {
+  const { arch, platform } = process
+  return `@sluice/binding-${platform}-${arch}${libcSuffix(platform)}`
+}
+
+function libcSuffix(platform: NodeJS.Platform): string {
+  if (platform === 'win32') return '-msvc'
+  if (platform !== 'linux') return ''
+  const report = process.report?.getReport() as { header?: { glibcVersionRuntime?: string } } | undefined
+  return report?.header?.glibcVersionRuntime === undefined ? '-musl' : '-gnu'
+}
+
+/**
+ * Warns when another copy of the package is loaded in this environment: two copies open a file through two managers, and
+ * SQLite's file locks are lost when one of two in a process closes ({@link https://sqlite.org/howtocorrupt.html}, 2.2).
+ */
+function warnAboutAnotherCopy(): void {
+  const copies = process as unknown as { [LOADED_FROM]?: string }
+  const first = copies[LOADED_FROM]
+  if (first === undefined) {
+    Object.defineProperty(process, LOADED_FROM, { value: __filename })
+  } else if (first !== __filename) {
+    const message = `two copies of sluice are loaded, ${first} and ${__filename}: open each database file through one of them only`
+    process.emitWarning(message, { type: 'SluiceWarning', code: 'SLUICE_SECOND_COPY' })
+  }
+}
+

@@ -1,0 +1,146 @@
+import type { BindingFailure, BindingShape } from './binding.js'
+import { SluiceError, errorOf } from './errors.js'
+import { CarriedFailure } from './inbox.js'
+import type { Inbox } from './inbox.js'
+import type { Query } from './queries.js'
+import type { RowForm } from './rows.js'
+import { NO_COLUMNS, Shape } from './shape.js'
+import {
+  HEADER_CHANGES,
+  HEADER_FAILURE_EXTRA,
+  HEADER_FLAGS,
+  HEADER_KIND,
+  HEADER_ROWID,
+  HEADER_ROWS,
+  HEADER_SHAPE,
+  HEADER_SHAPE_EXTRA,
+  INSERTED,
+  KIND_END,
+  KIND_FAILED,
+  KIND_ROWS,
+  ROUTE_WRITE,
+  SHAPE_NEW,
+} from './wire.js'
+
+let pending: Call
+
+/** One executor for all calls: a closure per call would cost more than the promise. */
+function keepResolve(resolve: () => void): void {
+  pending.settle = resolve
+}
+
+/**
+ * One call under way, and in the end what it came to.
+ *
+ * `settled` never rejects: the error is made by whoever awaits it, so that their callers' frames are in its stack.
+ */
+export class Call {
+  /** What must stay alive until the call is settled. */
+  readonly owner: object
+  /** What was asked, for a call that has a query. */
+  readonly query: Query | null
+  /** The text for error messages. */
+  readonly sql: string | undefined
+  readonly form: RowForm
+  /** Whether integers are delivered as `bigint` whatever their size. */
+  readonly bigints: boolean
+  /** The rows so far; `null` when there are none. */
+  rows: unknown[] | null = null
+  shape: Shape = NO_COLUMNS
+  changes = 0
+  lastInsertRowid: number | bigint | undefined = undefined
+  wrote = false
+  failure: BindingFailure | null = null
+  /** What reading the answer threw, if it did. */
+  fault: unknown = undefined
+  /** Settles the call. */
+  settle!: () => void
+  readonly settled: Promise<void>
+
+  constructor(owner: object, query: Query | null, sql: string | undefined, form: RowForm, bigints: boolean) {
+    this.owner = owner
+    this.query = query
+    this.sql = sql
+    this.form = form
+    this.bigints = bigints
+    pending = this
+    this.settled = new Promise(keepResolve)
+  }
+
+  /** Takes the present result from the inbox. Returns whether it was the last of this call. */
+  receive(inbox: Inbox): boolean {
+    const kind = inbox.header(HEADER_KIND)
+    try {
+      if (kind === KIND_ROWS || kind === KIND_END) this.#receiveRows(inbox)
+      if (kind === KIND_END) this.#receiveOutcome(inbox)
+      if (kind === KIND_FAILED) this.failure = inbox.extra(inbox.header(HEADER_FAILURE_EXTRA)) as BindingFailure
+    } catch (error) {
+      this.#fail(error)
+      inbox.passResult()
+    }
+    return kind !== KIND_ROWS
+  }
+
+  #receiveRows(inbox: Inbox): void {
+    const shape = this.#receiveShape(inbox)
+    const count = inbox.header(HEADER_ROWS)
+    if (count === 0) return
+    if (this.failure !== null) {
+      inbox.passResult()
+    } else if (count === 1 && this.rows === null) {
+      this.rows = [shape.factory(this.form, 1).one(inbox)]
+    } else {
+      shape.factory(this.form, count).many(inbox, count, (this.rows ??= []))
+    }
+  }
+
+  #receiveShape(inbox: Inbox): Shape {
+    const id = inbox.header(HEADER_SHAPE)
+    if (id === this.shape.id) return this.shape
+    if ((inbox.header(HEADER_FLAGS) & SHAPE_NEW) !== 0) {
+      this.shape = new Shape(inbox.extra(inbox.header(HEADER_SHAPE_EXTRA)) as BindingShape)
+      this.query?.learn(this.shape)
+      return this.shape
+    }
+    const known = this.query?.shape(id)
+    if (known === undefined) throw new Error(`BUG: shape ${id} was never told`)
+    this.shape = known
+    return known
+  }
+
+  #receiveOutcome(inbox: Inbox): void {
+    const flags = inbox.header(HEADER_FLAGS)
+    this.changes = inbox.headerNumber(HEADER_CHANGES)
+    this.wrote = (flags & ROUTE_WRITE) !== 0
+    if ((flags & INSERTED) !== 0) this.lastInsertRowid = inbox.headerInteger(HEADER_ROWID, this.bigints)
+  }
+
+  /** Keeps the first failure; rows that came before it are void. */
+  #fail(error: unknown): void {
+    if (this.failure !== null) return
+    this.rows = null
+    if (error instanceof CarriedFailure) {
+      this.failure = error.failure
+      return
+    }
+    this.fault = error
+    this.failure = { code: 'ERR_SLUICE_DECODE', message: 'the result could not be turned into JavaScript values: `cause` says why' }
+  }
+
+  /** Throws if the call failed. To be called by the public method itself, after its `await`. */
+  expectSuccess(): void {
+    if (this.failure === null) return
+    if (this.fault === undefined) throw errorOf(this.failure, this.sql)
+    throw new SluiceError('ERR_SLUICE_DECODE', this.failure.message, { cause: this.fault })
+  }
+
+  /** Returns the rows, in an array of the caller's own. */
+  takeRows(): unknown[] {
+    return this.rows ?? []
+  }
+
+  /** Returns the first row, or `undefined` if there is none. */
+  takeFirst(): unknown {
+    return this.rows === null ? undefined : this.rows[0]
+  }
+}

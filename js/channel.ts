@@ -1,0 +1,133 @@
+import { performance } from 'node:perf_hooks'
+
+import { binding } from './binding.js'
+import type { BindingChannel } from './binding.js'
+import type { Call } from './call.js'
+import { Inbox } from './inbox.js'
+import { Packer } from './params.js'
+import { HEADER_CALL } from './wire.js'
+
+/** How long results are decoded in one turn of the event loop, in milliseconds. */
+const TURN_BUDGET_MS = 4
+/** How many calls are settled in one turn: what awaits them runs in the same turn, and takes its own time. */
+const TURN_SETTLEMENTS = 1_000
+/** After how many cells the clock is read. */
+const CELLS_PER_CLOCK = 4_096
+/** What a result costs beside its cells, in cells. */
+const CELLS_PER_RESULT = 8
+
+/**
+ * Carries all calls of this environment to the addon and back: a table of the calls under way, and one wake-up for many results.
+ */
+export class Channel {
+  readonly binding: BindingChannel
+  readonly packer: Packer
+  readonly #inbox: Inbox
+  /** The calls under way by their number; 0 is no call. */
+  readonly #calls: Array<Call | undefined> = [undefined]
+  readonly #freeNumbers: number[] = []
+  #unsettled = 0
+  /** Whether the wake-up keeps the event loop alive. */
+  #referenced = false
+  /** Whether the rest of what has arrived is left to a later turn. */
+  #deferred = false
+  readonly #continue = (): void => {
+    this.#deferred = false
+    this.#receive()
+  }
+
+  constructor() {
+    this.#inbox = new Inbox(() => this.binding.takeExtras())
+    this.binding = new binding.BindingChannel(() => this.#wake(), this.#inbox.buffer)
+    this.packer = new Packer((buffer) => this.binding.setRequestBuffer(buffer))
+  }
+
+  /** Gives `call` a number, under which its answer will come, and keeps it until then. */
+  enter(call: Call): number {
+    const number = this.#freeNumbers.pop() ?? this.#calls.length
+    this.#calls[number] = call
+    this.#unsettled++
+    if (!this.#referenced) {
+      this.#referenced = true
+      this.binding.ref()
+    }
+    return number
+  }
+
+  /** Takes back a number whose call the addon refused: no answer will come. */
+  leave(number: number): void {
+    this.#release(number)
+    this.#rest()
+  }
+
+  #release(number: number): void {
+    this.#calls[number] = undefined
+    this.#freeNumbers.push(number)
+    this.#unsettled--
+  }
+
+  /** Lets the event loop end when nobody waits for anything. */
+  #rest(): void {
+    if (this.#unsettled > 0 || !this.#referenced) return
+    this.#referenced = false
+    this.binding.unref()
+  }
+
+  #wake(): void {
+    if (!this.#deferred) this.#receive()
+  }
+
+  /** Takes results until there are no more or the turn has lasted long enough. */
+  #receive(): void {
+    const deadline = performance.now() + TURN_BUDGET_MS
+    let settlements = 0
+    let cells = 0
+    while (this.#nextResult()) {
+      cells += CELLS_PER_RESULT + this.#inbox.resultCells()
+      if (this.#receiveResult()) settlements++
+      if (cells >= CELLS_PER_CLOCK) {
+        cells = 0
+        if (performance.now() > deadline) return this.#defer()
+      }
+      if (settlements >= TURN_SETTLEMENTS) return this.#defer()
+    }
+    this.#rest()
+  }
+
+  #defer(): void {
+    this.#deferred = true
+    setImmediate(this.#continue)
+  }
+
+  #nextResult(): boolean {
+    if (this.#inbox.next()) return true
+    this.#inbox.refill(this.binding.drain())
+    return this.#inbox.next()
+  }
+
+  /** Hands the present result to its call. Returns whether that settled the call. */
+  #receiveResult(): boolean {
+    const number = this.#inbox.header(HEADER_CALL)
+    const call = this.#calls[number]
+    if (call === undefined) {
+      this.#inbox.passResult()
+      // Not thrown here: the results behind it would never be read.
+      queueMicrotask(() => {
+        throw new Error(`BUG: a result for call ${number}, which is not under way`)
+      })
+      return false
+    }
+    if (!call.receive(this.#inbox)) return false
+    this.#release(number)
+    call.settle()
+    return true
+  }
+}
+
+let channel: Channel | undefined
+
+/** Returns the channel of this environment. */
+export function environmentChannel(): Channel {
+  channel ??= new Channel()
+  return channel
+}

@@ -1,0 +1,42 @@
+import { makeDatabase } from './database.js'
+import type { Database } from './database.js'
+import { Handle } from './handle.js'
+import { locate } from './location.js'
+import { openConfig } from './options.js'
+import type { OpenOptions } from './options.js'
+
+/**
+ * Opens a database. The file is created if there is none, and gets a write-ahead log if it is new.
+ *
+ * The same file opened twice in a process, under whatever name, shares one manager. Close every handle when it is no longer needed.
+ *
+ * @param path - the file: a path, a `file:` URL, or the raw bytes of a path; `':memory:'` and `''` stand for a private database in
+ * memory. A relative path is made absolute at once.
+ * @param options - what to do differently from the defaults
+ * @throws `SluiceError` before anything is touched: `ERR_SLUICE_INVALID_ARGUMENT` for what is no path, `ERR_SLUICE_INVALID_OPTION`
+ * @throws `SqliteError`: `SQLITE_CANTOPEN` for a file that is missing, a directory or out of bounds; `SQLITE_NOTADB`; `SQLITE_BUSY` when another process has it
+ * for itself
+ * @throws `SluiceError`: `ERR_SLUICE_NETWORK_FILE_SYSTEM` where a write-ahead log cannot work
+ *
+ * @example
+ * ```ts
+ * import { open } from 'sluice'
+ *
+ * const db = await open('app.db')
+ * try {
+ *   await db.exec('CREATE TABLE IF NOT EXISTS visits (at TEXT NOT NULL)')
+ *   await db.run('INSERT INTO visits (at) VALUES (?)', [new Date().toISOString()])
+ *   console.log(await db.get('SELECT count(*) AS visits FROM visits'))
+ * } finally {
+ *   await db.close()
+ * }
+ * ```
+ */
+export async function open(path: string | URL | Uint8Array, options?: OpenOptions): Promise<Database> {
+  const { config, mode } = openConfig(options)
+  const handle = new Handle(locate(path, config.uri), config, mode)
+  const call = handle.open()
+  await call.settled
+  call.expectSuccess()
+  return makeDatabase(handle)
+}

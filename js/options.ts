@@ -1,0 +1,287 @@
+import { availableParallelism } from 'node:os'
+
+import { binding } from './binding.js'
+import type { BindingConfig } from './binding.js'
+import { SluiceError } from './errors.js'
+import { isPlainObject, kindOf } from './kinds.js'
+import type { CallOptions, CloseOptions, DateMode, IntegerMode, RowMode } from './types.js'
+import { INTEGERS_AUTO, INTEGERS_BIGINT, INTEGERS_NUMBER } from './wire.js'
+
+/**
+ * Options of `open`. Unknown keys, and values of the wrong kind or out of range, are errors (`ERR_SLUICE_INVALID_OPTION`).
+ *
+ * `readonly`, `integers`, `dates` and `rowMode` belong to the handle; all else to the manager, which is shared by every
+ * handle on the same file.
+ */
+export interface OpenOptions {
+  /**
+   * Whether to open without the right to write: {@link https://sqlite.org/c3ref/open.html}.
+   * @defaultValue false
+   */
+  readonly readonly?: boolean | undefined
+  /**
+   * Whether to create the file if there is none. With `false`, a missing file is an error (`SQLITE_CANTOPEN`).
+   * @defaultValue true
+   */
+  readonly create?: boolean | undefined
+  /**
+   * Whether a path that begins with `file:` is a URI with parameters: {@link https://sqlite.org/uri.html}. Without it, a path is
+   * always the literal name of a file.
+   * @defaultValue false
+   */
+  readonly uri?: boolean | undefined
+  /**
+   * Whether reads run beside the writer (`'wal'`) or take turns with it (`'exclusive'`).
+   * @defaultValue `'wal'` for files whose journal mode is WAL, otherwise `'exclusive'`
+   */
+  readonly concurrency?: 'wal' | 'exclusive' | undefined
+  /**
+   * How many connections may read at once, 0 to 1,024. With 0, everything runs on the writer.
+   * @defaultValue the number of cores, at least 2 and at most 8
+   */
+  readonly maxReaders?: number | undefined
+  /**
+   * After how long without use a reader is closed, in milliseconds.
+   * @defaultValue 60_000
+   */
+  readonly idleTtlMs?: number | undefined
+  /**
+   * What a resolved write has survived: power loss (`'full'`), a crash of the process (`'normal'`), or neither (`'off'`):
+   * {@link https://sqlite.org/pragma.html#pragma_synchronous}.
+   * @defaultValue 'full'
+   */
+  readonly durability?: 'full' | 'normal' | 'off' | undefined
+  /**
+   * How long a call waits for its turn, in milliseconds; then it is rejected with `ERR_SLUICE_ACQUIRE_TIMEOUT`.
+   * @defaultValue 30_000
+   */
+  readonly acquireTimeoutMs?: number | undefined
+  /**
+   * How long to wait for other processes that hold the file locked, in milliseconds; then the call is rejected with `SQLITE_BUSY`:
+   * {@link https://sqlite.org/c3ref/busy_timeout.html}.
+   * @defaultValue 5_000
+   */
+  readonly busyTimeoutMs?: number | undefined
+  /**
+   * How many calls may wait at once; further ones are rejected with `ERR_SLUICE_OVERLOADED`.
+   * @defaultValue 262_144
+   */
+  readonly maxQueued?: number | undefined
+  /**
+   * How large the result of one call may be, in bytes; a larger one is rejected with `ERR_SLUICE_TOO_LARGE`.
+   * @defaultValue 1_073_741_824
+   */
+  readonly maxResultBytes?: number | undefined
+  /**
+   * How many prepared statements each connection keeps.
+   * @defaultValue 128
+   */
+  readonly statementCacheSize?: number | undefined
+  /**
+   * How INTEGER values are delivered.
+   * @defaultValue 'auto'
+   */
+  readonly integers?: IntegerMode | undefined
+  /**
+   * How a `Date` is bound.
+   * @defaultValue 'reject'
+   */
+  readonly dates?: DateMode | undefined
+  /**
+   * How a row is delivered.
+   * @defaultValue 'object'
+   */
+  readonly rowMode?: RowMode | undefined
+  /**
+   * Whether foreign keys are enforced: {@link https://sqlite.org/pragma.html#pragma_foreign_keys}.
+   * @defaultValue true
+   */
+  readonly foreignKeys?: boolean | undefined
+  /**
+   * PRAGMAs to set on every connection, present and future, checked against a list: {@link https://sqlite.org/pragma.html}.
+   * @defaultValue none
+   */
+  readonly pragmas?: { readonly [name: string]: string | number | boolean } | undefined
+}
+
+/** How one option is checked, and what it is when it is left out. */
+interface Rule<V> {
+  readonly initial: V
+  readonly expected: string
+  readonly accepts: (value: unknown) => boolean
+}
+
+type Rules<T> = { readonly [K in keyof T]-?: Rule<T[K]> }
+
+/** What `open` was told, complete and checked. */
+type OpenConfig = { [K in keyof OpenOptions]-?: K extends 'concurrency' ? OpenOptions[K] : NonNullable<OpenOptions[K]> }
+
+/** The longest time that can be said, in milliseconds: what a timer of Node takes (24.8 days). */
+const MAX_MS = 2 ** 31 - 1
+const MAX_COUNT = 2 ** 32 - 1
+
+function flag(initial: boolean): Rule<boolean> {
+  return { initial, expected: 'true or false', accepts: (value) => typeof value === 'boolean' }
+}
+
+function count(initial: number, least: number, most: number): Rule<number> {
+  const accepts = (value: unknown): boolean => Number.isSafeInteger(value) && (value as number) >= least && (value as number) <= most
+  return { initial, expected: `an integer from ${least} to ${most}`, accepts }
+}
+
+function choice<V extends string | undefined>(initial: V, values: readonly V[]): Rule<V> {
+  const expected = `one of ${values.map((value) => `'${value}'`).join(', ')}`
+  return { initial, expected, accepts: (value) => values.includes(value as V) }
+}
+
+const INTEGERS = choice<IntegerMode>('auto', ['auto', 'number', 'bigint'])
+const DATES = choice<DateMode>('reject', ['reject', 'iso', 'ms'])
+const ROW_MODE = choice<RowMode>('object', ['object', 'array'])
+
+const OPEN_RULES: Rules<OpenConfig> = {
+  readonly: flag(false),
+  create: flag(true),
+  uri: flag(false),
+  concurrency: choice<OpenConfig['concurrency']>(undefined, ['wal', 'exclusive']),
+  maxReaders: count(Math.min(Math.max(availableParallelism(), 2), 8), 0, 1_024),
+  idleTtlMs: count(60_000, 0, MAX_MS),
+  durability: choice<OpenConfig['durability']>('full', ['full', 'normal', 'off']),
+  acquireTimeoutMs: count(30_000, 0, MAX_MS),
+  busyTimeoutMs: count(5_000, 0, MAX_MS),
+  maxQueued: count(262_144, 1, MAX_COUNT),
+  maxResultBytes: count(2 ** 30, 1, Number.MAX_SAFE_INTEGER),
+  statementCacheSize: count(128, 0, 65_536),
+  integers: INTEGERS,
+  dates: DATES,
+  rowMode: ROW_MODE,
+  foreignKeys: flag(true),
+  pragmas: {
+    initial: {},
+    expected: 'a plain object of names and values',
+    accepts: (value) => typeof value === 'object' && value !== null && isPlainObject(value),
+  },
+}
+
+const CLOSE_RULES: Rules<{ timeoutMs: number }> = { timeoutMs: count(10_000, 0, MAX_MS) }
+
+/** Checks `options` against `rules` and fills in what is left out. */
+function complete<T extends object>(rules: Rules<T>, options: unknown): T {
+  const config = {} as T
+  for (const name in rules) config[name] = rules[name].initial
+  if (options === undefined) return config
+  expectObject(options)
+  // Inherited keys count: options made by Object.create(defaults) say what they seem to say.
+  for (const name in options) {
+    if (!Object.hasOwn(rules, name)) throw unknownOption(name, Object.keys(rules))
+    const value: unknown = options[name]
+    if (value === undefined) continue
+    const key = name as unknown as keyof T
+    if (!rules[key].accepts(value)) throw invalidOption(name, rules[key].expected, value)
+    config[key] = value as T[keyof T]
+  }
+  return config
+}
+
+function expectObject(options: unknown): asserts options is Record<string, unknown> {
+  if (typeof options !== 'object' || options === null || Array.isArray(options)) {
+    throw new SluiceError('ERR_SLUICE_INVALID_ARGUMENT', `options must be an object, not ${kindOf(options)}`)
+  }
+}
+
+function unknownOption(name: string, known: string[]): SluiceError {
+  const suggestion = binding.suggest(name, known)
+  const hint = suggestion === null ? `the options are ${known.join(', ')}` : `did you mean '${suggestion}'?`
+  return new SluiceError('ERR_SLUICE_INVALID_OPTION', `unknown option '${name}': ${hint}`, { option: name })
+}
+
+function invalidOption(name: string, expected: string, value: unknown): SluiceError {
+  const given = typeof value === 'number' || typeof value === 'boolean' ? String(value) : kindOf(value)
+  return new SluiceError('ERR_SLUICE_INVALID_OPTION', `option '${name}' must be ${expected}, not ${given}`, { option: name })
+}
+
+/** Checks the options of `open`, and splits them into what the manager gets and what this side keeps. */
+export function openConfig(options: OpenOptions | undefined): { config: BindingConfig; mode: CallMode } {
+  const { integers, dates, rowMode, pragmas, ...rest } = complete<OpenConfig>(OPEN_RULES, options)
+  return {
+    config: { ...rest, pragmas: Object.entries(pragmas).map(([name, value]) => [name, pragmaText(name, value)]) },
+    mode: { integers: INTEGER_FLAGS[integers], dates, rowMode },
+  }
+}
+
+/** Checks the options of `close`, and returns how long it may take in milliseconds. */
+export function closeTimeoutMs(options: CloseOptions | undefined): number {
+  return complete(CLOSE_RULES, options).timeoutMs
+}
+
+const PRAGMA_NAME = /^(?:[a-z_]\w*\.)?[a-z_]\w*$/iu
+
+/** Tells whether `name` is the name of a PRAGMA, with or without a schema: never more SQL than that. */
+export function isPragmaName(name: unknown): name is string {
+  return typeof name === 'string' && PRAGMA_NAME.test(name)
+}
+
+function pragmaText(name: string, value: unknown): string {
+  const option = `pragmas.${name}`
+  if (!isPragmaName(name)) throw invalidOption(option, 'named like a PRAGMA', name)
+  switch (typeof value) {
+    case 'string':
+      return value
+    case 'boolean':
+      return value ? '1' : '0'
+    case 'number':
+      if (Number.isFinite(value)) return String(value)
+      break
+    case 'bigint':
+    case 'function':
+    case 'object':
+    case 'symbol':
+    case 'undefined':
+      break
+  }
+  throw invalidOption(option, 'a string, a finite number or a boolean', value)
+}
+
+/** How the values of a call go out and come back. */
+export interface CallMode {
+  /** The request flags that say how INTEGER values are delivered. */
+  readonly integers: number
+  readonly dates: DateMode
+  readonly rowMode: RowMode
+}
+
+const INTEGER_FLAGS: { readonly [mode in IntegerMode]: number } = {
+  auto: INTEGERS_AUTO,
+  number: INTEGERS_NUMBER,
+  bigint: INTEGERS_BIGINT,
+}
+
+const ROW_OPTIONS = ['integers', 'dates', 'rowMode']
+const VALUE_OPTIONS = ['integers', 'dates']
+
+/** Checks the options of a call that returns rows. What is left out is taken from `mode`. */
+export function rowCallMode(options: CallOptions | undefined, mode: CallMode): CallMode {
+  return options === undefined ? mode : callMode(options, mode, ROW_OPTIONS)
+}
+
+/** Checks the options of a call whose rows have one form only. What is left out is taken from `mode`. */
+export function valueCallMode(options: CallOptions | undefined, mode: CallMode): CallMode {
+  return options === undefined ? mode : callMode(options, mode, VALUE_OPTIONS)
+}
+
+function callMode(options: unknown, mode: CallMode, known: string[]): CallMode {
+  expectObject(options)
+  for (const name in options) if (!known.includes(name)) throw unknownOption(name, known)
+  const integers = pick('integers', INTEGERS, options)
+  return {
+    integers: integers === undefined ? mode.integers : INTEGER_FLAGS[integers],
+    dates: pick('dates', DATES, options) ?? mode.dates,
+    rowMode: pick('rowMode', ROW_MODE, options) ?? mode.rowMode,
+  }
+}
+
+function pick<V>(name: string, rule: Rule<V>, options: Record<string, unknown>): V | undefined {
+  const value = options[name]
+  if (value === undefined) return undefined
+  if (!rule.accepts(value)) throw invalidOption(name, rule.expected, value)
+  return value as V
+}

@@ -1,0 +1,118 @@
+import type { Inbox } from './inbox.js'
+import type { SqlValue } from './types.js'
+
+/** The form of a row: an object, an array, or the value of its first column. */
+export type RowForm = 'object' | 'array' | 'pluck'
+
+/** Makes rows of one shape and form from the cells of the inbox. */
+export interface RowFactory {
+  /** Makes one row. */
+  one(inbox: Inbox): unknown
+  /** Makes `count` rows and adds them to `rows`. */
+  many(inbox: Inbox, count: number, rows: unknown[]): void
+}
+
+/** Makes a factory out of closures. It does exactly what a compiled one does, only slower. */
+export function interpretRows(form: RowForm, names: readonly string[]): RowFactory {
+  const one = interpretRow(form, names)
+  const many = (inbox: Inbox, count: number, rows: unknown[]): void => {
+    for (let row = 0; row < count; row++) rows.push(one(inbox))
+  }
+  return { one, many }
+}
+
+function interpretRow(form: RowForm, names: readonly string[]): (inbox: Inbox) => unknown {
+  switch (form) {
+    case 'object':
+      return objectRow(names)
+    case 'array':
+      return arrayRow(names.length)
+    case 'pluck':
+      return pluckedRow(names.length)
+  }
+}
+
+function nextValue(inbox: Inbox): SqlValue {
+  const cell = inbox.cell++
+  const value = inbox.cells[cell] as number
+  return value === value ? value : inbox.value(cell)
+}
+
+function objectRow(names: readonly string[]): (inbox: Inbox) => unknown {
+  // Assigning to an inherited name may call a setter (`__proto__`) or fail (when prototypes are frozen).
+  const inherited = names.some((name) => name in Object.prototype)
+  return (inbox) => {
+    const row: Record<string, SqlValue> = {}
+    for (const name of names) {
+      const value = nextValue(inbox)
+      if (inherited) Object.defineProperty(row, name, { value, configurable: true, enumerable: true, writable: true })
+      else row[name] = value
+    }
+    return row
+  }
+}
+
+function arrayRow(columns: number): (inbox: Inbox) => unknown {
+  return (inbox) => {
+    const row: SqlValue[] = []
+    for (let column = 0; column < columns; column++) row.push(nextValue(inbox))
+    return row
+  }
+}
+
+function pluckedRow(columns: number): (inbox: Inbox) => unknown {
+  return (inbox) => {
+    const value = nextValue(inbox)
+    for (let column = 1; column < columns; column++) inbox.pass(inbox.cell++)
+    return value
+  }
+}
+
+/** Code generation from strings may be disallowed for the whole process or realm; it is tried once. */
+let mayCompile = true
+
+/** Makes a factory whose code has the columns written out. Returns `null` where code generation is not allowed. */
+export function compileRows(form: 'object' | 'array', names: readonly string[]): RowFactory | null {
+  if (!mayCompile) return null
+  try {
+    return new Function(factorySource(rowSource(form, names), names.length))() as RowFactory
+  } catch {
+    mayCompile = false
+    return null
+  }
+}
+
+function factorySource(row: string, columns: number): string {
+  return `'use strict'
+return {
+  one(inbox) {
+    const cells = inbox.cells
+    const at = inbox.cell
+    let v
+    inbox.cell = at + ${columns}
+    return ${row}
+  },
+  many(inbox, count, rows) {
+    const cells = inbox.cells
+    let at = inbox.cell
+    let v
+    for (let row = 0; row < count; row++, at += ${columns}) rows.push(${row})
+    inbox.cell = at
+  },
+}`
+}
+
+function rowSource(form: 'object' | 'array', names: readonly string[]): string {
+  const values = names.map((_, column) => `(v = cells[at + ${column}]) === v ? v : inbox.value(at + ${column})`)
+  switch (form) {
+    case 'object':
+      return `({ ${names.map((name, column) => `${keySource(name)}: ${values[column]}`).join(', ')} })`
+    case 'array':
+      return `[${values.join(', ')}]`
+  }
+}
+
+/** A computed key makes `__proto__` a column like any other; a written-out one would set the prototype. */
+function keySource(name: string): string {
+  return name === '__proto__' ? `['__proto__']` : JSON.stringify(name)
+}

@@ -1,0 +1,151 @@
+/** A value as SQLite stores it: NULL, INTEGER or REAL, INTEGER, TEXT, BLOB. */
+export type SqlValue = null | number | bigint | string | Uint8Array
+
+/**
+ * A value that can be bound to a parameter.
+ *
+ * - `null`, `undefined`: NULL
+ * - `boolean`: INTEGER 1 or 0
+ * - `number`: INTEGER if it is a safe integer and not −0, otherwise REAL; `NaN` is an error
+ * - `bigint`: INTEGER; beyond 64 bits an error (`ERR_SLUICE_OUT_OF_RANGE`)
+ * - `string`: TEXT; a lone surrogate, which UTF-8 cannot hold, becomes U+FFFD
+ * - a view (`Buffer`, `Uint8Array`, any typed array, `DataView`): BLOB, of exactly the bytes the view shows
+ * - `Date`: by the option `dates`
+ *
+ * Anything else is an error that names the parameter (`ERR_SLUICE_INVALID_PARAMETER`).
+ */
+export type SqlParameter = SqlValue | undefined | boolean | ArrayBufferView | Date
+
+/**
+ * The values of one call: an array for `?` and `?NNN`, or a plain object for `:name`, `@name` and `$name`. A key without a prefix fits
+ * all three; a key with one fits only itself. Every parameter needs its value, and every value its parameter.
+ */
+export type SqlParameters = readonly SqlParameter[] | { readonly [name: string]: SqlParameter }
+
+/** A row as an object: one own key per column. Of columns that share a name, the last one wins. */
+export type Row = { [column: string]: SqlValue }
+
+/**
+ * How INTEGER values are delivered.
+ *
+ * - `'auto'`: as `number` when it is a safe integer, otherwise as `bigint`
+ * - `'number'`: as `number`; one that is not safe fails the call before it commits (`ERR_SLUICE_OUT_OF_RANGE`)
+ * - `'bigint'`: as `bigint`, all of them
+ */
+export type IntegerMode = 'auto' | 'number' | 'bigint'
+
+/**
+ * How a `Date` is bound.
+ *
+ * - `'reject'`: it is an error
+ * - `'iso'`: as TEXT in UTC, `'2026-01-31T12:00:00.000Z'`, which SQLite's date functions read
+ * - `'ms'`: as INTEGER, milliseconds since 1970
+ */
+export type DateMode = 'reject' | 'iso' | 'ms'
+
+/** How a row is delivered: `'object'` with a key per column, or `'array'`, which keeps columns that share a name apart. */
+export type RowMode = 'object' | 'array'
+
+/** Options of one call that returns values. What is left out is as it was said to `open`. */
+export interface ValueOptions {
+  /** How INTEGER values are delivered. */
+  readonly integers?: IntegerMode | undefined
+  /** How a `Date` is bound. */
+  readonly dates?: DateMode | undefined
+}
+
+/** Options of one call that returns rows. What is left out is as it was said to `open`. */
+export interface CallOptions extends ValueOptions {
+  /** How a row is delivered. */
+  readonly rowMode?: RowMode | undefined
+}
+
+/** Options of `close`. */
+export interface CloseOptions {
+  /**
+   * How long to wait for calls in flight before they are interrupted, in milliseconds.
+   * @defaultValue 10_000
+   */
+  readonly timeoutMs?: number | undefined
+}
+
+/** A column of a result: {@link https://sqlite.org/c3ref/column_database_name.html}. */
+export interface Column {
+  /** The name, from `AS` or as SQLite makes it. */
+  readonly name: string
+  /** The type in the column's declaration, such as `'VARCHAR(20)'`; `null` for an expression. */
+  readonly declaredType: string | null
+  /** The table the column comes from; `null` for an expression. */
+  readonly table: string | null
+  /** The column's name in that table; `null` for an expression. */
+  readonly origin: string | null
+}
+
+/** Who ran a statement: a reader, or the writer. */
+export type Route = 'read' | 'write'
+
+/** What a statement changed. */
+export interface RunResult {
+  /** How many rows INSERT, UPDATE or DELETE changed; 0 for any other statement. */
+  readonly changes: number
+  /**
+   * The rowid of the last row that this statement inserted, if it inserted one: a `number` when it is a safe integer, otherwise a
+   * `bigint`; always a `bigint` with `integers: 'bigint'`.
+   */
+  readonly lastInsertRowid: number | bigint | undefined
+}
+
+/** What a statement returned and changed. */
+export interface ExecuteResult<T = Row> extends RunResult {
+  /** The columns, in order; frozen, and shared by all results of the same shape. Empty for a statement that returns no rows. */
+  readonly columns: readonly Column[]
+  /** The rows, in order. */
+  readonly rows: T[]
+  /** Who ran the statement. */
+  readonly route: Route
+}
+
+/** What the manager of a database is doing: numbers of this moment. */
+export interface Status {
+  /** Whether a write has the database for itself (`'write'`), or reads may run. */
+  readonly mode: 'read' | 'write'
+  /** Where the database is between opening and closed. */
+  readonly phase: 'opening' | 'open' | 'draining' | 'closed'
+  /** Whether reads run beside the writer (`'wal'`) or take turns with it (`'exclusive'`). */
+  readonly concurrency: 'wal' | 'exclusive'
+  /** The connections that read. */
+  readonly readers: {
+    /** How many are open. */
+    readonly open: number
+    /** How many are running a statement. */
+    readonly active: number
+    /** How many are open and unused. */
+    readonly idle: number
+    /** How many reads wait to be admitted. */
+    readonly waiting: number
+    /** How many may be open at once. */
+    readonly max: number
+  }
+  /** The one connection that writes. */
+  readonly writer: {
+    /** Whether a write is running. */
+    readonly active: boolean
+    /** How many writes wait to be admitted. */
+    readonly waiting: number
+    /** What is running, and for how long, in milliseconds; `null` when nothing is. */
+    readonly holder: { readonly sql: string; readonly forMs: number } | null
+  }
+  /** How many calls wait for anything at all. */
+  readonly queued: number
+  /** How many handles share this manager. */
+  readonly handles: number
+  /** The write-ahead log: {@link https://sqlite.org/wal.html}. */
+  readonly wal: {
+    /** Its size in bytes; 0 when there is none. */
+    readonly bytes: number
+    /** How long the oldest read has kept it from being reset, in milliseconds; `null` when no read is running. */
+    readonly oldestReaderMs: number | null
+  }
+  /** What has been counted since the database was opened, by name. */
+  readonly counters: { readonly [name: string]: number }
+}

@@ -1,0 +1,43 @@
+// What `npm test` runs, in order. A step is a command, its environment, and how to count the tests in it.
+import { cargoCounts, checkCounts, summaryCounts, vitestCounts } from './counts.mjs'
+import { npm } from './run.mjs'
+
+const node = process.execPath
+
+/** A program that passes or fails as a whole. */
+function check(...command) {
+  return { command, count: checkCounts }
+}
+
+/** A run of cargo's test runner. */
+function cargoTest(...args) {
+  return { command: ['cargo', 'test', '--no-fail-fast', ...args], count: cargoCounts }
+}
+
+/** A run of vitest; its report is read from a file. */
+function vitest(report, ...args) {
+  const { file, count } = vitestCounts(report)
+  const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${file}`]
+  return { command: [node, 'node_modules/vitest/vitest.mjs', 'run', ...args, ...reporters], count }
+}
+
+export const stages = [
+  { name: 'build', steps: [check(...npm('run', 'build'))] },
+  {
+    name: 'checks',
+    steps: [
+      check('cargo', 'fmt', '--all', '--check'),
+      check('cargo', 'clippy', '--workspace', '--all-targets', '--', '-D', 'warnings'),
+      check('cargo', 'clippy', '-p', 'sluice-core', '--features', 'model-check', '--test', 'gate_model', '--', '-D', 'warnings'),
+      { ...check('cargo', 'doc', '-p', 'sluice-core', '--no-deps'), env: { RUSTDOCFLAGS: '-D warnings' } },
+      check(...npm('run', 'lint')),
+      check(...npm('run', 'typecheck')),
+    ],
+  },
+  { name: 'rust', steps: [cargoTest('-p', 'sluice-core')] },
+  { name: 'model', steps: [cargoTest('-p', 'sluice-core', '--features', 'model-check', '--test', 'gate_model')] },
+  { name: 'vitest', steps: [vitest('vitest')] },
+  { name: 'types', steps: [vitest('types', '--typecheck.only')] },
+  { name: 'package', steps: [{ command: [node, 'scripts/package-test.mjs'], count: summaryCounts }] },
+  { name: 'generated', steps: [check(node, 'scripts/check-generated.mjs')] },
+]

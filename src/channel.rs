@@ -1,0 +1,163 @@
+//! One environment's end of the completion queue.
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::rc::Rc;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use napi::bindgen_prelude::{ArrayBuffer, Either4, Function, Uint8Array};
+use napi::{Env, Error, Result};
+use napi_derive::napi;
+use parking_lot::Mutex;
+use sluice_core::completion::delivery_bytes;
+use sluice_core::{Channel, Delivery, Manager, Value};
+
+use crate::failure::{BindingFailure, BindingShape};
+use crate::inbox::{Extra, INBOX_BYTES, Writer};
+use crate::memory::SharedMemory;
+use crate::wake::Waker;
+
+/// How long an environment that goes away waits for its databases to close.
+const TEARDOWN_PATIENCE: Duration = Duration::from_secs(1);
+
+/// A database of this environment, once it is open.
+pub type OpenDatabase = Arc<OnceLock<Manager>>;
+
+/// What the channel and its databases share on the JavaScript thread.
+pub struct Shared {
+    pub completions: Arc<Channel>,
+    pub requests: RefCell<Option<SharedMemory>>,
+    databases: Arc<Mutex<Vec<OpenDatabase>>>,
+}
+
+impl Shared {
+    /// Lets the environment's end close a database.
+    pub fn register(&self, database: &OpenDatabase) {
+        let mut databases = self.databases.lock();
+        databases.retain(|known| Arc::strong_count(known) > 1);
+        databases.push(Arc::clone(database));
+    }
+}
+
+/// The completion queue of one environment.
+#[napi]
+pub struct BindingChannel {
+    shared: Rc<Shared>,
+    waker: Arc<Waker>,
+    inbox: SharedMemory,
+    backlog: VecDeque<(u32, Delivery)>,
+    extras: Vec<Extra>,
+}
+
+#[napi]
+impl BindingChannel {
+    /// Makes the channel. `onWake` is called when results are there; `inbox` is where `drain` puts them.
+    #[napi(constructor)]
+    pub fn new(env: Env, on_wake: Function<'_, (), ()>, inbox: ArrayBuffer<'_>) -> Result<Self> {
+        if inbox.len() != INBOX_BYTES {
+            return Err(Error::from_reason(format!("the inbox must have {INBOX_BYTES} bytes")));
+        }
+        let waker = Arc::new(Waker::new(&env, &on_wake)?);
+        let wake = Arc::clone(&waker);
+        let completions = Channel::new(move || wake.wake());
+        let databases = Arc::new(Mutex::new(Vec::new()));
+        env.add_env_cleanup_hook(
+            (Arc::clone(&waker), Arc::clone(&completions), Arc::clone(&databases)),
+            |(waker, completions, databases)| tear_down(&waker, &completions, &databases),
+        )?;
+        Ok(Self {
+            shared: Rc::new(Shared { completions, requests: RefCell::new(None), databases }),
+            waker,
+            inbox: SharedMemory::new(&env, &inbox)?,
+            backlog: VecDeque::new(),
+            extras: Vec::new(),
+        })
+    }
+
+    /// Sets the buffer that requests are read from.
+    #[napi]
+    pub fn set_request_buffer(&self, env: Env, buffer: ArrayBuffer<'_>) -> Result<()> {
+        let memory = SharedMemory::new(&env, &buffer)?;
+        if let Some(before) = self.shared.requests.borrow_mut().replace(memory) {
+            before.release(&env);
+        }
+        Ok(())
+    }
+
+    /// Moves finished results into the inbox. Returns how many headers there are; 0 means that the next result wakes again.
+    #[napi]
+    pub fn drain(&mut self, env: Env) -> u32 {
+        if self.backlog.is_empty() {
+            self.shared.completions.take(&mut self.backlog);
+        }
+        self.extras.clear();
+        let mut writer = Writer::new(self.inbox.bytes_mut(&env), &mut self.extras);
+        let mut bytes = 0;
+        while let Some((call, delivery)) = self.backlog.pop_front() {
+            if !writer.fits(&delivery) {
+                self.backlog.push_front((call, delivery));
+                break;
+            }
+            bytes += delivery_bytes(&delivery);
+            writer.push(call, delivery);
+        }
+        let headers = writer.finish();
+        self.shared.completions.delivered(bytes);
+        headers
+    }
+
+    /// Takes what the last `drain` could not put into the inbox.
+    #[napi]
+    pub fn take_extras(&mut self) -> Vec<Either4<String, Uint8Array, BindingFailure, BindingShape>> {
+        self.extras.drain(..).map(cross).collect()
+    }
+
+    /// Keeps the event loop alive.
+    #[napi(js_name = "ref")]
+    pub fn refer(&self, env: Env) -> Result<()> {
+        self.waker.refer(&env, true)
+    }
+
+    /// Lets the event loop end.
+    #[napi(js_name = "unref")]
+    pub fn unrefer(&self, env: Env) -> Result<()> {
+        self.waker.refer(&env, false)
+    }
+}
+
+impl BindingChannel {
+    pub fn shared(&self) -> &Rc<Shared> {
+        &self.shared
+    }
+}
+
+fn cross(extra: Extra) -> Either4<String, Uint8Array, BindingFailure, BindingShape> {
+    match extra {
+        Extra::Value(Value::Text(text)) => Either4::A(text),
+        Extra::Value(Value::Blob(blob)) => Either4::B(Uint8Array::new(blob)),
+        Extra::Value(Value::Null | Value::Integer(_) | Value::Real(_)) => {
+            unreachable!("BUG: a small value is in its cell")
+        }
+        Extra::Failure(failure) => Either4::C(BindingFailure::new(&failure)),
+        Extra::Shape(shape) => Either4::D(BindingShape::new(&shape)),
+    }
+}
+
+/// The end of an environment: nothing is delivered any more, what runs is interrupted, and its databases are closed.
+fn tear_down(waker: &Waker, completions: &Channel, databases: &Mutex<Vec<OpenDatabase>>) {
+    waker.close();
+    completions.close();
+    let databases = std::mem::take(&mut *databases.lock());
+    let open: Vec<_> = databases.iter().filter_map(|database| database.get()).collect();
+    for manager in &open {
+        manager.begin_close(Duration::ZERO);
+    }
+    let deadline = std::time::Instant::now() + TEARDOWN_PATIENCE;
+    for manager in open {
+        let patience = deadline.saturating_duration_since(std::time::Instant::now());
+        if !manager.wait_closed(patience) {
+            break;
+        }
+    }
+}

@@ -1,0 +1,86 @@
+//! The options of `open`, already validated by `js/options.ts`.
+
+use std::time::Duration;
+
+use napi_derive::napi;
+use sluice_core::{Concurrency, Durability, Error, ErrorCode, Options, Result};
+
+/// Options of a database. Durations are in milliseconds.
+#[napi(object)]
+pub struct BindingConfig {
+    pub readonly: bool,
+    pub create: bool,
+    pub uri: bool,
+    #[napi(ts_type = "'wal' | 'exclusive'")]
+    pub concurrency: Option<String>,
+    pub max_readers: u32,
+    pub idle_ttl_ms: f64,
+    pub acquire_timeout_ms: f64,
+    pub busy_timeout_ms: f64,
+    pub max_queued: f64,
+    pub max_result_bytes: f64,
+    pub statement_cache_size: u32,
+    #[napi(ts_type = "'full' | 'normal' | 'off'")]
+    pub durability: String,
+    pub foreign_keys: bool,
+    #[napi(ts_type = "Array<[string, string]>")]
+    pub pragmas: Vec<Vec<String>>,
+}
+
+impl BindingConfig {
+    pub fn into_options(self) -> Result<Options> {
+        Ok(Options {
+            readonly: self.readonly,
+            create: self.create,
+            uri: self.uri,
+            concurrency: self.concurrency.as_deref().map(concurrency).transpose()?,
+            max_readers: self.max_readers,
+            idle_ttl: duration("idleTtlMs", self.idle_ttl_ms)?,
+            acquire_timeout: duration("acquireTimeoutMs", self.acquire_timeout_ms)?,
+            busy_timeout: duration("busyTimeoutMs", self.busy_timeout_ms)?,
+            max_queued: size("maxQueued", self.max_queued)?,
+            max_result_bytes: size("maxResultBytes", self.max_result_bytes)?,
+            statement_cache_size: self.statement_cache_size as usize,
+            durability: durability(&self.durability)?,
+            foreign_keys: self.foreign_keys,
+            pragmas: self.pragmas.into_iter().map(pair).collect::<Result<_>>()?,
+            ..Options::default()
+        })
+    }
+}
+
+/// Milliseconds as a duration.
+pub fn duration(option: &str, milliseconds: f64) -> Result<Duration> {
+    Duration::try_from_secs_f64(milliseconds / 1_000.0).map_err(|error| invalid(option, &error.to_string()))
+}
+
+fn size(option: &str, number: f64) -> Result<usize> {
+    let whole = sluice_core::cell::integer_of(number).and_then(|number| usize::try_from(number).ok());
+    whole.ok_or_else(|| invalid(option, "not a whole number"))
+}
+
+fn concurrency(name: &str) -> Result<Concurrency> {
+    match name {
+        "wal" => Ok(Concurrency::Wal),
+        "exclusive" => Ok(Concurrency::Exclusive),
+        other => Err(invalid("concurrency", other)),
+    }
+}
+
+fn durability(name: &str) -> Result<Durability> {
+    match name {
+        "full" => Ok(Durability::Full),
+        "normal" => Ok(Durability::Normal),
+        "off" => Ok(Durability::Off),
+        other => Err(invalid("durability", other)),
+    }
+}
+
+fn pair(pair: Vec<String>) -> Result<(String, String)> {
+    let [name, value] = <[String; 2]>::try_from(pair).map_err(|_| invalid("pragmas", "not a name and a value"))?;
+    Ok((name, value))
+}
+
+fn invalid(option: &str, why: &str) -> Error {
+    Error::new(ErrorCode::InvalidOption, format!("the option {option} is invalid: {why}"))
+}

@@ -1,0 +1,66 @@
+//! Errors and columns, as data for JavaScript.
+
+use napi_derive::napi;
+use sluice_core::query::Shape;
+use sluice_core::{ErrorCode, Failure};
+
+/// Why a call failed.
+#[napi(object, object_from_js = false)]
+pub struct BindingFailure {
+    /// `ERR_SLUICE_…`, or the name of SQLite's extended result code.
+    pub code: String,
+    /// SQLite's extended result code.
+    pub errno: Option<i32>,
+    /// Where in the SQL text, in bytes of UTF-8.
+    pub offset: Option<u32>,
+    /// One sentence.
+    pub message: String,
+    /// Which statement of a script, from 0.
+    pub statement_index: Option<u32>,
+}
+
+impl BindingFailure {
+    pub fn new(failure: &Failure) -> Self {
+        let error = &failure.error;
+        let code = match (error.code, error.extended_code) {
+            (ErrorCode::Sqlite, Some(code)) => sluice_core::error::sqlite_code_name(code).to_owned(),
+            (code, _) => code.as_str().to_owned(),
+        };
+        Self {
+            code,
+            errno: error.extended_code,
+            offset: error.offset,
+            message: error.message.clone(),
+            statement_index: failure.statement.and_then(|statement| u32::try_from(statement).ok()),
+        }
+    }
+}
+
+/// The columns of a result.
+#[napi(object, object_from_js = false)]
+pub struct BindingShape {
+    /// The number by which headers name it.
+    pub id: u32,
+    /// The names.
+    pub names: Vec<String>,
+    /// The declared types; null for expressions.
+    pub declared_types: Vec<Option<String>>,
+    /// The tables; null for expressions.
+    pub tables: Vec<Option<String>>,
+    /// The names in those tables; null for expressions.
+    pub origins: Vec<Option<String>>,
+}
+
+impl BindingShape {
+    pub fn new(shape: &Shape) -> Self {
+        let owned = |text: &Option<Box<str>>| text.as_deref().map(str::to_owned);
+        let columns = shape.columns();
+        Self {
+            id: shape.id(),
+            names: columns.iter().map(|column| column.name.clone().into()).collect(),
+            declared_types: columns.iter().map(|column| owned(&column.declared_type)).collect(),
+            tables: columns.iter().map(|column| owned(&column.table)).collect(),
+            origins: columns.iter().map(|column| owned(&column.origin)).collect(),
+        }
+    }
+}

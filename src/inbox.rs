@@ -1,0 +1,209 @@
+//! The inbox: finished results, laid out for JavaScript to read. `js/layout.ts` describes the same bytes.
+
+use std::sync::Arc;
+
+use sluice_core::cell::{Cell, Tag, tagged};
+use sluice_core::query::Shape;
+use sluice_core::rows::Chunk;
+use sluice_core::{Delivery, Failure, Outcome, Route, Value};
+
+/// The size of the whole inbox.
+pub const INBOX_BYTES: usize = BLOBS.end;
+
+const HEADERS: std::ops::Range<usize> = 0..65_536;
+const CELLS: std::ops::Range<usize> = 65_536..327_680;
+const INTS: std::ops::Range<usize> = 327_680..589_824;
+const TEXT: std::ops::Range<usize> = 589_824..655_360;
+const BLOBS: std::ops::Range<usize> = 655_360..720_896;
+const HEADER_BYTES: usize = 64;
+
+const KIND_ROWS: u32 = 1;
+const KIND_END: u32 = 2;
+const KIND_FAILED: u32 = 3;
+const KIND_DONE: u32 = 4;
+
+const HAS_EXTRAS: u32 = 1;
+const SHAPE_NEW: u32 = 1 << 1;
+const ROUTE_WRITE: u32 = 1 << 2;
+const INSERTED: u32 = 1 << 3;
+
+/// What does not fit the inbox, by index.
+pub enum Extra {
+    Value(Value),
+    Failure(Failure),
+    Shape(Arc<Shape>),
+}
+
+/// Writes one batch of results.
+pub struct Writer<'a> {
+    bytes: &'a mut [u8],
+    extras: &'a mut Vec<Extra>,
+    headers: usize,
+    cells: usize,
+    integers: usize,
+    text: usize,
+    blobs: usize,
+    ascii: bool,
+}
+
+impl<'a> Writer<'a> {
+    /// Begins a batch in `bytes`, which is [`INBOX_BYTES`] long.
+    pub fn new(bytes: &'a mut [u8], extras: &'a mut Vec<Extra>) -> Self {
+        Self { bytes, extras, headers: 0, cells: 0, integers: 0, text: 0, blobs: 0, ascii: true }
+    }
+
+    /// Returns whether `delivery` fits beside what is there. Anything fits an empty inbox.
+    pub fn fits(&self, delivery: &Delivery) -> bool {
+        if self.headers == HEADERS.len() / HEADER_BYTES {
+            return false;
+        }
+        match delivery {
+            Delivery::Rows(_, chunk) | Delivery::End(_, chunk, _) => {
+                self.cells + chunk.cells.len() <= CELLS.len() / 8
+                    && self.integers + chunk.integers.len() <= INTS.len() / 8
+                    && self.text + chunk.text.len() <= TEXT.len()
+                    && self.blobs + chunk.blobs.len() <= BLOBS.len()
+            }
+            Delivery::Failed(_) | Delivery::Done => true,
+        }
+    }
+
+    /// Adds a delivery that fits.
+    pub fn push(&mut self, call: u32, delivery: Delivery) {
+        let mut header = Header { call, ..Header::default() };
+        match delivery {
+            Delivery::Rows(shape, chunk) => {
+                header.kind = KIND_ROWS;
+                self.rows(&mut header, &shape, chunk);
+            }
+            Delivery::End(shape, chunk, outcome) => {
+                header.kind = KIND_END;
+                header.outcome(outcome);
+                self.rows(&mut header, &shape, chunk);
+            }
+            Delivery::Failed(failure) => {
+                header.kind = KIND_FAILED;
+                header.flags |= HAS_EXTRAS;
+                header.failure = self.extra(Extra::Failure(failure));
+            }
+            Delivery::Done => header.kind = KIND_DONE,
+        }
+        header.text_end = index(self.text);
+        let at = HEADERS.start + self.headers * HEADER_BYTES;
+        header.write(&mut self.bytes[at..at + HEADER_BYTES]);
+        self.headers += 1;
+    }
+
+    /// Ends the batch. Returns the number of headers.
+    pub fn finish(self) -> u32 {
+        let (ascii, text) = (u32::from(self.ascii), index(self.text));
+        for header in self.bytes[HEADERS].chunks_exact_mut(HEADER_BYTES).take(self.headers) {
+            put(header, 14, ascii);
+            put(header, 15, text);
+        }
+        index(self.headers)
+    }
+
+    fn rows(&mut self, header: &mut Header, shape: &Arc<Shape>, chunk: Chunk) {
+        header.shape_id = shape.id();
+        header.rows = index(chunk.rows);
+        header.columns = index(shape.columns().len());
+        if shape.id() != 0 && shape.announce() {
+            header.flags |= SHAPE_NEW | HAS_EXTRAS;
+            header.shape = self.extra(Extra::Shape(Arc::clone(shape)));
+        }
+        if !chunk.extras.is_empty() {
+            header.flags |= HAS_EXTRAS;
+        }
+        self.ascii &= chunk.ascii || chunk.text.is_empty();
+        let (integers, extras) = (index(self.integers), index(self.extras.len()));
+        let cells = CELLS.start + self.cells * 8;
+        let target = self.bytes[cells..].chunks_exact_mut(8);
+        // Indices count from the start of the batch; in the first chunk of a batch they are right already.
+        if integers + extras == 0 || chunk.integers.len() + chunk.extras.len() == 0 {
+            target.zip(&chunk.cells).for_each(|(bytes, cell)| bytes.copy_from_slice(&cell.to_le_bytes()));
+        } else {
+            let moved = chunk.cells.iter().map(|cell| moved(*cell, integers, extras));
+            target.zip(moved).for_each(|(bytes, cell)| bytes.copy_from_slice(&cell.to_le_bytes()));
+        }
+        self.cells += chunk.cells.len();
+        let ints = INTS.start + self.integers * 8;
+        let target = self.bytes[ints..].chunks_exact_mut(8);
+        target.zip(&chunk.integers).for_each(|(bytes, integer)| bytes.copy_from_slice(&integer.to_le_bytes()));
+        self.integers += chunk.integers.len();
+        self.text = append(self.bytes, TEXT.start, self.text, chunk.text.as_bytes());
+        self.blobs = append(self.bytes, BLOBS.start, self.blobs, &chunk.blobs);
+        self.extras.extend(chunk.extras.into_iter().map(Extra::Value));
+    }
+
+    fn extra(&mut self, extra: Extra) -> u32 {
+        self.extras.push(extra);
+        index(self.extras.len() - 1)
+    }
+}
+
+fn append(bytes: &mut [u8], region: usize, used: usize, more: &[u8]) -> usize {
+    let at = region + used;
+    bytes[at..at + more.len()].copy_from_slice(more);
+    used + more.len()
+}
+
+/// A cell whose index counts from the start of the batch instead of the chunk.
+fn moved(cell: u64, integers: u32, extras: u32) -> u64 {
+    match Cell::from_bits(cell) {
+        Some(Cell::Tagged(Tag::Int64, index)) => tagged(Tag::Int64, index + integers),
+        Some(Cell::Tagged(Tag::Extra, index)) => tagged(Tag::Extra, index + extras),
+        Some(Cell::Tagged(Tag::Null | Tag::Text | Tag::Blob, _) | Cell::Number(_)) | None => cell,
+    }
+}
+
+fn index(number: usize) -> u32 {
+    u32::try_from(number).expect("BUG: the inbox is smaller than 4 GiB")
+}
+
+fn put(header: &mut [u8], word: usize, value: u32) {
+    header[word * 4..word * 4 + 4].copy_from_slice(&value.to_le_bytes());
+}
+
+#[derive(Default)]
+struct Header {
+    call: u32,
+    kind: u32,
+    flags: u32,
+    shape_id: u32,
+    rows: u32,
+    failure: u32,
+    shape: u32,
+    columns: u32,
+    changes: f64,
+    last_insert_rowid: i64,
+    text_end: u32,
+}
+
+impl Header {
+    fn outcome(&mut self, outcome: Outcome) {
+        #[expect(clippy::cast_precision_loss, reason = "no statement changes 2^53 rows")]
+        let changes = outcome.changes as f64;
+        self.changes = changes;
+        if let Some(rowid) = outcome.last_insert_rowid {
+            self.flags |= INSERTED;
+            self.last_insert_rowid = rowid;
+        }
+        match outcome.route {
+            Route::Read => {}
+            Route::Write => self.flags |= ROUTE_WRITE,
+        }
+    }
+
+    fn write(&self, bytes: &mut [u8]) {
+        let words =
+            [self.call, self.kind, self.flags, self.shape_id, self.rows, self.failure, self.shape, self.columns];
+        for (word, value) in words.into_iter().enumerate() {
+            put(bytes, word, value);
+        }
+        bytes[32..40].copy_from_slice(&self.changes.to_le_bytes());
+        bytes[40..48].copy_from_slice(&self.last_insert_rowid.to_le_bytes());
+        put(bytes, 12, self.text_end);
+        put(bytes, 13, 0);
+    }
+}

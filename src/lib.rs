@@ -1,0 +1,36 @@
+//! The Node-API binding of Sluice: it carries calls and results between JavaScript and `sluice-core`, and decides nothing.
+
+mod channel;
+mod config;
+mod database;
+mod failure;
+mod inbox;
+mod memory;
+mod request;
+mod status;
+mod wake;
+
+use napi_derive::napi;
+
+/// Returns the version of the bundled SQLite, such as `3.54.1`.
+#[napi]
+#[must_use]
+pub fn sqlite_version() -> &'static str {
+    sluice_core::connection::build::sqlite_version()
+}
+
+/// Returns the options that the bundled SQLite was compiled with: <https://sqlite.org/compile.html>.
+#[napi]
+#[must_use]
+pub fn compile_options() -> Vec<String> {
+    sluice_core::connection::build::compile_options()
+}
+
+/// Returns the word of `known` that `word` was probably meant to be.
+#[napi]
+#[must_use]
+pub fn suggest(word: String, known: Vec<String>) -> Option<String> {
+    const CLOSE: f64 = 0.8;
+    let scored = known.into_iter().map(|known| (strsim::jaro_winkler(&word, &known), known));
+    scored.filter(|(score, _)| *score >= CLOSE).max_by(|(a, _), (b, _)| a.total_cmp(b)).map(|(_, known)| known)
+}
