@@ -8,7 +8,7 @@ const SOURCE = /\.(?:rs|ts|mts|js|mjs|cjs)$/
 const GENERATED = /^(?:binding\.(?:cjs|d\.cts)|index\.(?:d\.ts|d\.mts|mjs)|package-lock\.json|Cargo\.lock)$/
 /** Code that runs in an application, once the tests at the end of a file are cut off. */
 const SHIPPED_RUST = /^(?:crates\/core\/)?src\/(?!.*\btests\b).*\.rs$/
-const RUST_TESTS = /^#\[cfg\((?:all\()?test\b[\s\S]*/m
+const RUST_TESTS = /^#\[cfg\((?:all\()?test\b.*\]\s*(?:#\[.*\]\s*)*mod \w+ \{[\s\S]*/m
 
 /** Words that name nothing. */
 const EMPTY_WORDS = /^(?:helper|util|common|misc)s?$/

@@ -22,18 +22,18 @@ use crate::wake::Waker;
 const TEARDOWN_PATIENCE: Duration = Duration::from_secs(1);
 
 /// A database of this environment, once it is open.
-pub type OpenDatabase = Arc<OnceLock<Manager>>;
+pub(crate) type OpenDatabase = Arc<OnceLock<Manager>>;
 
 /// What the channel and its databases share on the JavaScript thread.
-pub struct Shared {
-    pub completions: Arc<Channel>,
-    pub requests: RefCell<Option<SharedMemory>>,
+pub(crate) struct Shared {
+    pub(crate) completions: Arc<Channel>,
+    pub(crate) requests: RefCell<Option<SharedMemory>>,
     databases: Arc<Mutex<Vec<OpenDatabase>>>,
 }
 
 impl Shared {
     /// Lets the environment's end close a database.
-    pub fn register(&self, database: &OpenDatabase) {
+    pub(crate) fn register(&self, database: &OpenDatabase) {
         let mut databases = self.databases.lock();
         databases.retain(|known| Arc::strong_count(known) > 1);
         databases.push(Arc::clone(database));
@@ -127,7 +127,7 @@ impl BindingChannel {
 }
 
 impl BindingChannel {
-    pub fn shared(&self) -> &Rc<Shared> {
+    pub(crate) fn shared(&self) -> &Rc<Shared> {
         &self.shared
     }
 }

@@ -7,6 +7,7 @@ use sluice_core::{Concurrency, Durability, Error, ErrorCode, Options, Result};
 
 /// Options of a database. Durations are in milliseconds.
 #[napi(object)]
+#[expect(clippy::struct_excessive_bools, reason = "each is one independent option of the user")]
 pub struct BindingConfig {
     pub readonly: bool,
     pub create: bool,
@@ -28,7 +29,7 @@ pub struct BindingConfig {
 }
 
 impl BindingConfig {
-    pub fn into_options(self) -> Result<Options> {
+    pub(crate) fn into_options(self) -> Result<Options> {
         Ok(Options {
             readonly: self.readonly,
             create: self.create,
@@ -50,7 +51,7 @@ impl BindingConfig {
 }
 
 /// Milliseconds as a duration.
-pub fn duration(option: &str, milliseconds: f64) -> Result<Duration> {
+pub(crate) fn duration(option: &str, milliseconds: f64) -> Result<Duration> {
     Duration::try_from_secs_f64(milliseconds / 1_000.0).map_err(|error| invalid(option, &error.to_string()))
 }
 

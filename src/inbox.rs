@@ -8,7 +8,7 @@ use sluice_core::rows::Chunk;
 use sluice_core::{Delivery, Failure, Outcome, Route, Value};
 
 /// The size of the whole inbox.
-pub const INBOX_BYTES: usize = BLOBS.end;
+pub(crate) const INBOX_BYTES: usize = BLOBS.end;
 
 const HEADERS: std::ops::Range<usize> = 0..65_536;
 const CELLS: std::ops::Range<usize> = 65_536..327_680;
@@ -28,14 +28,14 @@ const ROUTE_WRITE: u32 = 1 << 2;
 const INSERTED: u32 = 1 << 3;
 
 /// What does not fit the inbox, by index.
-pub enum Extra {
+pub(crate) enum Extra {
     Value(Value),
     Failure(Failure),
     Shape(Arc<Shape>),
 }
 
 /// Writes one batch of results.
-pub struct Writer<'a> {
+pub(crate) struct Writer<'a> {
     bytes: &'a mut [u8],
     extras: &'a mut Vec<Extra>,
     headers: usize,
@@ -48,12 +48,12 @@ pub struct Writer<'a> {
 
 impl<'a> Writer<'a> {
     /// Begins a batch in `bytes`, which is [`INBOX_BYTES`] long.
-    pub fn new(bytes: &'a mut [u8], extras: &'a mut Vec<Extra>) -> Self {
+    pub(crate) fn new(bytes: &'a mut [u8], extras: &'a mut Vec<Extra>) -> Self {
         Self { bytes, extras, headers: 0, cells: 0, integers: 0, text: 0, blobs: 0, ascii: true }
     }
 
     /// Returns whether `delivery` fits beside what is there. Anything fits an empty inbox.
-    pub fn fits(&self, delivery: &Delivery) -> bool {
+    pub(crate) fn fits(&self, delivery: &Delivery) -> bool {
         if self.headers == HEADERS.len() / HEADER_BYTES {
             return false;
         }
@@ -69,7 +69,7 @@ impl<'a> Writer<'a> {
     }
 
     /// Adds a delivery that fits.
-    pub fn push(&mut self, call: u32, delivery: Delivery) {
+    pub(crate) fn push(&mut self, call: u32, delivery: Delivery) {
         let mut header = Header { call, ..Header::default() };
         match delivery {
             Delivery::Rows(shape, chunk) => {
@@ -95,7 +95,7 @@ impl<'a> Writer<'a> {
     }
 
     /// Ends the batch. Returns the number of headers.
-    pub fn finish(self) -> u32 {
+    pub(crate) fn finish(self) -> u32 {
         let (ascii, text) = (u32::from(self.ascii), index(self.text));
         for header in self.bytes[HEADERS].chunks_exact_mut(HEADER_BYTES).take(self.headers) {
             put(header, 14, ascii);

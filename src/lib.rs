@@ -31,6 +31,6 @@ pub fn compile_options() -> Vec<String> {
 #[must_use]
 pub fn suggest(word: String, known: Vec<String>) -> Option<String> {
     const CLOSE: f64 = 0.8;
-    let scored = known.into_iter().map(|known| (strsim::jaro_winkler(&word, &known), known));
+    let scored = known.into_iter().map(move |known| (strsim::jaro_winkler(&word, &known), known));
     scored.filter(|(score, _)| *score >= CLOSE).max_by(|(a, _), (b, _)| a.total_cmp(b)).map(|(_, known)| known)
 }

@@ -7,7 +7,7 @@ use napi::bindgen_prelude::ArrayBuffer;
 use napi::{Env, JsValue, Result, check_status, sys};
 
 /// An `ArrayBuffer` that is kept alive, and whose bytes stay where they are.
-pub struct SharedMemory {
+pub(crate) struct SharedMemory {
     bytes: *mut u8,
     length: usize,
     /// Keeps the buffer, and so its bytes. Deleted by `release`; what is left goes with the environment.
@@ -16,7 +16,7 @@ pub struct SharedMemory {
 
 impl SharedMemory {
     /// Takes a buffer, which its maker must never transfer or detach.
-    pub fn new(env: &Env, buffer: &ArrayBuffer<'_>) -> Result<Self> {
+    pub(crate) fn new(env: &Env, buffer: &ArrayBuffer<'_>) -> Result<Self> {
         let mut bytes = ptr::null_mut();
         let mut length = 0;
         let mut owner = ptr::null_mut();
@@ -29,7 +29,7 @@ impl SharedMemory {
     }
 
     /// Returns the bytes, to be read during a call on the JavaScript thread.
-    pub fn bytes(&self, _env: &Env) -> &[u8] {
+    pub(crate) fn bytes(&self, _env: &Env) -> &[u8] {
         if self.length == 0 {
             return &[];
         }
@@ -39,7 +39,7 @@ impl SharedMemory {
     }
 
     /// Returns the bytes, to be written during a call on the JavaScript thread.
-    pub fn bytes_mut(&mut self, _env: &Env) -> &mut [u8] {
+    pub(crate) fn bytes_mut(&mut self, _env: &Env) -> &mut [u8] {
         if self.length == 0 {
             return &mut [];
         }
@@ -48,7 +48,7 @@ impl SharedMemory {
     }
 
     /// Lets the buffer go.
-    pub fn release(self, env: &Env) {
+    pub(crate) fn release(self, env: &Env) {
         // SAFETY: the reference was made in this environment and is deleted once, because `self` ends here.
         unsafe {
             sys::napi_delete_reference(env.raw(), self.owner);

@@ -6,19 +6,19 @@ use sluice_core::{Error, ErrorCode, Integers, Params, Result, Take, Value};
 const HEADER_BYTES: usize = 16;
 
 /// A request, taken apart.
-pub struct Packed {
+pub(crate) struct Packed {
     /// The number of the call, from JavaScript.
-    pub call: u32,
+    pub(crate) call: u32,
     /// The number of the query.
-    pub query: u32,
-    pub take: Take,
-    pub integers: Integers,
-    pub params: Result<Params>,
+    pub(crate) query: u32,
+    pub(crate) take: Take,
+    pub(crate) integers: Integers,
+    pub(crate) params: Result<Params>,
 }
 
 impl Packed {
     /// Reads a request, copying its values. Returns `None` when there is not even a header.
-    pub fn read(bytes: &[u8], extras: Vec<Value>) -> Option<Self> {
+    pub(crate) fn read(bytes: &[u8], extras: Vec<Value>) -> Option<Self> {
         let (header, values) = bytes.split_at_checked(HEADER_BYTES)?;
         let word = |at: usize| u32::from_le_bytes(header[at * 4..at * 4 + 4].try_into().expect("BUG: four bytes"));
         let (flags, count) = (word(2), word(3));

@@ -11,7 +11,7 @@ use napi::{Env, JsValue, Result, check_status, sys};
 use parking_lot::Mutex;
 
 /// Calls one JavaScript function on its own thread, from anywhere.
-pub struct Waker {
+pub(crate) struct Waker {
     /// `None` once the environment is going away.
     function: Mutex<Option<Handle>>,
 }
@@ -25,7 +25,7 @@ unsafe impl Send for Handle {}
 
 impl Waker {
     /// Makes a waker that does not keep the event loop alive.
-    pub fn new(env: &Env, callback: &Function<'_, (), ()>) -> Result<Self> {
+    pub(crate) fn new(env: &Env, callback: &Function<'_, (), ()>) -> Result<Self> {
         let mut function = ptr::null_mut();
         // SAFETY: `env` and `callback` are of the current call on the JavaScript thread. A null context and finalizer are
         // allowed; `call_js` has the asked signature. The queue is unlimited, so that a wake-up never blocks or fails for room.
@@ -50,7 +50,7 @@ impl Waker {
     }
 
     /// Wakes the event loop. Does nothing once it is gone.
-    pub fn wake(&self) {
+    pub(crate) fn wake(&self) {
         if let Some(Handle(function)) = *self.function.lock() {
             // SAFETY: the handle is live: `close` takes it away under this lock before it is released.
             unsafe {
@@ -64,7 +64,7 @@ impl Waker {
     }
 
     /// Lets the waker keep the event loop alive, or not.
-    pub fn refer(&self, env: &Env, alive: bool) -> Result<()> {
+    pub(crate) fn refer(&self, env: &Env, alive: bool) -> Result<()> {
         let Some(Handle(function)) = *self.function.lock() else { return Ok(()) };
         // SAFETY: on the JavaScript thread, as `env` shows, with a live handle.
         let status = unsafe {
@@ -78,7 +78,7 @@ impl Waker {
     }
 
     /// Ends the waker: no call reaches the environment after this returned.
-    pub fn close(&self) {
+    pub(crate) fn close(&self) {
         if let Some(Handle(function)) = self.function.lock().take() {
             // SAFETY: the handle was live and is now out of everyone's reach.
             unsafe {

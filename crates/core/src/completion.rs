@@ -218,7 +218,12 @@ mod tests {
     fn counting() -> (Arc<Channel>, Arc<AtomicUsize>) {
         let wakes = Arc::new(AtomicUsize::new(0));
         let counter = Arc::clone(&wakes);
-        (Channel::new(move || drop(counter.fetch_add(1, Ordering::SeqCst))), wakes)
+        (
+            Channel::new(move || {
+                counter.fetch_add(1, Ordering::SeqCst);
+            }),
+            wakes,
+        )
     }
 
     #[test]
@@ -262,9 +267,9 @@ mod tests {
             let waiting = Arc::clone(&channel);
             let worker = std::thread::spawn(move || waiting.wait_for_room());
             if close {
-                channel.close()
+                channel.close();
             } else {
-                channel.delivered(bytes)
+                channel.delivered(bytes);
             }
             assert_eq!(worker.join().expect("the worker ends"), !close);
         }

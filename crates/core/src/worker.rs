@@ -186,7 +186,7 @@ pub(crate) fn serve_reader(worker: &Arc<Worker>, shared: &Arc<Shared>, connectio
     loop {
         match worker.next() {
             Message::Run(job, permit) => {
-                let (disposition, forwarded) = run_on_reader(worker, shared, &mut statements, job, None);
+                let (disposition, forwarded) = run_on_reader(worker, shared, &mut statements, job, Asked::Alone);
                 if disposition == Disposition::Discard || !is_clean(connection) {
                     if let Some(job) = forwarded {
                         shared.forward_to_writer(job);
@@ -200,7 +200,7 @@ pub(crate) fn serve_reader(worker: &Arc<Worker>, shared: &Arc<Shared>, connectio
                 }
             }
             Message::RunLeased(job, _) => {
-                let (disposition, _) = run_on_reader(worker, shared, &mut statements, job, Some(Leased));
+                let (disposition, _) = run_on_reader(worker, shared, &mut statements, job, Asked::ByLease);
                 broken |= disposition == Disposition::Discard;
             }
             Message::Release(permit, Disposition::Reuse) if !broken && is_clean(connection) => {
@@ -213,22 +213,28 @@ pub(crate) fn serve_reader(worker: &Arc<Worker>, shared: &Arc<Shared>, connectio
     }
 }
 
-/// Marks a job of a lease: what its connection refuses is final.
-struct Leased;
+/// Who asked for a read.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Asked {
+    /// A call by itself: what a reader refuses goes to the writer.
+    Alone,
+    /// A lease: what its reader refuses is final.
+    ByLease,
+}
 
 fn run_on_reader(
     worker: &Worker,
     shared: &Arc<Shared>,
     statements: &mut Statements<'_>,
     job: Job,
-    leased: Option<Leased>,
+    asked: Asked,
 ) -> (Disposition, Option<Job>) {
     let Job { work: Work::Query(request), reply, place } = job else {
         job.reply.fail(Error::new(ErrorCode::NotAuthorized, "a reader runs no scripts"));
         return (Disposition::Reuse, None);
     };
     worker.begin(&request.query);
-    let result = guard(|| statements.read(&request, Some(&reply)));
+    let result = guard(|| statements.read(&request, &reply));
     worker.finish();
     match result {
         Ok(Ok(answer)) => {
@@ -239,7 +245,7 @@ fn run_on_reader(
             reply.settle(Delivery::End(answer.shape, answer.chunk, answer.outcome));
             (Disposition::Reuse, None)
         }
-        Ok(Err(ReadError::NotARead(error))) if leased.is_some() => {
+        Ok(Err(ReadError::NotARead(error))) if asked == Asked::ByLease => {
             shared.counters.denied.add();
             reply.fail(error);
             (Disposition::Reuse, None)

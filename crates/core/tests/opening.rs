@@ -195,7 +195,7 @@ fn a_wait_for_another_process_ends_when_told_to() {
     let path = folder.path().join("app.db");
     let location = Location::File(path.clone());
     // Far longer than the test may take: only the flags can end the wait.
-    let config = ConnectionConfig { busy_timeout: Duration::from_secs(3600), ..ConnectionConfig::default() };
+    let config = ConnectionConfig { busy_timeout: Duration::from_hours(1), ..ConnectionConfig::default() };
     let (conn, _) = writer(&location, &config).expect("open");
     let other = Connection::open(&path).expect("open");
     other.execute_batch("BEGIN IMMEDIATE").expect("lock");
@@ -245,6 +245,28 @@ fn a_readonly_database_is_read_and_never_written() {
         let error = run(conn, "INSERT INTO t VALUES (2)").expect_err("readonly");
         assert_eq!(error.primary_code(), Some(ffi::SQLITE_READONLY));
     }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_file_without_write_permission_is_opened_to_read() {
+    let folder = folder();
+    let path = folder.path().join("app.db");
+    let location = Location::File(path.clone());
+    let (maker, _) = writer(&location, &ConnectionConfig::default()).expect("open");
+    run(&maker, "CREATE TABLE t(a); INSERT INTO t VALUES (1)").expect("fill");
+    drop(maker);
+    let mut permissions = std::fs::metadata(&path).expect("metadata").permissions();
+    permissions.set_readonly(true);
+    std::fs::set_permissions(&path, permissions).expect("chmod");
+    let superuser = std::fs::OpenOptions::new().write(true).open(&path).is_ok();
+
+    let (conn, mode) = writer(&location, &ConnectionConfig::default()).expect("open");
+    assert_eq!(conn.is_readonly(), Ok(!superuser));
+    assert_eq!(mode, JournalMode::Wal);
+    assert_eq!(one(&conn, "SELECT a FROM t"), "Integer(1)");
+    let written = run(&conn, "INSERT INTO t VALUES (2)").map_err(|error| error.primary_code());
+    assert_eq!(written, if superuser { Ok(()) } else { Err(Some(ffi::SQLITE_READONLY)) });
 }
 
 #[test]

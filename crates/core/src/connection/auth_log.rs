@@ -18,7 +18,7 @@ pub(super) enum Seen {
     VirtualTable = 1 << 10,
     Denied = 1 << 11,
     /// A PRAGMA that was made a statement that does nothing.
-    Ignored = 1 << 12,
+    Held = 1 << 12,
     /// The connection's state, by a part of a DML statement that may be a trigger.
     StateRead = 1 << 13,
 }
@@ -116,6 +116,11 @@ impl AuthLog {
     #[must_use]
     pub fn denied(self) -> bool {
         self.has(Seen::Denied)
+    }
+
+    /// Returns whether a PRAGMA that may act was kept from acting.
+    pub(super) fn held(self) -> bool {
+        self.has(Seen::Held)
     }
 
     /// Returns whether PRAGMAs were read and nothing else was asked.

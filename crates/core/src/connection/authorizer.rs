@@ -4,7 +4,7 @@
 //! from call to call is the [`Policy`] it reads.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, AtomicU16, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU16, Ordering};
 
 use parking_lot::Mutex;
 use rusqlite::ffi;
@@ -29,6 +29,8 @@ pub(super) struct StateReader {
 pub struct Authorizer {
     policy: AtomicU8,
     log: AtomicU16,
+    /// Whether PRAGMAs that may act are kept from acting while they are prepared.
+    holding: AtomicBool,
     /// The first denial since the log was cleared: what SQLite refuses afterwards follows from it.
     denial: Mutex<Option<Denial>>,
     /// Who was let read the connection's state.
@@ -41,6 +43,7 @@ impl Authorizer {
         Arc::new(Self {
             policy: AtomicU8::new(policy as u8),
             log: AtomicU16::new(0),
+            holding: AtomicBool::new(false),
             denial: Mutex::default(),
             state_readers: Mutex::default(),
         })
@@ -62,6 +65,14 @@ impl Authorizer {
     pub fn enter(&self, policy: Policy) -> PolicyGuard<'_> {
         let previous = Policy::from_index(self.policy.swap(policy as u8, Ordering::Relaxed));
         PolicyGuard { authorizer: self, previous }
+    }
+
+    /// Runs `prepare` while no PRAGMA acts, even where the policy allows it to.
+    pub(super) fn hold_pragmas<T>(&self, prepare: impl FnOnce() -> T) -> T {
+        self.holding.store(true, Ordering::Relaxed);
+        let prepared = prepare();
+        self.holding.store(false, Ordering::Relaxed);
+        prepared
     }
 
     /// Returns what was asked since the log was cleared.
@@ -155,18 +166,19 @@ impl Authorizer {
             return self.allow(Seen::PragmaRead);
         }
         let kind = pragma::kind(name);
-        if policy.allows_pragma(kind) {
-            if kind == PragmaKind::JournalMode {
-                self.record(Seen::JournalMode);
-            }
-            return self.allow(Seen::PragmaWrite);
+        if !policy.allows_pragma(kind) {
+            return self.deny(Denial::Pragma { name: name.to_owned(), kind });
         }
-        if policy == Policy::Tail {
-            // It becomes a statement that does nothing, so that the text after it can be looked at too.
-            self.record(Seen::Ignored);
+        self.record(Seen::PragmaWrite);
+        if kind == PragmaKind::JournalMode {
+            self.record(Seen::JournalMode);
+        }
+        if policy == Policy::Tail || self.holding.load(Ordering::Relaxed) {
+            // SQLite makes it a statement that does nothing, and reads on.
+            self.record(Seen::Held);
             return Authorization::Ignore;
         }
-        self.deny(Denial::Pragma { name: name.to_owned(), kind })
+        Authorization::Allow
     }
 }
 

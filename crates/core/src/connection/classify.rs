@@ -168,17 +168,21 @@ pub fn prepare_next<'c>(
     finish(conn, logged(conn, policy, || script.next()))
 }
 
+/// Prepares a text for the first time: nothing of it acts before it is known to hold one statement, and no `EXPLAIN`.
 fn prepare_new<'c>(conn: &'c PolicedConnection, sql: &str, policy: Policy) -> Result<Prepared<'c>, PrepareError> {
-    let look_first = may_hold_several(sql) && policy != Policy::Reader;
-    if look_first && holds_several(conn, sql)? {
-        return Err(several_statements());
-    }
     let mut text = Batch::new(conn.raw(), sql);
-    let prepared = prepare_next(conn, &mut text, policy)?;
-    if !look_first && prepared.is_some() && !is_at_end(conn, &mut text)? {
+    let prepared = conn.authorizer().hold_pragmas(|| prepare_next(conn, &mut text, policy))?;
+    let Some((statement, class)) = prepared else {
+        return Ok(None);
+    };
+    if !is_at_end(conn, &mut text)? {
         return Err(several_statements());
     }
-    Ok(prepared)
+    if class.explain || !class.log.held() {
+        return Ok(Some((statement, class)));
+    }
+    drop(statement);
+    prepare_next(conn, &mut Batch::new(conn.raw(), sql), policy)
 }
 
 fn prepare_kept<'c>(conn: &'c PolicedConnection, sql: &str, policy: Policy) -> Result<Prepared<'c>, PrepareError> {
@@ -217,25 +221,6 @@ fn refuse_state_outside_triggers(conn: &PolicedConnection) -> Result<(), Prepare
         }
     }
     Ok(())
-}
-
-/// Says whether a look at the text alone leaves it possible that it holds more than one statement.
-fn may_hold_several(sql: &str) -> bool {
-    sql.trim_end_matches(|last: char| last == ';' || last.is_ascii_whitespace()).contains(';')
-}
-
-/// Says whether `sql` holds more than one statement, without letting a PRAGMA in it act.
-fn holds_several(conn: &PolicedConnection, sql: &str) -> Result<bool, PrepareError> {
-    let mut text = Batch::new(conn.raw(), sql);
-    let first = {
-        let _policy = conn.with_policy(Policy::Tail);
-        text.next()
-    };
-    match first {
-        Ok(Some(_)) => Ok(!is_at_end(conn, &mut text)?),
-        // What is wrong with the first statement is said by preparing it.
-        Ok(None) | Err(_) => Ok(false),
-    }
 }
 
 /// Says whether nothing but blanks, comments and semicolons is left. Text that cannot be prepared is something.

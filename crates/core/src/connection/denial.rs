@@ -66,9 +66,7 @@ impl Denial {
                 extended_code: Some(ffi::SQLITE_READONLY),
                 ..Error::new(ErrorCode::Sqlite, "attempt to change the schema on a read-only connection")
             },
-            Self::Temp => {
-                not_authorized("temporary objects are refused on a read-only connection; create them in db.transaction")
-            }
+            Self::Temp => not_authorized("temporary objects are the writer's own; make them outside db.read"),
             Self::Unknown { action } => {
                 not_authorized(format!("the action {action} of this SQLite is not known to Sluice"))
             }

@@ -313,14 +313,38 @@ fn prepare_writer(
     wal: WalRequest,
 ) -> Result<JournalMode> {
     let _policy = conn.with_policy(Policy::Internal);
-    conn.refresh_schema()?;
+    let path = file_path(conn, location, config);
     let writable = !conn.is_readonly()?;
+    let wal = if writable && path.is_some() { wal } else { WalRequest::Keep };
+    if wal != WalRequest::Keep {
+        require_local(path.as_deref())?;
+    }
+    conn.refresh_schema()?;
     if writable {
         set_pragmas(conn, &config.pragmas, is_before_first_page)?;
     }
-    let mode = settle_journal_mode(conn, location, if writable { wal } else { WalRequest::Keep })?;
+    let mode = settle_journal_mode(conn, wal)?;
+    if mode == JournalMode::Wal {
+        require_local(path.as_deref())?;
+    }
     set_connection_pragmas(conn, config, mode)?;
     Ok(mode)
+}
+
+/// Returns the path of the file, which a URI may name in another way.
+fn file_path(conn: &PolicedConnection, location: &Location, config: &ConnectionConfig) -> Option<PathBuf> {
+    match location {
+        Location::File(_) if config.uri && is_uri(location) => {
+            conn.raw().path().filter(|path| !path.is_empty()).map(PathBuf::from)
+        }
+        Location::File(path) => Some(path.clone()),
+        Location::Memory(_) => None,
+    }
+}
+
+/// Refuses a write-ahead log on a network file system, before SQLite meets it as an I/O error.
+fn require_local(path: Option<&Path>) -> Result<()> {
+    path.map_or(Ok(()), identity::require_local_file_system)
 }
 
 fn prepare_reader(conn: &PolicedConnection, config: &ConnectionConfig) -> Result<()> {
@@ -331,15 +355,8 @@ fn prepare_reader(conn: &PolicedConnection, config: &ConnectionConfig) -> Result
     Ok(())
 }
 
-fn settle_journal_mode(conn: &PolicedConnection, location: &Location, wal: WalRequest) -> Result<JournalMode> {
-    let path = match location {
-        Location::File(path) => path,
-        Location::Memory(_) => return journal_mode(conn),
-    };
+fn settle_journal_mode(conn: &PolicedConnection, wal: WalRequest) -> Result<JournalMode> {
     let before = journal_mode(conn)?;
-    if before == JournalMode::Wal || wal != WalRequest::Keep {
-        identity::require_local_file_system(path)?;
-    }
     if before == JournalMode::Wal || wal == WalRequest::Keep {
         return Ok(before);
     }

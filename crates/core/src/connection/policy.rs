@@ -12,7 +12,7 @@ use super::pragma::PragmaKind;
 /// | `Transaction` | yes | yes | no | yes | `Database`, `Transaction` |
 /// | `Script`, `Lease` | yes | yes | yes | yes | `Database`, `Transaction` |
 /// | `Exclusive` | yes | yes | yes | yes | `Database`, `Transaction`, `JournalMode` |
-/// | `Tail` | yes | yes | yes | yes | none, without an error |
+/// | `Tail` | yes | yes | yes | yes | all, but they do nothing |
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub enum Policy {
@@ -83,14 +83,16 @@ impl Policy {
     /// Whether a PRAGMA of this kind may act.
     pub(super) fn allows_pragma(self, kind: PragmaKind) -> bool {
         match kind {
-            PragmaKind::Database => self.allows_schema() && self != Self::Tail,
-            PragmaKind::Transaction => self.allows_schema() && self.allows_connection_state() && self != Self::Tail,
-            PragmaKind::JournalMode => matches!(self, Self::Internal | Self::Statement | Self::Exclusive),
+            PragmaKind::Database => self.allows_schema(),
+            PragmaKind::Transaction => self.allows_schema() && self.allows_connection_state(),
+            PragmaKind::JournalMode => {
+                matches!(self, Self::Internal | Self::Statement | Self::Exclusive | Self::Tail)
+            }
             PragmaKind::Reading
             | PragmaKind::PerConnection
             | PragmaKind::DriverOwned
             | PragmaKind::Process
-            | PragmaKind::Unknown => self == Self::Internal,
+            | PragmaKind::Unknown => matches!(self, Self::Internal | Self::Tail),
         }
     }
 }

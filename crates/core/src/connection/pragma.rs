@@ -88,7 +88,7 @@ static PRAGMAS: [Pragma; 68] = [
     Pragma::setting("count_changes", PragmaKind::PerConnection),
     // Of Windows only.
     Pragma::setting("data_store_directory", PragmaKind::Process),
-    // FTS5 asks for it while stepping. A value is ignored by SQLite; so is one of the three other header readings.
+    // FTS5 asks for it while stepping. SQLite ignores a value given to it, as to `freelist_count` and `page_count`.
     Pragma::lookup("data_version"),
     Pragma::lookup("database_list"),
     // Unlike `cache_size` it is written into the file.

@@ -140,6 +140,6 @@ mod tests {
     fn extended_codes_have_their_own_name_and_unknown_ones_that_of_the_primary_code() {
         assert_eq!(sqlite_code_name(2067), "SQLITE_CONSTRAINT_UNIQUE");
         assert_eq!(sqlite_code_name(19), "SQLITE_CONSTRAINT");
-        assert_eq!(sqlite_code_name(19 | (200 << 8)), "SQLITE_CONSTRAINT");
+        assert_eq!(sqlite_code_name(19 + 200 * 256), "SQLITE_CONSTRAINT");
     }
 }

@@ -106,6 +106,7 @@ impl Error {
     /// Makes an error from one of `rusqlite`'s, which carries SQLite's code, message and offset.
     #[must_use]
     pub fn from_sqlite(error: &rusqlite::Error) -> Self {
+        #[expect(clippy::wildcard_enum_match_arm, reason = "all others are rusqlite's own, and say so in words")]
         let (code, offset, message) = match error {
             rusqlite::Error::SqliteFailure(e, message) => (e.extended_code, None, message.clone()),
             rusqlite::Error::SqlInputError { error, msg, offset, .. } => {

@@ -15,6 +15,7 @@ const MAX_READERS: u32 = 1_024;
 
 /// Options of a manager. Start from `Options::default()`.
 #[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is one independent question to the user")]
 pub struct Options {
     /// Opens the file for reading only; every write then fails with `SQLITE_READONLY`. Default: false.
     pub readonly: bool,

@@ -213,10 +213,8 @@ impl Shared {
         if self.options.uri {
             return Ok(());
         }
-        let found = identity_of(path).and_then(|now| match now == self.identity {
-            true => Ok(()),
-            false => Err(replaced(&path.display().to_string())),
-        });
+        let found = identity_of(path)
+            .and_then(|now| if now == self.identity { Ok(()) } else { Err(replaced(&path.display().to_string())) });
         found.inspect_err(|error| self.lose(error))
     }
 

@@ -70,7 +70,7 @@ impl<'c> Statements<'c> {
     }
 
     /// Runs a request on a reader. Full chunks go to `reply` ahead of the end.
-    pub(crate) fn read(&mut self, request: &Request, reply: Option<&Reply>) -> Result<Answer, ReadError> {
+    pub(crate) fn read(&mut self, request: &Request, reply: &Reply) -> Result<Answer, ReadError> {
         match self.try_read(request, reply) {
             // A denial can come from a schema that this connection had not yet seen to change.
             Err(ReadError::NotARead(_)) if self.cache.remove(&request.query.id()).is_some() => {
@@ -80,7 +80,7 @@ impl<'c> Statements<'c> {
         }
     }
 
-    fn try_read(&mut self, request: &Request, reply: Option<&Reply>) -> Result<Answer, ReadError> {
+    fn try_read(&mut self, request: &Request, reply: &Reply) -> Result<Answer, ReadError> {
         let (connection, max_result_bytes) = (self.connection, self.max_result_bytes);
         let cached = match self.cached(&request.query, Policy::Reader) {
             Ok(cached) => cached,
@@ -94,21 +94,12 @@ impl<'c> Statements<'c> {
         }
         bind(cached, request).map_err(ReadError::Failed)?;
         let _policy = connection.with_policy(Policy::Reader);
-        let mut sent = false;
-        let mut abandoned = false;
-        let mut chunks = Vec::new();
-        let fetched = fetch(cached, request, max_result_bytes, &mut |shape, chunk| match reply {
-            Some(reply) => {
-                sent = true;
-                abandoned = !reply.send(shape, chunk);
-                !abandoned
-            }
-            None => {
-                chunks.push(chunk);
-                true
-            }
+        let (mut sent, mut abandoned) = (false, false);
+        let fetched = fetch(cached, request, max_result_bytes, &mut |shape, chunk| {
+            sent = true;
+            abandoned = !reply.send(shape, chunk);
+            !abandoned
         });
-        debug_assert!(chunks.is_empty(), "BUG: a reader without a reply");
         let outcome = Outcome { changes: 0, last_insert_rowid: None, route: Route::Read };
         match fetched {
             _ if abandoned => Err(ReadError::Abandoned),
@@ -261,13 +252,11 @@ fn fetch(cached: &mut Cached<'_>, request: &Request, max_bytes: usize, emit: Emi
     }
     drop(rows);
     statement.clear_bindings();
-    match encoder {
-        Some(mut encoder) => Ok((Arc::clone(encoder.shape()), encoder.take())),
-        None => {
-            refresh_shape(&mut cached.shape, &mut cached.reprepares, statement, &request.query);
-            Ok((Arc::clone(&cached.shape), Chunk::default()))
-        }
+    if let Some(mut encoder) = encoder {
+        return Ok((Arc::clone(encoder.shape()), encoder.take()));
     }
+    refresh_shape(&mut cached.shape, &mut cached.reprepares, statement, &request.query);
+    Ok((Arc::clone(&cached.shape), Chunk::default()))
 }
 
 /// The first step may have prepared the statement anew, with other columns.
