@@ -1,7 +1,7 @@
 //! Who may run, and in which order: a pure state machine.
 //!
-//! It holds no clock, lock, task or SQLite handle, so that it can be compared with a reference model event by event
-//! (`tests/gate_property.rs`) and run under a model checker (`tests/gate_model.rs`). [`Gate`](super::Gate) is its shell.
+//! It holds no clock, lock, task or database handle, so that it can be compared with a reference model event by event
+//! (`tests/gate_property`) and run under a model checker (`tests/gate_model.rs`). [`Gate`](super::Gate) is its shell.
 
 use super::permits::Permits;
 use super::queues::{Intent, Queues};

@@ -29,9 +29,11 @@ impl<W: Waiter> Call<W> {
     }
 }
 
+type Job = Box<dyn FnOnce()>;
+
 thread_local! {
     /// The calls that the running call led to. `Some` while this thread makes calls, for any gate.
-    static POSTPONED: RefCell<Option<VecDeque<Box<dyn FnOnce()>>>> = RefCell::new(None);
+    static POSTPONED: RefCell<Option<VecDeque<Job>>> = RefCell::new(None);
 }
 
 /// Makes the calls, in order, before it returns; or, from inside another call on this thread, after that one returned.
@@ -42,9 +44,11 @@ pub(super) fn deliver<W: Waiter>(calls: Vec<Call<W>>) {
         return;
     }
     match Turn::begin() {
-        Some(turn) => {
+        Some(_turn) => {
             make_all(calls);
-            turn.finish();
+            while let Some(job) = next_postponed() {
+                job();
+            }
         }
         None if is_delivering() => postpone(Box::new(move || make_all(calls))),
         // Thread-local storage is gone: the thread is ending, and a permit it kept there comes back.
@@ -60,10 +64,14 @@ fn is_delivering() -> bool {
     POSTPONED.try_with(|postponed| postponed.borrow().is_some()).unwrap_or(false)
 }
 
-fn postpone(job: Box<dyn FnOnce()>) {
+fn postpone(job: Job) {
     POSTPONED.with(|postponed| {
         postponed.borrow_mut().as_mut().expect("BUG: only a delivering thread postpones calls").push_back(job);
     });
+}
+
+fn next_postponed() -> Option<Job> {
+    POSTPONED.with(|postponed| postponed.borrow_mut().as_mut().and_then(VecDeque::pop_front))
 }
 
 /// Marks this thread as delivering. Its drop ends that, also when a call unwinds after all, because a thread that stayed
@@ -78,16 +86,6 @@ impl Turn {
             postponed.is_none().then(|| *postponed = Some(VecDeque::new()))
         };
         POSTPONED.try_with(begin).ok().flatten().map(|()| Self)
-    }
-
-    fn finish(self) {
-        while let Some(job) = Self::next() {
-            job();
-        }
-    }
-
-    fn next() -> Option<Box<dyn FnOnce()>> {
-        POSTPONED.with(|postponed| postponed.borrow_mut().as_mut().and_then(VecDeque::pop_front))
     }
 }
 

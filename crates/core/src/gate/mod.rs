@@ -17,7 +17,7 @@ use std::time::Instant;
 
 use crate::sync::Mutex;
 
-pub mod admission;
+mod admission;
 mod delivery;
 mod permits;
 mod place;
@@ -36,6 +36,8 @@ pub use self::request::{Class, Concurrency, Decision, ReadKind, Ticket, Unclassi
 pub use self::status::{AdmissionStatus, Mode, Phase};
 
 /// Waits for a permit. The gate calls it at most once, and never under its lock.
+///
+/// A call should hand over and return: the thread that makes it has others to make, and must not wait for one of them.
 pub trait Waiter: Send + Sized + 'static {
     /// Takes the permit. Returning it says that nobody waits any more, and releases it.
     fn admitted(self, permit: Permit<Self>) -> Option<Permit<Self>>;
@@ -72,6 +74,37 @@ pub enum Request<W: Waiter> {
 }
 
 /// Admits requests to one database, and queues those that must wait. Shared as `Arc<Gate<W>>`.
+///
+/// # Examples
+/// ```
+/// use std::sync::mpsc::{Sender, channel};
+/// use std::time::Instant;
+///
+/// use sluice_core::gate::{Class, Concurrency, Gate, Permit, Rejection, Request, Waiter};
+///
+/// struct Job(Sender<&'static str>);
+///
+/// impl Waiter for Job {
+///     fn admitted(self, permit: Permit<Self>) -> Option<Permit<Self>> {
+///         self.0.send("admitted").err().map(|_| permit)
+///     }
+///     fn rejected(self, _reason: Rejection) {
+///         self.0.send("rejected").ok();
+///     }
+/// }
+///
+/// let (sender, outcomes) = channel();
+/// let gate = Gate::new(Concurrency::Wal, 4, 1_000);
+/// let Request::Admitted(_job, permit) = gate.request(Class::Write, Job(sender.clone()), Instant::now()) else {
+///     unreachable!("nothing else runs")
+/// };
+/// let Request::Queued { .. } = gate.request(Class::Write, Job(sender), Instant::now()) else {
+///     unreachable!("one write runs at a time")
+/// };
+/// drop(permit);
+/// assert_eq!(outcomes.recv(), Ok("admitted"));
+/// assert_eq!(gate.status().queued, 0);
+/// ```
 pub struct Gate<W: Waiter> {
     state: Mutex<State<W>>,
 }
@@ -81,7 +114,7 @@ struct State<W: Waiter> {
     /// By ticket, which is also by age. Places have no entry: their statement waits as a read.
     waiting: BTreeMap<Ticket, Waiting<W>>,
     on_closed: Vec<Box<dyn FnOnce() + Send>>,
-    last_queued_at: Option<Instant>,
+    last_requested_at: Option<Instant>,
     /// The tickets that the current event admitted. Empty between events; kept for its memory.
     admitted: Vec<Ticket>,
 }
@@ -103,7 +136,7 @@ impl<W: Waiter> Gate<W> {
                 admission: Admission::new(concurrency, max_readers, max_queued),
                 waiting: BTreeMap::new(),
                 on_closed: Vec::new(),
-                last_queued_at: None,
+                last_requested_at: None,
                 admitted: Vec::new(),
             }),
         })
@@ -115,8 +148,9 @@ impl<W: Waiter> Gate<W> {
     /// On a read request if `max_readers` is 0.
     pub fn request(self: &Arc<Self>, class: Class, waiter: W, now: Instant) -> Request<W> {
         let mut state = self.state.lock();
+        let queued_at = state.not_before_the_last(now);
         let decision = state.admission.on_request(class);
-        state.settle(self, decision, Waiting { waiter, class, queued_at: now })
+        state.settle(self, decision, Waiting { waiter, class, queued_at })
     }
 
     /// Requests a short read for a statement that may turn out to be a write, and takes a place among the writes for it, as
@@ -197,6 +231,8 @@ impl<W: Waiter> Gate<W> {
     }
 
     /// Calls `on_closed` once, as soon as the gate is closed and every permit came back: at once, if that is now.
+    ///
+    /// The last permit may come back on another thread while the one in [`Gate::close`] still rejects waiters.
     pub fn on_closed(self: &Arc<Self>, on_closed: impl FnOnce() + Send + 'static) {
         self.change(|state, _| state.on_closed.push(Box::new(on_closed)));
     }
@@ -259,20 +295,16 @@ impl<W: Waiter> State<W> {
     }
 
     /// Keeps a waiter while it is queued. Returns whether it is the oldest.
-    fn keep(&mut self, ticket: Ticket, mut waiting: Waiting<W>) -> bool {
-        let confirmed_place = self.waiting.last_key_value().is_some_and(|(last, _)| ticket < *last);
-        if !confirmed_place {
-            waiting.queued_at = self.not_before_the_last(waiting.queued_at);
-        }
+    fn keep(&mut self, ticket: Ticket, waiting: Waiting<W>) -> bool {
         self.waiting.insert(ticket, waiting);
         self.waiting.first_key_value().is_some_and(|(first, _)| *first == ticket)
     }
 
-    /// Returns `now`, or the time of the last queued request if another thread read its clock later and came first: the order
-    /// by ticket has to be the order by age.
+    /// Returns `now`, or the time of the last request if that thread read its clock later and came first: the order by ticket
+    /// has to be the order by age.
     fn not_before_the_last(&mut self, now: Instant) -> Instant {
-        let queued_at = self.last_queued_at.map_or(now, |last| last.max(now));
-        self.last_queued_at = Some(queued_at);
+        let queued_at = self.last_requested_at.map_or(now, |last| last.max(now));
+        self.last_requested_at = Some(queued_at);
         queued_at
     }
 

@@ -31,8 +31,9 @@ pub enum ReadKind {
     Short,
     /// A lease held over several statements.
     Session,
-    /// One statement of a context that holds a [`ReadKind::Session`] permit: it passes waiting writers, which wait for that
-    /// context.
+    /// One statement of a context that holds a read permit: it passes waiting writers, because they wait for that context.
+    ///
+    /// The permit held should be a session's. Short ones leave no reader over for what is nested in them.
     Nested,
 }
 

@@ -1,0 +1,332 @@
+//! Runs the real gate under loom, which tries every interleaving of its threads up to a bound on preemptions.
+//!
+//! `cargo test -p sluice-core --features model-check --test gate_model`
+#![cfg(feature = "model-check")]
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::{Duration, Instant};
+
+use loom::sync::atomic::{AtomicUsize, Ordering};
+use loom::thread;
+use sluice_core::gate::{Class, Concurrency, Gate, Permit, Phase, Place, ReadKind, Rejection, Request, Ticket, Waiter};
+
+const SHORT: Class = Class::Read(ReadKind::Short);
+/// How often loom may stop a thread that could go on, in one interleaving. More than that finds few bugs and takes long.
+const PREEMPTIONS: usize = 5;
+
+const SESSION: Class = Class::Read(ReadKind::Session);
+
+/// Counts who is inside, and what became of every request.
+struct Room {
+    concurrency: Concurrency,
+    readers: AtomicUsize,
+    writers: AtomicUsize,
+    admitted: AtomicUsize,
+    rejected: AtomicUsize,
+    /// How often the gate reported that it is closed.
+    closed_calls: AtomicUsize,
+    /// Whether a waiter was called, in this interleaving or an earlier one.
+    admitted_late: Arc<AtomicBool>,
+}
+
+impl Room {
+    fn use_permit(&self, permit: &Permit<Guest>) {
+        self.admitted.fetch_add(1, Ordering::SeqCst);
+        match permit.class() {
+            Class::Read(_) => {
+                self.readers.fetch_add(1, Ordering::SeqCst);
+                assert!(self.may_share() || self.writers.load(Ordering::SeqCst) == 0, "I2 a read runs beside a write");
+                self.readers.fetch_sub(1, Ordering::SeqCst);
+            }
+            Class::Write | Class::Exclusive => {
+                assert_eq!(self.writers.fetch_add(1, Ordering::SeqCst), 0, "I1 two writers run");
+                let alone = !self.may_share() || permit.class() == Class::Exclusive;
+                assert!(
+                    !alone || self.readers.load(Ordering::SeqCst) == 0,
+                    "I2 a read runs beside an exclusive permit"
+                );
+                self.writers.fetch_sub(1, Ordering::SeqCst);
+            }
+        }
+    }
+
+    fn may_share(&self) -> bool {
+        self.concurrency == Concurrency::Wal
+    }
+}
+
+/// Uses its permit in the call, and gives it back by returning it or by dropping it there.
+struct Guest {
+    room: Arc<Room>,
+    drops_inside: bool,
+    place: Option<Place<Guest>>,
+}
+
+impl Waiter for Guest {
+    fn admitted(self, permit: Permit<Self>) -> Option<Permit<Self>> {
+        self.room.admitted_late.store(true, Relaxed);
+        self.room.use_permit(&permit);
+        if self.drops_inside {
+            drop(permit);
+            return None;
+        }
+        Some(permit)
+    }
+
+    fn rejected(self, _reason: Rejection) {
+        self.room.rejected.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+#[derive(Clone)]
+struct Stage {
+    gate: Arc<Gate<Guest>>,
+    room: Arc<Room>,
+    now: Instant,
+}
+
+impl Stage {
+    fn new(concurrency: Concurrency, max_readers: u32, run: &Run) -> Self {
+        let room = Room {
+            concurrency,
+            readers: AtomicUsize::new(0),
+            writers: AtomicUsize::new(0),
+            admitted: AtomicUsize::new(0),
+            rejected: AtomicUsize::new(0),
+            closed_calls: AtomicUsize::new(0),
+            admitted_late: Arc::clone(&run.admitted_late),
+        };
+        Self { gate: Gate::new(concurrency, max_readers, 10), room: Arc::new(room), now: run.now }
+    }
+
+    fn guest(&self) -> Guest {
+        Guest { room: Arc::clone(&self.room), drops_inside: false, place: None }
+    }
+
+    /// Requests, and does what the answer asks for. Returns whether the request is queued.
+    fn visit(&self, class: Class) -> Option<Ticket> {
+        self.settle(self.gate.request(class, self.guest(), self.now))
+    }
+
+    fn settle(&self, request: Request<Guest>) -> Option<Ticket> {
+        match request {
+            Request::Admitted(_guest, permit) => {
+                self.room.use_permit(&permit);
+                None
+            }
+            Request::Queued { ticket, .. } => Some(ticket),
+            Request::Rejected(guest, reason) => {
+                guest.rejected(reason);
+                None
+            }
+        }
+    }
+
+    fn visit_and_cancel(&self, class: Class) {
+        if let Some(guest) = self.visit(class).and_then(|ticket| self.gate.cancel(ticket)) {
+            guest.rejected(Rejection::TimedOut);
+        }
+    }
+
+    /// Takes a place, and confirms it if the read it came with ran at once; drops it with its waiter otherwise.
+    fn visit_unclassified(&self) {
+        let request = self.gate.request_unclassified(self.now, |place| Guest { place: Some(place), ..self.guest() });
+        match request {
+            Request::Admitted(mut guest, permit) => {
+                self.room.use_permit(&permit);
+                drop(permit);
+                let place = guest.place.take().expect("the guest keeps its place");
+                self.settle(place.confirm(self.guest()));
+            }
+            waits @ (Request::Queued { .. } | Request::Rejected(..)) => {
+                self.settle(waits);
+            }
+        }
+    }
+
+    fn spawn<T>(&self, visit: impl FnOnce(Stage) -> T + 'static) -> thread::JoinHandle<()> {
+        let stage = self.clone();
+        thread::spawn(move || {
+            visit(stage);
+        })
+    }
+
+    /// Every request ended once (I4, I5), and nobody is left: a lost wake-up would leave somebody waiting.
+    fn assert_over(&self, requests: usize) {
+        let status = self.gate.status();
+        assert_eq!((status.active_readers, status.active_writer, status.active_exclusive), (0, false, false));
+        assert_eq!((status.queued, status.places), (0, 0));
+        let ended = self.room.admitted.load(Ordering::SeqCst) + self.room.rejected.load(Ordering::SeqCst);
+        assert_eq!(ended, requests);
+    }
+}
+
+/// What the interleavings of one scenario share: loom neither tracks nor resets it.
+#[derive(Clone)]
+struct Run {
+    now: Instant,
+    admitted_late: Arc<AtomicBool>,
+}
+
+fn check(scenario: impl Fn(&Run) + Sync + Send + 'static) {
+    let run = Run { now: Instant::now(), admitted_late: Arc::new(AtomicBool::new(false)) };
+    let mut model = loom::model::Builder::new();
+    model.preemption_bound = Some(PREEMPTIONS);
+    model.check({
+        let run = run.clone();
+        move || scenario(&run)
+    });
+    assert!(run.admitted_late.load(Relaxed), "no interleaving made a waiter wait and run");
+}
+
+fn join(threads: impl IntoIterator<Item = thread::JoinHandle<()>>) {
+    for thread in threads {
+        thread.join().expect("a model thread does not panic");
+    }
+}
+
+#[test]
+fn i1_writers_run_one_at_a_time_and_none_is_forgotten() {
+    check(|run| {
+        let stage = Stage::new(Concurrency::Wal, 2, run);
+        let threads = [(); 2].map(|()| stage.spawn(|stage| stage.visit(Class::Write)));
+        stage.visit(Class::Write);
+        join(threads);
+        stage.assert_over(3);
+    });
+}
+
+#[test]
+fn i2_an_exclusive_permit_excludes_reads_and_writes() {
+    check(|run| {
+        let stage = Stage::new(Concurrency::Wal, 2, run);
+        let threads = [Class::Exclusive, Class::Write].map(|class| stage.spawn(move |stage| stage.visit(class)));
+        stage.visit(SHORT);
+        join(threads);
+        stage.assert_over(3);
+    });
+}
+
+#[test]
+fn i2_where_modes_alternate_a_write_excludes_reads() {
+    check(|run| {
+        let stage = Stage::new(Concurrency::Exclusive, 1, run);
+        let threads = [Class::Write, SESSION].map(|class| stage.spawn(move |stage| stage.visit(class)));
+        stage.visit(SHORT);
+        join(threads);
+        stage.assert_over(3);
+    });
+}
+
+#[test]
+fn i4_a_cancelled_writer_is_called_or_comes_back_and_wakes_the_readers_behind_it() {
+    check(|run| {
+        let stage = Stage::new(Concurrency::Exclusive, 2, run);
+        let threads =
+            [stage.spawn(|stage| stage.visit_and_cancel(Class::Write)), stage.spawn(|stage| stage.visit(SHORT))];
+        stage.visit(SHORT);
+        join(threads);
+        stage.assert_over(3);
+    });
+}
+
+#[test]
+fn i4_a_waiter_that_expires_while_it_is_admitted_ends_once() {
+    check(|run| {
+        let stage = Stage::new(Concurrency::Exclusive, 1, run);
+        let threads = [
+            stage.spawn(|stage| stage.visit(Class::Write)),
+            stage.spawn(|stage| stage.gate.expire(stage.now + Duration::from_secs(1))),
+        ];
+        stage.visit(SHORT);
+        join(threads);
+        stage.assert_over(2);
+    });
+}
+
+#[test]
+fn i5_permits_released_inside_calls_on_several_threads_come_back_once() {
+    check(|run| {
+        let stage = Stage::new(Concurrency::Wal, 1, run);
+        let visit = |stage: Stage| {
+            let guest = Guest { drops_inside: true, ..stage.guest() };
+            let request = stage.gate.request(Class::Write, guest, stage.now);
+            stage.settle(request);
+        };
+        let threads = [stage.spawn(visit), stage.spawn(visit)];
+        visit(stage.clone());
+        join(threads);
+        stage.assert_over(3);
+    });
+}
+
+#[test]
+fn i8_close_admits_nothing_more_and_ends_once() {
+    check(|run| {
+        let stage = Stage::new(Concurrency::Exclusive, 1, run);
+        let room = Arc::clone(&stage.room);
+        stage.gate.on_closed(move || {
+            room.closed_calls.fetch_add(1, Ordering::SeqCst);
+        });
+        let threads = [
+            stage.spawn(|stage| stage.visit(Class::Write)),
+            stage.spawn(|stage| {
+                stage.gate.close();
+                let request = stage.gate.request(SHORT, stage.guest(), stage.now);
+                assert!(matches!(request, Request::Rejected(_, Rejection::Closed)), "I8 admitted after close");
+                stage.settle(request);
+            }),
+        ];
+        stage.visit(SHORT);
+        join(threads);
+        stage.assert_over(3);
+        assert_eq!(stage.gate.status().phase, Phase::Closed);
+        assert_eq!(stage.room.closed_calls.load(Ordering::SeqCst), 1);
+    });
+}
+
+#[test]
+fn i8_two_closes_reject_a_waiter_once() {
+    check(|run| {
+        let stage = Stage::new(Concurrency::Wal, 1, run);
+        let Request::Admitted(_guest, permit) = stage.gate.request(Class::Write, stage.guest(), stage.now) else {
+            panic!("nothing else runs")
+        };
+        assert!(stage.visit(Class::Write).is_some());
+        let threads = [(); 2].map(|()| stage.spawn(|stage| stage.gate.close()));
+        drop(permit);
+        join(threads);
+        stage.assert_over(1);
+        assert_eq!(stage.gate.status().phase, Phase::Closed);
+    });
+}
+
+#[test]
+fn a_place_confirmed_or_dropped_on_any_thread_leaves_nobody_behind_it() {
+    for concurrency in [Concurrency::Wal, Concurrency::Exclusive] {
+        check(move |run| {
+            let stage = Stage::new(concurrency, 1, run);
+            let threads =
+                [stage.spawn(|stage| stage.visit_unclassified()), stage.spawn(|stage| stage.visit(Class::Write))];
+            stage.visit(SHORT);
+            join(threads);
+            let unclassified_confirmed = stage.room.admitted.load(Ordering::SeqCst) - 3;
+            assert!(unclassified_confirmed <= 1);
+            stage.assert_over(3 + unclassified_confirmed);
+        });
+    }
+}
+
+#[test]
+fn i8_a_place_that_meets_close_leaves_nothing_behind() {
+    check(|run| {
+        let stage = Stage::new(Concurrency::Wal, 1, run);
+        let threads = [stage.spawn(|stage| stage.visit_unclassified()), stage.spawn(|stage| stage.visit(Class::Write))];
+        stage.gate.close();
+        join(threads);
+        let status = stage.gate.status();
+        assert_eq!((status.phase, status.queued, status.places), (Phase::Closed, 0, 0));
+    });
+}

@@ -1,0 +1,308 @@
+//! Compares the admission gate's state machine with a naive reference model, over random schedules.
+#![cfg(not(feature = "model-check"))]
+
+mod reference;
+
+use std::collections::HashMap;
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::test_runner::TestCaseError;
+use sluice_core::gate::{
+    Admission, AdmissionStatus, Class, Concurrency, Decision, ReadKind, Ticket, UnclassifiedDecision,
+};
+
+use self::reference::{Answer, Id, Model, Setup, Waiting, Want};
+
+/// Schedules for each property.
+const SCHEDULES: u32 = 100_000;
+
+/// One event. A number picks among what the event can apply to; where that is nothing, the event is skipped.
+#[derive(Clone, Copy, Debug)]
+enum Event {
+    Request(Class),
+    Unclassified,
+    Confirm(usize),
+    Withdraw(usize),
+    Cancel(usize),
+    Release(usize),
+    SetConcurrency(Concurrency),
+    Close,
+}
+
+/// Runs the machine and the model side by side.
+struct Pair {
+    machine: Admission,
+    model: Model,
+    ids: HashMap<Ticket, Id>,
+    tickets: HashMap<Id, Ticket>,
+    /// Places neither confirmed nor withdrawn, whether close took them away or not.
+    places: Vec<Id>,
+    next_id: Id,
+}
+
+impl Pair {
+    fn new(setup: Setup) -> Self {
+        Self {
+            machine: setup.machine(),
+            model: Model::new(setup),
+            ids: HashMap::new(),
+            tickets: HashMap::new(),
+            places: Vec::new(),
+            next_id: 0,
+        }
+    }
+
+    fn apply(&mut self, event: Event) -> Result<(), TestCaseError> {
+        match event {
+            Event::Request(class) => self.request(class)?,
+            Event::Unclassified => self.unclassified()?,
+            Event::Confirm(pick) => self.confirm(pick)?,
+            Event::Withdraw(pick) => self.withdraw(pick)?,
+            Event::Cancel(pick) => self.cancel(pick)?,
+            Event::Release(pick) => self.release(pick)?,
+            Event::SetConcurrency(concurrency) => self.set_concurrency(concurrency),
+            Event::Close => self.close()?,
+        }
+        prop_assert_eq!(self.machine.status(), self.model.status());
+        Ok(())
+    }
+
+    fn request(&mut self, class: Class) -> Result<(), TestCaseError> {
+        let id = self.new_id();
+        let before = self.machine.status();
+        let decision = self.machine.on_request(class);
+        prop_assert_eq!(answer(decision), self.model.request(&[(id, Want::Permit(class))]));
+        match decision {
+            Decision::Queued(ticket) => {
+                self.name(id, ticket);
+                self.assert_cancelling_leaves_no_trace(&[ticket], before)?;
+            }
+            Decision::Admitted => {}
+            Decision::Overloaded | Decision::Closed => prop_assert_eq!(self.machine.status(), before),
+        }
+        Ok(())
+    }
+
+    fn unclassified(&mut self) -> Result<(), TestCaseError> {
+        let (place_id, read_id) = (self.new_id(), self.new_id());
+        let before = self.machine.status();
+        let decision = self.machine.on_unclassified();
+        let short = Want::Permit(Class::Read(ReadKind::Short));
+        let expected = self.model.request(&[(place_id, Want::Place), (read_id, short)]);
+        let answer = match decision {
+            UnclassifiedDecision::Admitted { place } => {
+                self.name(place_id, place);
+                self.places.push(place_id);
+                Answer::Admitted
+            }
+            UnclassifiedDecision::Queued { place, read } => {
+                self.name(place_id, place);
+                self.name(read_id, read);
+                self.places.push(place_id);
+                self.assert_cancelling_leaves_no_trace(&[place, read], before)?;
+                self.assert_cancelling_leaves_no_trace(&[read, place], before)?;
+                Answer::Queued
+            }
+            UnclassifiedDecision::Overloaded => Answer::Overloaded,
+            UnclassifiedDecision::Closed => Answer::Closed,
+        };
+        prop_assert_eq!(answer, expected);
+        Ok(())
+    }
+
+    fn confirm(&mut self, pick: usize) -> Result<(), TestCaseError> {
+        let Some(place) = self.pick_place(pick) else { return Ok(()) };
+        let decision = self.machine.on_confirm(self.tickets[&place]);
+        prop_assert_eq!(answer(decision), self.model.confirm(place));
+        Ok(())
+    }
+
+    fn withdraw(&mut self, pick: usize) -> Result<(), TestCaseError> {
+        let Some(place) = self.pick_place(pick) else { return Ok(()) };
+        self.cancel_id(place)
+    }
+
+    fn cancel(&mut self, pick: usize) -> Result<(), TestCaseError> {
+        let wanted = |waiting: &&Waiting| waiting.want != Want::Place;
+        let candidates: Vec<_> = self.model.line.iter().filter(wanted).map(|waiting| waiting.id).collect();
+        if candidates.is_empty() {
+            return Ok(());
+        }
+        self.cancel_id(candidates[pick % candidates.len()])
+    }
+
+    fn cancel_id(&mut self, id: Id) -> Result<(), TestCaseError> {
+        let was_queued = self.model.line.iter().any(|waiting| waiting.id == id);
+        let mut admitted = Vec::new();
+        prop_assert_eq!(self.machine.on_cancel(self.tickets[&id], &mut admitted), was_queued);
+        prop_assert_eq!(self.names(&admitted), self.model.cancel(id));
+        Ok(())
+    }
+
+    fn release(&mut self, pick: usize) -> Result<(), TestCaseError> {
+        if self.model.running.is_empty() {
+            return Ok(());
+        }
+        let index = pick % self.model.running.len();
+        let mut admitted = Vec::new();
+        self.machine.on_release(self.model.running[index].1, &mut admitted);
+        prop_assert_eq!(self.names(&admitted), self.model.release(index));
+        Ok(())
+    }
+
+    fn set_concurrency(&mut self, concurrency: Concurrency) {
+        if self.model.running.iter().any(|(_, class)| *class == Class::Exclusive) {
+            self.machine.set_concurrency(concurrency);
+            self.model.concurrency = concurrency;
+        }
+    }
+
+    fn close(&mut self) -> Result<(), TestCaseError> {
+        let mut rejected = Vec::new();
+        self.machine.on_close(&mut rejected);
+        prop_assert_eq!(self.names(&rejected), self.model.close());
+        Ok(())
+    }
+
+    /// Ends every permit and place, as their owners do in the end. Whoever is still waiting then waits for ever.
+    fn finish(&mut self) -> Result<(), TestCaseError> {
+        while !self.places.is_empty() {
+            self.withdraw(0)?;
+        }
+        while !self.model.running.is_empty() {
+            self.release(0)?;
+        }
+        prop_assert_eq!(self.machine.status(), self.model.status());
+        prop_assert_eq!(self.machine.status().queued, 0);
+        Ok(())
+    }
+
+    fn assert_cancelling_leaves_no_trace(
+        &self,
+        tickets: &[Ticket],
+        before: AdmissionStatus,
+    ) -> Result<(), TestCaseError> {
+        let mut machine = self.machine.clone();
+        let mut admitted = Vec::new();
+        for ticket in tickets {
+            prop_assert!(machine.on_cancel(*ticket, &mut admitted));
+        }
+        prop_assert!(admitted.is_empty());
+        prop_assert_eq!(machine.status(), before);
+        Ok(())
+    }
+
+    fn new_id(&mut self) -> Id {
+        self.next_id += 1;
+        self.next_id
+    }
+
+    fn name(&mut self, id: Id, ticket: Ticket) {
+        assert!(self.ids.insert(ticket, id).is_none(), "a ticket is used once");
+        self.tickets.insert(id, ticket);
+    }
+
+    fn names(&self, tickets: &[Ticket]) -> Vec<Id> {
+        tickets.iter().map(|ticket| self.ids[ticket]).collect()
+    }
+
+    fn pick_place(&mut self, pick: usize) -> Option<Id> {
+        (!self.places.is_empty()).then(|| self.places.remove(pick % self.places.len()))
+    }
+}
+
+fn answer(decision: Decision) -> Answer {
+    match decision {
+        Decision::Admitted => Answer::Admitted,
+        Decision::Queued(_) => Answer::Queued,
+        Decision::Overloaded => Answer::Overloaded,
+        Decision::Closed => Answer::Closed,
+    }
+}
+
+fn any_class() -> impl Strategy<Value = Class> {
+    prop_oneof![
+        4 => Just(Class::Read(ReadKind::Short)),
+        2 => Just(Class::Read(ReadKind::Session)),
+        1 => Just(Class::Read(ReadKind::Nested)),
+        4 => Just(Class::Write),
+        1 => Just(Class::Exclusive),
+    ]
+}
+
+fn any_concurrency() -> impl Strategy<Value = Concurrency> {
+    prop_oneof![Just(Concurrency::Wal), Just(Concurrency::Exclusive)]
+}
+
+fn any_event() -> impl Strategy<Value = Event> {
+    prop_oneof![
+        24 => any_class().prop_map(Event::Request),
+        6 => Just(Event::Unclassified),
+        3 => (0_usize..8).prop_map(Event::Confirm),
+        3 => (0_usize..8).prop_map(Event::Withdraw),
+        5 => (0_usize..8).prop_map(Event::Cancel),
+        20 => (0_usize..8).prop_map(Event::Release),
+        1 => any_concurrency().prop_map(Event::SetConcurrency),
+        1 => Just(Event::Close),
+    ]
+}
+
+fn any_limits() -> impl Strategy<Value = (u32, usize)> {
+    (1_u32..4, prop_oneof![1 => 0_usize..6, 3 => Just(1_000)])
+}
+
+fn config(cases: u32) -> ProptestConfig {
+    ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() }
+}
+
+fn agree(setup: Setup, events: &[Event]) -> Result<(), TestCaseError> {
+    let mut pair = Pair::new(setup);
+    for event in events {
+        pair.apply(*event)?;
+    }
+    pair.finish()
+}
+
+proptest! {
+    #![proptest_config(config(SCHEDULES))]
+
+    #[test]
+    fn with_wal_concurrency_the_gate_agrees_with_its_model(
+        (max_readers, max_queued) in any_limits(),
+        events in vec(any_event(), 1..48),
+    ) {
+        agree(Setup { concurrency: Concurrency::Wal, max_readers, max_queued }, &events)?;
+    }
+
+    #[test]
+    fn with_exclusive_concurrency_the_gate_agrees_with_its_model(
+        (max_readers, max_queued) in any_limits(),
+        events in vec(any_event(), 1..48),
+    ) {
+        agree(Setup { concurrency: Concurrency::Exclusive, max_readers, max_queued }, &events)?;
+    }
+
+    /// Before each event of one of two gates, a request comes and, if it has to wait, is cancelled.
+    #[test]
+    fn i4_cancelled_requests_change_nothing_that_follows(
+        concurrency in any_concurrency(),
+        max_readers in 1_u32..4,
+        events in vec((any_event(), any_class()), 1..48),
+    ) {
+        let setup = Setup { concurrency, max_readers, max_queued: 1_000 };
+        let (mut untouched, mut disturbed) = (Pair::new(setup), Pair::new(setup));
+        for (event, cancelled) in events {
+            let mut trial = disturbed.machine.clone();
+            if let Decision::Queued(ticket) = trial.on_request(cancelled) {
+                prop_assert!(trial.on_cancel(ticket, &mut Vec::new()));
+                disturbed.machine = trial;
+            }
+            untouched.apply(event)?;
+            disturbed.apply(event)?;
+            prop_assert_eq!(untouched.machine.status(), disturbed.machine.status());
+        }
+        untouched.finish()?;
+        disturbed.finish()?;
+    }
+}

@@ -1,0 +1,227 @@
+//! What the gate should do, found out by scanning two plain lists rule by rule.
+//!
+//! It shares no code with the machine: a request is put at the end of the list, and taken off again if it should not have
+//! been; who may run is looked up afresh after every admission.
+
+use sluice_core::gate::{Admission, AdmissionStatus, Class, Concurrency, Mode, Phase, ReadKind};
+
+pub(crate) type Id = usize;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Want {
+    Place,
+    Permit(Class),
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Waiting {
+    pub(crate) id: Id,
+    pub(crate) want: Want,
+    in_turn: bool,
+    turns_waited: u32,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Model {
+    pub(crate) concurrency: Concurrency,
+    max_readers: usize,
+    max_queued: usize,
+    closing: bool,
+    pub(crate) running: Vec<(Id, Class)>,
+    pub(crate) line: Vec<Waiting>,
+    peak_readers: usize,
+    peak_readers_beside_writer: usize,
+    mode_switches: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Answer {
+    Admitted,
+    Queued,
+    Overloaded,
+    Closed,
+}
+
+impl Model {
+    pub(crate) fn new(setup: Setup) -> Self {
+        Self {
+            concurrency: setup.concurrency,
+            max_readers: setup.max_readers as usize,
+            max_queued: setup.max_queued,
+            closing: false,
+            running: Vec::new(),
+            line: Vec::new(),
+            peak_readers: 0,
+            peak_readers_beside_writer: 0,
+            mode_switches: 0,
+        }
+    }
+
+    pub(crate) fn request(&mut self, wants: &[(Id, Want)]) -> Answer {
+        if self.closing {
+            return Answer::Closed;
+        }
+        let before = self.clone();
+        let new = |&(id, want)| Waiting { id, want, in_turn: false, turns_waited: 0 };
+        self.line.extend(wants.iter().map(new));
+        let admitted = self.scan();
+        let last = wants[wants.len() - 1].0;
+        assert!(admitted.iter().all(|id| *id == last), "an arrival lets nobody else run");
+        if admitted == [last] && self.line.len() <= self.max_queued.max(before.line.len()) {
+            return Answer::Admitted;
+        }
+        if self.line.len() <= self.max_queued {
+            return Answer::Queued;
+        }
+        *self = before;
+        Answer::Overloaded
+    }
+
+    pub(crate) fn confirm(&mut self, place: Id) -> Answer {
+        if self.closing {
+            return Answer::Closed;
+        }
+        let waiting = self.line.iter_mut().find(|waiting| waiting.id == place).expect("the place is queued");
+        waiting.want = Want::Permit(Class::Write);
+        let admitted = self.scan();
+        if admitted.is_empty() { Answer::Queued } else { Answer::Admitted }
+    }
+
+    pub(crate) fn release(&mut self, index: usize) -> Vec<Id> {
+        let (_, class) = self.running.remove(index);
+        if self.alternates(class) {
+            self.line.iter_mut().for_each(|waiting| waiting.in_turn = true);
+        }
+        self.scan()
+    }
+
+    pub(crate) fn cancel(&mut self, id: Id) -> Vec<Id> {
+        self.line.retain(|waiting| waiting.id != id);
+        self.scan()
+    }
+
+    pub(crate) fn close(&mut self) -> Vec<Id> {
+        self.closing = true;
+        self.line.drain(..).map(|waiting| waiting.id).collect()
+    }
+
+    /// Admits whoever may run, one at a time, starting over after each.
+    fn scan(&mut self) -> Vec<Id> {
+        let mut admitted = Vec::new();
+        while let Some(index) = self.next() {
+            let Waiting { id, want, turns_waited, .. } = self.line.remove(index);
+            let Want::Permit(class) = want else { panic!("a place is not admitted") };
+            assert!(!is_read(class) || turns_waited <= 1, "a read waited for {turns_waited} write turns");
+            self.run(id, class);
+            admitted.push(id);
+        }
+        admitted
+    }
+
+    fn run(&mut self, id: Id, class: Class) {
+        self.running.push((id, class));
+        if self.alternates(class) {
+            assert_eq!(self.running.len(), 1, "an alternating permit stands alone");
+            self.mode_switches += 1;
+            self.line.iter_mut().for_each(|waiting| waiting.turns_waited += 1);
+        }
+        let readers = self.readers();
+        self.peak_readers = self.peak_readers.max(readers);
+        if self.running.iter().any(|(_, class)| *class == Class::Write) {
+            self.peak_readers_beside_writer = self.peak_readers_beside_writer.max(readers);
+        }
+    }
+
+    fn next(&self) -> Option<usize> {
+        if self.closing {
+            return None;
+        }
+        let find = |may_run: &dyn Fn(&Waiting) -> bool| self.line.iter().position(may_run);
+        find(&|waiting| self.may_read(waiting, &[ReadKind::Nested]))
+            .or_else(|| find(&|waiting| self.may_read(waiting, &[ReadKind::Short, ReadKind::Session])))
+            .or_else(|| find(&|waiting| self.may_write(waiting)))
+    }
+
+    fn may_read(&self, waiting: &Waiting, kinds: &[ReadKind]) -> bool {
+        let Want::Permit(Class::Read(kind)) = waiting.want else { return false };
+        let alternating_out = self.running.iter().any(|(_, class)| self.alternates(*class));
+        let room = self.readers() < self.max_readers || self.readers() == self.sessions();
+        let session_room = kind != ReadKind::Session || self.sessions() < self.max_readers;
+        let held_back = match self.head().map(|head| head.want) {
+            Some(Want::Permit(class)) => self.alternates(class) && !waiting.in_turn && kind != ReadKind::Nested,
+            Some(Want::Place) | None => false,
+        };
+        kinds.contains(&kind) && !alternating_out && room && session_room && !held_back
+    }
+
+    fn may_write(&self, waiting: &Waiting) -> bool {
+        let Want::Permit(class) = waiting.want else { return false };
+        let is_head = self.head().is_some_and(|head| head.id == waiting.id);
+        let writer_out = self.running.iter().any(|(_, class)| !is_read(*class));
+        let in_turn = self.line.iter().any(|other| is_reader(other) && other.in_turn);
+        is_head && !writer_out && (!self.alternates(class) || (self.readers() == 0 && !in_turn))
+    }
+
+    fn head(&self) -> Option<&Waiting> {
+        self.line.iter().find(|waiting| !is_reader(waiting))
+    }
+
+    fn alternates(&self, class: Class) -> bool {
+        class == Class::Exclusive || (class == Class::Write && self.concurrency == Concurrency::Exclusive)
+    }
+
+    fn readers(&self) -> usize {
+        self.running.iter().filter(|(_, class)| is_read(*class)).count()
+    }
+
+    fn sessions(&self) -> usize {
+        self.running.iter().filter(|(_, class)| *class == Class::Read(ReadKind::Session)).count()
+    }
+
+    pub(crate) fn status(&self) -> AdmissionStatus {
+        let count = |value: usize| u32::try_from(value).expect("schedules are short");
+        let waiting = |counts: &dyn Fn(&Waiting) -> bool| self.line.iter().filter(|waiting| counts(waiting)).count();
+        let runs = |wanted| self.running.iter().any(|(_, class)| *class == wanted);
+        AdmissionStatus {
+            phase: match (self.closing, self.running.is_empty()) {
+                (false, _) => Phase::Open,
+                (true, false) => Phase::Draining,
+                (true, true) => Phase::Closed,
+            },
+            mode: if self.running.iter().any(|(_, class)| self.alternates(*class)) { Mode::Write } else { Mode::Read },
+            concurrency: self.concurrency,
+            active_readers: count(self.readers()),
+            active_sessions: count(self.sessions()),
+            active_writer: runs(Class::Write),
+            active_exclusive: runs(Class::Exclusive),
+            waiting_readers: waiting(&is_reader),
+            waiting_writers: waiting(&|waiting| !is_reader(waiting) && waiting.want != Want::Place),
+            places: waiting(&|waiting| waiting.want == Want::Place),
+            queued: self.line.len(),
+            peak_readers: count(self.peak_readers),
+            peak_readers_beside_writer: count(self.peak_readers_beside_writer),
+            mode_switches: self.mode_switches,
+        }
+    }
+}
+
+pub(crate) fn is_read(class: Class) -> bool {
+    matches!(class, Class::Read(_))
+}
+
+pub(crate) fn is_reader(waiting: &Waiting) -> bool {
+    matches!(waiting.want, Want::Permit(Class::Read(_)))
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Setup {
+    pub(crate) concurrency: Concurrency,
+    pub(crate) max_readers: u32,
+    pub(crate) max_queued: usize,
+}
+
+impl Setup {
+    pub(crate) fn machine(self) -> Admission {
+        Admission::new(self.concurrency, self.max_readers, self.max_queued)
+    }
+}
