@@ -211,7 +211,7 @@ export interface OpenOptions {
 	 */
 	readonly maxResultBytes?: number | undefined;
 	/**
-	 * How many prepared statements each connection keeps.
+	 * How many prepared statements each connection keeps, 1 to 65,536.
 	 * @defaultValue 128
 	 */
 	readonly statementCacheSize?: number | undefined;

@@ -23,8 +23,9 @@ export interface BindingDatabase {
   forget(query: number): void
   submit(byteLength: number, extras?: Array<string | Uint8Array> | null): void
   script(call: number, sql: string): void
-  pragma(call: number, name: string, value?: string | number | null): void
-  status(): BindingStatus
+  pragma(call: number, name: string, value?: string | null): void
+  /** Returns `null` before it is open. */
+  status(): BindingStatus | null
   close(call: number, timeoutMs: number): void
 }
 
@@ -49,13 +50,13 @@ export interface BindingConfig {
 /** What a manager is doing. */
 export interface BindingStatus {
   mode: 'read' | 'write'
-  phase: 'opening' | 'open' | 'draining' | 'closed'
+  phase: 'open' | 'draining' | 'closed'
   concurrency: 'wal' | 'exclusive'
   readers: { open: number; active: number; idle: number; waiting: number; max: number }
-  writer: { active: boolean; waiting: number; holder: { sql: string; forMs: number } | null }
+  writer: { active: boolean; waiting: number; holder?: { sql: string; forMs: number } | null }
   queued: number
   handles: number
-  wal: { bytes: number; oldestReaderMs: number | null }
+  wal: { bytes: number; oldestReaderMs?: number | null }
   counters: Record<string, number>
 }
 
@@ -64,6 +65,7 @@ export interface BindingFailure {
   code: string
   message: string
   errno?: number
+  /** Where in the SQL text, in bytes of UTF-8. */
   offset?: number
   constraint?: string
   statementIndex?: number
@@ -75,9 +77,9 @@ export interface BindingFailure {
 export interface BindingShape {
   id: number
   names: string[]
-  declaredTypes: Array<string | null>
-  tables: Array<string | null>
-  origins: Array<string | null>
+  declaredTypes: Array<string | null | undefined>
+  tables: Array<string | null | undefined>
+  origins: Array<string | null | undefined>
 }
 
 /** What the inbox has no form for. */

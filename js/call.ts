@@ -20,7 +20,7 @@ import {
   KIND_ROWS,
   ROUTE_WRITE,
   SHAPE_NEW,
-} from './wire.js'
+} from './layout.js'
 
 let pending: Call
 

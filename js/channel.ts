@@ -5,7 +5,7 @@ import type { BindingChannel } from './binding.js'
 import type { Call } from './call.js'
 import { Inbox } from './inbox.js'
 import { Packer } from './params.js'
-import { HEADER_CALL } from './wire.js'
+import { HEADER_CALL } from './layout.js'
 
 /** How long results are decoded in one turn of the event loop, in milliseconds. */
 const TURN_BUDGET_MS = 4

@@ -18,7 +18,7 @@ import type {
   Status,
   ValueOptions,
 } from './types.js'
-import { TAKE_ALL, TAKE_FIRST, TAKE_NONE } from './wire.js'
+import { TAKE_ALL, TAKE_FIRST, TAKE_NONE } from './layout.js'
 
 let construct: (handle: Handle) => Database
 
@@ -64,10 +64,13 @@ export class Database {
    * @param params - the values of its parameters
    * @param options - what to do differently from what was said to `open`
    * @throws {@link SqliteError} for what SQLite refuses
-   * @throws {@link SluiceError}, with nothing changed: `ERR_SLUICE_INVALID_ARGUMENT`, `ERR_SLUICE_INVALID_OPTION`; `ERR_SLUICE_INVALID_PARAMETER` for values that do not fit the statement;
-   * `ERR_SLUICE_OUT_OF_RANGE` for an integer that cannot be carried exactly; `ERR_SLUICE_MULTIPLE_STATEMENTS`;
-   * `ERR_SLUICE_MANUAL_TRANSACTION` for BEGIN, COMMIT and the like; `ERR_SLUICE_PRAGMA` and `ERR_SLUICE_NOT_AUTHORIZED` for what must not run here;
-   * `ERR_SLUICE_CONNECTION_STATE` for functions such as `changes()`; `ERR_SLUICE_TOO_LARGE` past `maxResultBytes`
+   * @throws {@link SluiceError}, with nothing changed: `ERR_SLUICE_INVALID_ARGUMENT`; `ERR_SLUICE_INVALID_OPTION`;
+   * `ERR_SLUICE_INVALID_PARAMETER` for values that do not fit the statement; `ERR_SLUICE_OUT_OF_RANGE` for an integer that cannot be
+   * carried exactly; `ERR_SLUICE_MULTIPLE_STATEMENTS`; `ERR_SLUICE_MANUAL_TRANSACTION` for BEGIN, COMMIT and the like;
+   * `ERR_SLUICE_PRAGMA` and `ERR_SLUICE_NOT_AUTHORIZED` for what must not run here; `ERR_SLUICE_CONNECTION_STATE` for functions such as
+   * `changes()`; `ERR_SLUICE_TOO_LARGE` past `maxResultBytes`
+   * @throws {@link SluiceError}: `ERR_SLUICE_DECODE` when the rows could not be made, for want of memory perhaps; a write has
+   * committed then
    *
    * @example
    * ```ts
@@ -196,7 +199,8 @@ export class Database {
    * whose `statementIndex` says which statement it was. Without a BEGIN of the script's own, each statement commits by itself;
    * a transaction that the script leaves open is rolled back.
    *
-   * @throws {@link SqliteError} and {@link SluiceError} as {@link Database.execute}, but for those on several statements and on transaction control
+   * @throws {@link SqliteError} and {@link SluiceError} as {@link Database.execute}, but for those on several statements and on
+   * transaction control
    *
    * @example
    * ```ts
@@ -222,13 +226,14 @@ export class Database {
   }
 
   /**
-   * Reads or sets a PRAGMA and returns its rows, as objects: {@link https://sqlite.org/pragma.html}. One that belongs to a connection is set on
-   * all of them, present and future.
+   * Reads or sets a PRAGMA and returns its rows, as objects: {@link https://sqlite.org/pragma.html}. One that belongs to a connection
+   * is set on all of them, present and future.
    *
    * @typeParam T - a row; nothing checks that it is one
    * @param name - its name, with a schema or without: `'user_version'`, `'main.user_version'`
    * @param value - what to set it to, or what to ask it about
-   * @throws {@link SqliteError}; {@link SluiceError}: `ERR_SLUICE_INVALID_ARGUMENT`, and `ERR_SLUICE_PRAGMA` for one that the driver keeps to itself
+   * @throws {@link SqliteError} for what SQLite refuses
+   * @throws {@link SluiceError}: `ERR_SLUICE_INVALID_ARGUMENT`, and `ERR_SLUICE_PRAGMA` for one that the driver keeps to itself
    *
    * @example
    * ```ts

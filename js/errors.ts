@@ -157,11 +157,17 @@ export function isSluiceError(value: unknown): value is SluiceError {
 export function errorOf(failure: BindingFailure, sql: string | undefined): SluiceError {
   const { code, message, errno, offset, constraint, statementIndex, parameter, option } = failure
   const details = { statementIndex, parameter, option }
+  const at = offset === undefined || sql === undefined ? undefined : unitsBefore(sql, offset)
   if (isSqliteCode(code)) {
-    return new SqliteError(code, message, { ...details, errno: errno ?? 1, offset, sql, constraint })
+    return new SqliteError(code, message, { ...details, errno: errno ?? 1, offset: at, sql, constraint })
   }
   // The addon and this file hold the same closed list.
   return new SluiceError(code as SluiceErrorCode, message, details)
+}
+
+/** Returns how many UTF-16 units of `text` its first `bytes` bytes of UTF-8 are. */
+function unitsBefore(text: string, bytes: number): number {
+  return Buffer.from(text).toString('utf8', 0, bytes).length
 }
 
 function isSqliteCode(code: string): code is SqliteErrorCode {

@@ -12,7 +12,7 @@ import type { CallMode } from './options.js'
 import { QueryCache, expectSql } from './queries.js'
 import type { RowForm } from './rows.js'
 import type { Status } from './types.js'
-import { INTEGERS_BIGINT } from './wire.js'
+import { INTEGERS_BIGINT } from './layout.js'
 
 /** Starts the calls of one handle on a database. What a call came to is for the public method to say, after its `await`. */
 export class Handle {
@@ -71,7 +71,7 @@ export class Handle {
 
   pragma(name: string, value: unknown): Call {
     this.#expectOpen()
-    if (!isPragmaName(name)) throw invalid(`name must be the name of a PRAGMA, with or without a schema${typeof name === 'string' ? '' : `, not ${kindOf(name)}`}`)
+    if (!isPragmaName(name)) throw invalid('name must be the name of a PRAGMA, with or without a schema')
     const argument = pragmaArgument(value)
     return this.#command(`PRAGMA ${name}`, (number) => this.#binding.pragma(number, name, argument))
   }
@@ -83,7 +83,14 @@ export class Handle {
   }
 
   status(): Status {
-    return this.#binding.status()
+    const status = this.#binding.status()
+    if (status === null) throw new Error('BUG: the status of a database that has not been opened')
+    const { writer, wal } = status
+    return {
+      ...status,
+      writer: { ...writer, holder: writer.holder ?? null },
+      wal: { ...wal, oldestReaderMs: wal.oldestReaderMs ?? null },
+    }
   }
 
   #command(sql: string | undefined, send: (number: number) => void): Call {
@@ -103,10 +110,11 @@ export class Handle {
   }
 }
 
-function pragmaArgument(value: unknown): string | number | null {
+/** A PRAGMA takes its value as text, from which SQLite reads the number where it wants one. */
+function pragmaArgument(value: unknown): string | null {
   if (value === undefined) return null
-  if (typeof value === 'boolean') return value ? 1 : 0
-  if (typeof value === 'number' && Number.isFinite(value)) return value
+  if (typeof value === 'boolean') return value ? '1' : '0'
+  if (typeof value === 'number' && Number.isFinite(value)) return String(value)
   if (typeof value === 'string' && !value.includes('\0')) return value
   throw invalid(`the value of a PRAGMA must be a string without NUL, a finite number or a boolean, not ${kindOf(value)}`)
 }

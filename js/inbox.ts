@@ -19,7 +19,7 @@ import {
   TAG_NULL,
   TAG_TEXT,
   TEXT_OFFSET,
-} from './wire.js'
+} from './layout.js'
 
 /** Reports that the addon put a failure where a value belongs: that value could not be carried over. */
 export class CarriedFailure extends Error {
@@ -116,7 +116,10 @@ export class Inbox {
   /** Returns what travelled apart. */
   extra(index: number): BindingExtra {
     this.#extras ??= this.#takeExtras()
-    return this.#extras[index] as BindingExtra
+    const extra = this.#extras[index]
+    // Taking them failed when an earlier result asked: they cannot be taken twice.
+    if (extra === undefined) throw new Error('what travelled apart was lost')
+    return extra
   }
 
   /** Returns the value of a cell that is no number. Texts and blobs must be asked for in order. */

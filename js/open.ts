@@ -14,8 +14,8 @@ import type { OpenOptions } from './options.js'
  * memory. A relative path is made absolute at once.
  * @param options - what to do differently from the defaults
  * @throws `SluiceError` before anything is touched: `ERR_SLUICE_INVALID_ARGUMENT` for what is no path, `ERR_SLUICE_INVALID_OPTION`
- * @throws `SqliteError`: `SQLITE_CANTOPEN` for a file that is missing, a directory or out of bounds; `SQLITE_NOTADB`; `SQLITE_BUSY` when another process has it
- * for itself
+ * @throws `SqliteError`: `SQLITE_CANTOPEN` for a file that is missing, a directory or out of bounds; `SQLITE_NOTADB`; `SQLITE_BUSY`
+ * when another process has it for itself
  * @throws `SluiceError`: `ERR_SLUICE_NETWORK_FILE_SYSTEM` where a write-ahead log cannot work
  *
  * @example

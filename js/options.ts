@@ -5,7 +5,7 @@ import type { BindingConfig } from './binding.js'
 import { SluiceError } from './errors.js'
 import { isPlainObject, kindOf } from './kinds.js'
 import type { CallOptions, CloseOptions, DateMode, IntegerMode, RowMode } from './types.js'
-import { INTEGERS_AUTO, INTEGERS_BIGINT, INTEGERS_NUMBER } from './wire.js'
+import { INTEGERS_AUTO, INTEGERS_BIGINT, INTEGERS_NUMBER } from './layout.js'
 
 /**
  * Options of `open`. Unknown keys, and values of the wrong kind or out of range, are errors (`ERR_SLUICE_INVALID_OPTION`).
@@ -73,7 +73,7 @@ export interface OpenOptions {
    */
   readonly maxResultBytes?: number | undefined
   /**
-   * How many prepared statements each connection keeps.
+   * How many prepared statements each connection keeps, 1 to 65,536.
    * @defaultValue 128
    */
   readonly statementCacheSize?: number | undefined
@@ -150,7 +150,7 @@ const OPEN_RULES: Rules<OpenConfig> = {
   busyTimeoutMs: count(5_000, 0, MAX_MS),
   maxQueued: count(262_144, 1, MAX_COUNT),
   maxResultBytes: count(2 ** 30, 1, Number.MAX_SAFE_INTEGER),
-  statementCacheSize: count(128, 0, 65_536),
+  statementCacheSize: count(128, 1, 65_536),
   integers: INTEGERS,
   dates: DATES,
   rowMode: ROW_MODE,

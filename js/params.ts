@@ -16,7 +16,7 @@ import {
   TAG_INT64,
   TAG_NULL,
   TAG_TEXT,
-} from './wire.js'
+} from './layout.js'
 
 /** A longer text travels apart, in UTF-8 bytes. */
 const MAX_INLINE_BYTES = 16_384
@@ -69,7 +69,9 @@ export class Packer {
    * Throws `ERR_SLUICE_INVALID_PARAMETER` or `ERR_SLUICE_OUT_OF_RANGE`, naming the parameter; nothing is kept then.
    */
   pack(flags: number, params: unknown, dates: DateMode): number {
-    if (this.#packing) throw new SluiceError('ERR_SLUICE_INVALID_PARAMETER', 'the values of a call must not start another call when they are read')
+    if (this.#packing) {
+      throw new SluiceError('ERR_SLUICE_INVALID_PARAMETER', 'the values of a call must not start another call when they are read')
+    }
     this.#packing = true
     this.#extras = null
     try {

@@ -100,6 +100,10 @@ export class QueryCache {
 
 /** Throws `ERR_SLUICE_INVALID_ARGUMENT` unless `sql` is a text that SQLite reads to its end. */
 export function expectSql(sql: unknown): asserts sql is string {
-  if (typeof sql !== 'string') throw new SluiceError('ERR_SLUICE_INVALID_ARGUMENT', `SQL must be a string, not ${kindOf(sql)}`)
-  if (sql.includes('\0')) throw new SluiceError('ERR_SLUICE_INVALID_ARGUMENT', 'SQL must not hold a NUL character: SQLite would stop reading there')
+  if (typeof sql !== 'string') throw invalid(`SQL must be a string, not ${kindOf(sql)}`)
+  if (sql.includes('\0')) throw invalid('SQL must not hold a NUL character: SQLite would stop reading there')
+}
+
+function invalid(message: string): SluiceError {
+  return new SluiceError('ERR_SLUICE_INVALID_ARGUMENT', message)
 }

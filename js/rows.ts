@@ -88,14 +88,14 @@ return {
   one(inbox) {
     const cells = inbox.cells
     const at = inbox.cell
-    let v
+    let v, n
     inbox.cell = at + ${columns}
     return ${row}
   },
   many(inbox, count, rows) {
     const cells = inbox.cells
     let at = inbox.cell
-    let v
+    let v, n
     for (let row = 0; row < count; row++, at += ${columns}) rows.push(${row})
     inbox.cell = at
   },
@@ -103,13 +103,21 @@ return {
 }
 
 function rowSource(form: 'object' | 'array', names: readonly string[]): string {
-  const values = names.map((_, column) => `(v = cells[at + ${column}]) === v ? v : inbox.value(at + ${column})`)
+  const values = names.map((_, column) => valueSource(`at + ${column}`))
   switch (form) {
     case 'object':
       return `({ ${names.map((name, column) => `${keySource(name)}: ${values[column]}`).join(', ')} })`
     case 'array':
       return `[${values.join(', ')}]`
   }
+}
+
+/**
+ * The value of one cell. A double that is a small integer is made one: in an object it takes no memory of its own then, which halves
+ * rows of integers. −0 is none.
+ */
+function valueSource(cell: string): string {
+  return `(v = cells[${cell}]) !== v ? inbox.value(${cell}) : (n = v | 0) === v && (n !== 0 || 1 / v > 0) ? n : v`
 }
 
 /** A computed key makes `__proto__` a column like any other; a written-out one would set the prototype. */

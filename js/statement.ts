@@ -3,7 +3,7 @@ import { Handle } from './handle.js'
 import { rowCallMode, valueCallMode } from './options.js'
 import { executeResult, runResult } from './results.js'
 import type { CallOptions, Column, ExecuteResult, Row, RunResult, SqlParameters, SqlValue, ValueOptions } from './types.js'
-import { DESCRIBE, TAKE_ALL, TAKE_FIRST, TAKE_NONE } from './wire.js'
+import { DESCRIBE, TAKE_ALL, TAKE_FIRST, TAKE_NONE } from './layout.js'
 
 let construct: <P extends SqlParameters, T>(handle: Handle, sql: string) => Statement<P, T>
 

@@ -15,7 +15,8 @@ export function templateText(strings: TemplateStringsArray): string {
     throw new SluiceError('ERR_SLUICE_INVALID_ARGUMENT', 'sql is a template tag: write db.sql`SELECT …`, not db.sql(…)')
   }
   if (strings.includes(undefined as never)) {
-    throw new SluiceError('ERR_SLUICE_INVALID_ARGUMENT', 'the template holds an escape that JavaScript does not know: write \\\\ for a backslash')
+    const message = 'the template holds an escape that JavaScript does not know: write \\\\ for a backslash'
+    throw new SluiceError('ERR_SLUICE_INVALID_ARGUMENT', message)
   }
   const text = strings.reduce(joinParts)
   texts.set(strings, text)

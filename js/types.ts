@@ -109,8 +109,8 @@ export interface ExecuteResult<T = Row> extends RunResult {
 export interface Status {
   /** Whether a write has the database for itself (`'write'`), or reads may run. */
   readonly mode: 'read' | 'write'
-  /** Where the database is between opening and closed. */
-  readonly phase: 'opening' | 'open' | 'draining' | 'closed'
+  /** Whether calls are admitted (`'open'`), only finished (`'draining'`), or neither. */
+  readonly phase: 'open' | 'draining' | 'closed'
   /** Whether reads run beside the writer (`'wal'`) or take turns with it (`'exclusive'`). */
   readonly concurrency: 'wal' | 'exclusive'
   /** The connections that read. */

@@ -33,7 +33,7 @@ pub struct BindingReaders {
     pub max: f64,
 }
 
-#[napi(object, object_from_js = false)]
+#[napi(object, object_from_js = false, use_nullable = true)]
 pub struct BindingWriter {
     pub active: bool,
     pub waiting: f64,
@@ -46,7 +46,7 @@ pub struct BindingHolder {
     pub for_ms: f64,
 }
 
-#[napi(object, object_from_js = false)]
+#[napi(object, object_from_js = false, use_nullable = true)]
 pub struct BindingWal {
     pub bytes: f64,
     pub oldest_reader_ms: Option<f64>,

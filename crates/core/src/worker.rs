@@ -14,7 +14,7 @@ use tokio::sync::oneshot;
 use crate::completion::{Delivery, Failure, Reply};
 use crate::connection::{PolicedConnection, Policy, Route};
 use crate::error::{Error, ErrorCode, Result};
-use crate::gate::Class;
+use crate::gate::{Class, Waiter};
 use crate::manager::{Permit, Place, Shared};
 use crate::query::{Query, Request, Shape};
 use crate::rows::Chunk;
@@ -178,6 +178,27 @@ impl Worker {
     }
 }
 
+/// What a worker does when a job is done.
+enum Next {
+    /// The job of whoever waited next, with the same permit: no way through the queues.
+    Run(Job, Permit),
+    /// Nothing more. The permit goes back when this is dropped; a lease on this worker may hold it already.
+    Rest { _permit: Option<Permit> },
+}
+
+impl Next {
+    fn after(permit: Permit) -> Self {
+        let (waiting, permit) = match permit.pass_on() {
+            Ok(passed) => passed,
+            Err(permit) => return Self::Rest { _permit: Some(permit) },
+        };
+        match waiting.into_job() {
+            Ok(job) => Self::Run(job, permit),
+            Err(waiting) => Self::Rest { _permit: waiting.admitted(permit) },
+        }
+    }
+}
+
 /// Serves a reader's connection until it is closed or discarded.
 pub(crate) fn serve_reader(worker: &Arc<Worker>, shared: &Arc<Shared>, connection: &PolicedConnection) -> Exit {
     let mut statements = shared.statements(connection);
@@ -186,21 +207,25 @@ pub(crate) fn serve_reader(worker: &Arc<Worker>, shared: &Arc<Shared>, connectio
     loop {
         match worker.next() {
             Message::Run(job, permit) => {
-                let (disposition, forwarded) = run_on_reader(worker, shared, &mut statements, job, Asked::Alone);
-                if disposition == Disposition::Discard || !is_clean(connection) {
+                let mut next = Next::Run(job, permit);
+                while let Next::Run(job, permit) = next {
+                    let (disposition, forwarded) = run_on_reader(worker, shared, &mut statements, job, Asked::Alone);
                     if let Some(job) = forwarded {
                         shared.forward_to_writer(job);
                     }
-                    return Exit::Discard(permit);
+                    if disposition == Disposition::Discard || !is_clean(connection) {
+                        return Exit::Discard(permit);
+                    }
+                    next = Next::after(permit);
                 }
+                worker.finish();
+                // Before its permit is released, so that whoever is admitted by that finds it.
                 shared.give_back_reader(worker);
-                drop(permit);
-                if let Some(job) = forwarded {
-                    shared.forward_to_writer(job);
-                }
+                drop(next);
             }
             Message::RunLeased(job, _) => {
                 let (disposition, _) = run_on_reader(worker, shared, &mut statements, job, Asked::ByLease);
+                worker.finish();
                 broken |= disposition == Disposition::Discard;
             }
             Message::Release(permit, Disposition::Reuse) if !broken && is_clean(connection) => {
@@ -235,7 +260,6 @@ fn run_on_reader(
     };
     worker.begin(&request.query);
     let result = guard(|| statements.read(&request, &reply));
-    worker.finish();
     match result {
         Ok(Ok(answer)) => {
             request.query.set_hint(Some(Route::Read));
@@ -280,16 +304,23 @@ pub(crate) fn serve_writer(worker: &Arc<Worker>, shared: &Arc<Shared>, connectio
     loop {
         match worker.next() {
             Message::Run(job, permit) => {
-                let policy = policy_of(&job, &permit);
-                let disposition = run_on_writer(worker, shared, &mut statements, connection, job, policy);
-                shared.writer_released(connection, &permit);
-                if disposition == Disposition::Discard || !is_clean(connection) {
-                    return Exit::Discard(permit);
+                let mut next = Next::Run(job, permit);
+                while let Next::Run(job, permit) = next {
+                    let policy = policy_of(&job, &permit);
+                    let disposition = run_on_writer(worker, shared, &mut statements, connection, job, policy);
+                    shared.writer_released(connection, &permit);
+                    if disposition == Disposition::Discard || !is_clean(connection) {
+                        worker.finish();
+                        return Exit::Discard(permit);
+                    }
+                    next = Next::after(permit);
                 }
-                drop(permit);
+                worker.finish();
+                drop(next);
             }
             Message::RunLeased(job, policy) => {
                 let disposition = run_on_writer(worker, shared, &mut statements, connection, job, policy);
+                worker.finish();
                 broken |= disposition == Disposition::Discard;
             }
             Message::Release(permit, disposition) => {
@@ -316,7 +347,6 @@ fn run_on_writer(
     drop(place);
     worker.begin(work.query());
     let result = guard(|| run_work(shared, statements, connection, &work, policy));
-    worker.finish();
     match result {
         Ok(Ok(Done::Answered { chunks, last })) => {
             shared.counters.writes.add();
@@ -379,6 +409,9 @@ fn run_work(
             if let Some(class) = statements.class_of(&request.query) {
                 shared.learn_from_writer(&request.query, class);
             }
+            if policy == Policy::Exclusive {
+                shared.after_exclusive(connection)?;
+            }
             shared.after_write(connection, written.touched_private_schema)?;
             let answer = written.answer;
             let shape = Arc::clone(&answer.shape);
@@ -387,6 +420,9 @@ fn run_work(
         }
         Work::Script(script) => {
             let result = run_script(connection, script.sql(), policy);
+            if policy == Policy::Exclusive {
+                shared.after_exclusive(connection)?;
+            }
             shared.after_write(connection, true)?;
             result.map(|()| Done::Answered { chunks: Vec::new(), last: Delivery::Done })
         }

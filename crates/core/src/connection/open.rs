@@ -326,6 +326,8 @@ fn prepare_writer(
     let mode = settle_journal_mode(conn, wal)?;
     if mode == JournalMode::Wal {
         require_local(path.as_deref())?;
+        // A file that has just been switched gets its log with the first read, and whoever opened it may ask for it at once.
+        conn.refresh_schema()?;
     }
     set_connection_pragmas(conn, config, mode)?;
     Ok(mode)

@@ -30,6 +30,8 @@ use super::status::{AdmissionStatus, Mode, Phase};
 /// | | place gone by close | `Closed` |
 /// | release | alternating permit | the readers waiting now are in turn; then *admit* |
 /// | | other permit | *admit* |
+/// | pass | the release would admit one request of the same class, which is not alternating | it has the permit now |
+/// | | else | nothing: the permit is still out |
 /// | cancel | queued | the ticket leaves; then *admit* |
 /// | close | open | every ticket is rejected, oldest first; draining, or closed if no permit is out |
 /// | release | draining, last permit | closed |
@@ -162,6 +164,32 @@ impl Admission {
             Phase::Draining | Phase::Closed => {}
         }
         self.check_invariants();
+    }
+
+    /// Passes a permit on to the request that its release would admit, if that is of the same class. Returns its ticket; on `None`
+    /// nothing happened, and the permit is still out.
+    ///
+    /// It differs from [`Admission::on_release`] only in that nobody sees the moment between, in which the permit's connection
+    /// would have to be found again.
+    ///
+    /// # Panics
+    /// If no such permit is out.
+    pub fn on_pass(&mut self, class: Class) -> Option<Ticket> {
+        if self.phase != Phase::Open || self.is_alternating(class) {
+            return None;
+        }
+        self.permits.give_back(class);
+        let next = match class {
+            Class::Read(_) => self.next_reader().map(|(ticket, kind)| (ticket, Class::Read(kind))),
+            Class::Write | Class::Exclusive => self.next_writer(),
+        };
+        let heir = next.filter(|(_, next)| *next == class).map(|(ticket, _)| ticket);
+        match heir {
+            Some(ticket) => self.admit(ticket, class),
+            None => self.permits.take(class),
+        }
+        self.check_invariants();
+        heir
     }
 
     /// Takes a ticket out of the queue, and appends to `admitted` the tickets that run now, in order.

@@ -11,6 +11,9 @@ use super::readers::close_worker;
 use crate::control;
 use crate::error::Result;
 
+/// How long after an interrupt the next one follows, while something still runs.
+const INTERRUPT_INTERVAL: Duration = Duration::from_millis(5);
+
 /// What `close` leaves behind for everyone who waits for it.
 pub(super) struct CloseGate {
     begun: AtomicBool,
@@ -58,11 +61,20 @@ impl Shared {
         }
         self.close.interrupted.store(true, Ordering::SeqCst);
         tracing::warn!(location = ?self.location, "interrupting what still runs after the close timeout");
+        self.interrupt_all();
+        let shared = Arc::clone(&self);
+        control::spawn(async move { shared.finish_close().await });
+        // An interrupt is lost on a connection that is being opened, or is between two statements.
+        while tokio::time::timeout(INTERRUPT_INTERVAL, self.closed()).await.is_err() {
+            self.interrupt_all();
+        }
+    }
+
+    fn interrupt_all(&self) {
         let readers: Vec<_> = self.readers.lock().open().to_vec();
         for worker in readers.iter().chain([&self.writer]) {
             worker.interrupt();
         }
-        self.finish_close().await;
     }
 
     /// Closes the readers, then the writer: the last to close removes the write-ahead log.

@@ -11,26 +11,44 @@ use crate::worker::Work;
 
 /// Sets what is a setting of every connection, and answers with the statement that shows the rest.
 pub(super) async fn apply(manager: &Manager, name: &str, value: Option<&str>) -> Result<String> {
-    let is_name = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
-    if !is_name {
-        let message = "the name of a PRAGMA is letters, digits and underscores, without a schema or a value";
+    let (schema, bare) = name.split_once('.').map_or((None, name), |(schema, bare)| (Some(schema), bare));
+    if !is_word(bare) || !schema.is_none_or(is_word) {
+        let message = "the name of a PRAGMA is letters, digits and underscores, after its schema and a dot or alone";
         return Err(Error::new(ErrorCode::InvalidArgument, message));
     }
-    if is_reading(name, value) {
+    if is_reading(bare, value) {
         return Ok(statement(name, value));
     }
-    let kind = kind(name);
+    let kind = kind(bare);
     match kind {
         PragmaKind::PerConnection => {
-            set_everywhere(manager, name, value).await?;
-            Ok(statement(name, None))
+            expect_main(schema)?;
+            set_everywhere(manager, bare, value).await?;
+            // What has no reading form answers nothing, as in SQLite.
+            Ok(if is_reading(bare, None) { statement(bare, None) } else { String::new() })
         }
         PragmaKind::Database | PragmaKind::JournalMode => Ok(statement(name, value)),
         PragmaKind::Reading
         | PragmaKind::Transaction
         | PragmaKind::DriverOwned
         | PragmaKind::Process
-        | PragmaKind::Unknown => Err(Denial::Pragma { name: name.to_owned(), kind }.to_error()),
+        | PragmaKind::Unknown => Err(Denial::Pragma { name: bare.to_owned(), kind }.to_error()),
+    }
+}
+
+fn is_word(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+}
+
+/// A setting of every connection cannot be one of a schema that only the writer has.
+fn expect_main(schema: Option<&str>) -> Result<()> {
+    match schema {
+        Some(schema) if !schema.eq_ignore_ascii_case("main") => {
+            let message =
+                format!("the schema {schema} is the writer's own; a setting of every connection is one of main");
+            Err(Error::new(ErrorCode::InvalidArgument, message))
+        }
+        Some(_) | None => Ok(()),
     }
 }
 

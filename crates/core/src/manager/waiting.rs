@@ -27,6 +27,18 @@ impl Waiting {
     pub(super) fn job(shared: &Arc<Shared>, job: Job) -> Self {
         Self { shared: Arc::clone(shared), wants: Wants::Run(job) }
     }
+
+    /// Takes the job out, to run it on the connection that is at hand.
+    ///
+    /// # Errors
+    /// The waiter itself, when it wants a lease.
+    pub(crate) fn into_job(self) -> Result<Job, Self> {
+        let Self { shared, wants } = self;
+        match wants {
+            Wants::Run(job) => Ok(job),
+            wants @ Wants::Lease(_) => Err(Self { shared, wants }),
+        }
+    }
 }
 
 impl Waiter for Waiting {

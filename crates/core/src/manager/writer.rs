@@ -118,8 +118,7 @@ fn be_the_writer(
                 return left.into_iter().for_each(refuse);
             }
             Exit::Discard(permit) => {
-                drop(close(open));
-                connection = shared.replace_writer();
+                connection = shared.replace_writer(open);
                 drop(permit);
             }
         }
@@ -219,15 +218,20 @@ impl Shared {
     }
 
     /// Opens a writer in the place of one that broke. What lived only on that connection is gone, and said to be.
-    fn replace_writer(&self) -> Option<PolicedConnection> {
+    fn replace_writer(&self, broken: PolicedConnection) -> Option<PolicedConnection> {
+        let wal = self.check_wal();
+        drop(close(broken));
         self.counters.writer_replacements.add();
         let pinned = self.pinned.swap(false, Ordering::AcqRel);
         tracing::warn!(location = ?self.location, temporary_objects_lost = pinned, "the writer's connection is replaced");
-        let opened = self.check_identity().and_then(|()| {
+        let opened = wal.and_then(|()| self.check_identity()).and_then(|()| {
             let config = self.connection_config();
-            open_writer(&self.location, &config, WalRequest::Keep).map(|(connection, _)| connection)
+            open_writer(&self.location, &config, WalRequest::Keep)
         });
-        opened.inspect_err(|error| self.lose(error)).ok()
+        let (connection, mode) = opened.inspect_err(|error| self.lose(error)).ok()?;
+        // Closing the last connection removed the log that was known.
+        *self.wal.lock() = self.wal_identity(mode);
+        Some(connection)
     }
 
     /// Ends a writer that could not be replaced: everything fails with the reason from now on.
@@ -241,6 +245,28 @@ impl Shared {
             self.pinned.store(connection.holds_private_objects()?, Ordering::Release);
         }
         self.check_wal()
+    }
+
+    /// Looks at which log there is, after a statement that had the database to itself: it may have changed the journal mode.
+    pub(crate) fn after_exclusive(&self, connection: &PolicedConnection) -> Result<()> {
+        let mode = journal_mode(connection)?;
+        let mut wal = self.wal.lock();
+        if wal.is_some() != (mode == JournalMode::Wal) {
+            *wal = self.wal_identity(mode);
+        }
+        Ok(())
+    }
+
+    /// The identity of the log on which acknowledgements rest in `mode`.
+    fn wal_identity(&self, mode: JournalMode) -> Option<FileIdentity> {
+        match mode {
+            JournalMode::Wal => FileIdentity::of(&self.wal_path()).ok().flatten(),
+            JournalMode::Delete
+            | JournalMode::Truncate
+            | JournalMode::Persist
+            | JournalMode::Memory
+            | JournalMode::Off => None,
+        }
     }
 
     /// An acknowledgement must not rest on a log that was deleted: the next process to open the file would not find it.
@@ -274,12 +300,11 @@ impl Shared {
         if let Err(error) = apply_durability(connection, self.options.durability, mode) {
             self.lose(&error);
         }
-        let is_wal = mode == JournalMode::Wal;
-        let concurrency = if is_wal { Concurrency::Wal } else { Concurrency::Exclusive };
-        if self.options.concurrency.is_none() {
-            self.gate.set_concurrency(permit, concurrency);
-        }
-        let wal = if is_wal { FileIdentity::of(&self.wal_path()).ok().flatten() } else { None };
-        *self.wal.lock() = wal;
+        // Without a write-ahead log a reader locks the writer out, whatever was asked for.
+        let concurrency = match (self.options.concurrency, mode == JournalMode::Wal) {
+            (None | Some(Concurrency::Wal), true) => Concurrency::Wal,
+            (Some(Concurrency::Exclusive), _) | (_, false) => Concurrency::Exclusive,
+        };
+        self.gate.set_concurrency(permit, concurrency);
     }
 }

@@ -26,6 +26,8 @@ enum Event {
     Withdraw(usize),
     Cancel(usize),
     Release(usize),
+    /// Pass the permit on, or release it when that is not possible.
+    Pass(usize),
     SetConcurrency(Concurrency),
     Close,
 }
@@ -61,6 +63,7 @@ impl Pair {
             Event::Withdraw(pick) => self.withdraw(pick)?,
             Event::Cancel(pick) => self.cancel(pick)?,
             Event::Release(pick) => self.release(pick)?,
+            Event::Pass(pick) => self.pass(pick)?,
             Event::SetConcurrency(concurrency) => self.set_concurrency(concurrency),
             Event::Close => self.close()?,
         }
@@ -149,6 +152,28 @@ impl Pair {
         self.machine.on_release(self.model.running[index].1, &mut admitted);
         prop_assert_eq!(self.names(&admitted), self.model.release(index));
         Ok(())
+    }
+
+    fn pass(&mut self, pick: usize) -> Result<(), TestCaseError> {
+        if self.model.running.is_empty() {
+            return Ok(());
+        }
+        let index = pick % self.model.running.len();
+        let class = self.model.running[index].1;
+        let before = self.machine.status();
+        let heir = self.machine.on_pass(class);
+        let mut released = self.model.clone();
+        let admitted = released.release(index);
+        let same_class = |id: &Id| released.running.iter().any(|(running, other)| running == id && *other == class);
+        let may_pass = !self.model.closing && !self.model.alternates(class) && admitted.first().is_some_and(same_class);
+        prop_assert_eq!(heir.map(|ticket| self.ids[&ticket]), may_pass.then(|| admitted[0]));
+        if may_pass {
+            prop_assert_eq!(admitted.len(), 1);
+            self.model = released;
+            return Ok(());
+        }
+        prop_assert_eq!(self.machine.status(), before);
+        self.release(index)
     }
 
     fn set_concurrency(&mut self, concurrency: Concurrency) {
@@ -242,7 +267,8 @@ fn any_event() -> impl Strategy<Value = Event> {
         3 => (0_usize..8).prop_map(Event::Confirm),
         3 => (0_usize..8).prop_map(Event::Withdraw),
         5 => (0_usize..8).prop_map(Event::Cancel),
-        20 => (0_usize..8).prop_map(Event::Release),
+        14 => (0_usize..8).prop_map(Event::Release),
+        8 => (0_usize..8).prop_map(Event::Pass),
         1 => any_concurrency().prop_map(Event::SetConcurrency),
         1 => Just(Event::Close),
     ]

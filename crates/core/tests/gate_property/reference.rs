@@ -26,7 +26,7 @@ pub(crate) struct Model {
     pub(crate) concurrency: Concurrency,
     max_readers: usize,
     max_queued: usize,
-    closing: bool,
+    pub(crate) closing: bool,
     pub(crate) running: Vec<(Id, Class)>,
     pub(crate) line: Vec<Waiting>,
     peak_readers: usize,
@@ -166,7 +166,7 @@ impl Model {
         self.line.iter().find(|waiting| !is_reader(waiting))
     }
 
-    fn alternates(&self, class: Class) -> bool {
+    pub(crate) fn alternates(&self, class: Class) -> bool {
         class == Class::Exclusive || (class == Class::Write && self.concurrency == Concurrency::Exclusive)
     }
 

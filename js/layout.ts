@@ -1,5 +1,5 @@
 /**
- * The form in which requests and results cross into the addon and back.
+ * The form in which requests and results cross into the addon and back. `src/request.rs` and `src/inbox.rs` hold the other half.
  *
  * A cell is eight bytes: a double verbatim, unless its upper half is a tag. Tagged cells are NaNs that no arithmetic
  * produces, and SQLite has no NaN values, so `v === v` tells numbers from everything else. Little-endian, like every
