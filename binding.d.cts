@@ -121,13 +121,13 @@ export interface BindingStatus {
 
 export interface BindingWal {
   bytes: number
-  oldestReaderMs?: number
+  oldestReaderMs: number | null
 }
 
 export interface BindingWriter {
   active: boolean
   waiting: number
-  holder?: BindingHolder
+  holder: BindingHolder | null
 }
 
 /** Returns the options that the bundled SQLite was compiled with: <https://sqlite.org/compile.html>. */

@@ -100,8 +100,8 @@ export interface ExecuteResult<T = Row> extends RunResult {
 export interface Status {
 	/** Whether a write has the database for itself (`'write'`), or reads may run. */
 	readonly mode: "read" | "write";
-	/** Where the database is between opening and closed. */
-	readonly phase: "opening" | "open" | "draining" | "closed";
+	/** Whether calls are admitted (`'open'`), only finished (`'draining'`), or neither. */
+	readonly phase: "open" | "draining" | "closed";
 	/** Whether reads run beside the writer (`'wal'`) or take turns with it (`'exclusive'`). */
 	readonly concurrency: "wal" | "exclusive";
 	/** The connections that read. */
@@ -311,10 +311,13 @@ export declare class Database {
 	 * @param params - the values of its parameters
 	 * @param options - what to do differently from what was said to `open`
 	 * @throws {@link SqliteError} for what SQLite refuses
-	 * @throws {@link SluiceError}, with nothing changed: `ERR_SLUICE_INVALID_ARGUMENT`, `ERR_SLUICE_INVALID_OPTION`; `ERR_SLUICE_INVALID_PARAMETER` for values that do not fit the statement;
-	 * `ERR_SLUICE_OUT_OF_RANGE` for an integer that cannot be carried exactly; `ERR_SLUICE_MULTIPLE_STATEMENTS`;
-	 * `ERR_SLUICE_MANUAL_TRANSACTION` for BEGIN, COMMIT and the like; `ERR_SLUICE_PRAGMA` and `ERR_SLUICE_NOT_AUTHORIZED` for what must not run here;
-	 * `ERR_SLUICE_CONNECTION_STATE` for functions such as `changes()`; `ERR_SLUICE_TOO_LARGE` past `maxResultBytes`
+	 * @throws {@link SluiceError}, with nothing changed: `ERR_SLUICE_INVALID_ARGUMENT`; `ERR_SLUICE_INVALID_OPTION`;
+	 * `ERR_SLUICE_INVALID_PARAMETER` for values that do not fit the statement; `ERR_SLUICE_OUT_OF_RANGE` for an integer that cannot be
+	 * carried exactly; `ERR_SLUICE_MULTIPLE_STATEMENTS`; `ERR_SLUICE_MANUAL_TRANSACTION` for BEGIN, COMMIT and the like;
+	 * `ERR_SLUICE_PRAGMA` and `ERR_SLUICE_NOT_AUTHORIZED` for what must not run here; `ERR_SLUICE_CONNECTION_STATE` for functions such as
+	 * `changes()`; `ERR_SLUICE_TOO_LARGE` past `maxResultBytes`
+	 * @throws {@link SluiceError}: `ERR_SLUICE_DECODE` when the rows could not be made, for want of memory perhaps; a write has
+	 * committed then
 	 *
 	 * @example
 	 * ```ts
@@ -393,7 +396,8 @@ export declare class Database {
 	 * whose `statementIndex` says which statement it was. Without a BEGIN of the script's own, each statement commits by itself;
 	 * a transaction that the script leaves open is rolled back.
 	 *
-	 * @throws {@link SqliteError} and {@link SluiceError} as {@link Database.execute}, but for those on several statements and on transaction control
+	 * @throws {@link SqliteError} and {@link SluiceError} as {@link Database.execute}, but for those on several statements and on
+	 * transaction control
 	 *
 	 * @example
 	 * ```ts
@@ -410,13 +414,14 @@ export declare class Database {
 	 */
 	prepare<P extends SqlParameters = SqlParameters, T = Row>(sql: string): Statement<P, T>;
 	/**
-	 * Reads or sets a PRAGMA and returns its rows, as objects: {@link https://sqlite.org/pragma.html}. One that belongs to a connection is set on
-	 * all of them, present and future.
+	 * Reads or sets a PRAGMA and returns its rows, as objects: {@link https://sqlite.org/pragma.html}. One that belongs to a connection
+	 * is set on all of them, present and future.
 	 *
 	 * @typeParam T - a row; nothing checks that it is one
 	 * @param name - its name, with a schema or without: `'user_version'`, `'main.user_version'`
 	 * @param value - what to set it to, or what to ask it about
-	 * @throws {@link SqliteError}; {@link SluiceError}: `ERR_SLUICE_INVALID_ARGUMENT`, and `ERR_SLUICE_PRAGMA` for one that the driver keeps to itself
+	 * @throws {@link SqliteError} for what SQLite refuses
+	 * @throws {@link SluiceError}: `ERR_SLUICE_INVALID_ARGUMENT`, and `ERR_SLUICE_PRAGMA` for one that the driver keeps to itself
 	 *
 	 * @example
 	 * ```ts
@@ -526,8 +531,8 @@ export declare function isSluiceError(value: unknown): value is SluiceError;
  * memory. A relative path is made absolute at once.
  * @param options - what to do differently from the defaults
  * @throws `SluiceError` before anything is touched: `ERR_SLUICE_INVALID_ARGUMENT` for what is no path, `ERR_SLUICE_INVALID_OPTION`
- * @throws `SqliteError`: `SQLITE_CANTOPEN` for a file that is missing, a directory or out of bounds; `SQLITE_NOTADB`; `SQLITE_BUSY` when another process has it
- * for itself
+ * @throws `SqliteError`: `SQLITE_CANTOPEN` for a file that is missing, a directory or out of bounds; `SQLITE_NOTADB`; `SQLITE_BUSY`
+ * when another process has it for itself
  * @throws `SluiceError`: `ERR_SLUICE_NETWORK_FILE_SYSTEM` where a write-ahead log cannot work
  *
  * @example

@@ -5,6 +5,9 @@ use std::time::Duration;
 use napi_derive::napi;
 use sluice_core::{Concurrency, Durability, Error, ErrorCode, Options, Result};
 
+/// The longest string of V8, in UTF-16 units. A text has at least as many bytes.
+const MAX_STRING: usize = (1 << 29) - 24;
+
 /// Options of a database. Durations are in milliseconds.
 #[napi(object)]
 #[expect(clippy::struct_excessive_bools, reason = "each is one independent option of the user")]
@@ -41,6 +44,7 @@ impl BindingConfig {
             busy_timeout: duration("busyTimeoutMs", self.busy_timeout_ms)?,
             max_queued: size("maxQueued", self.max_queued)?,
             max_result_bytes: size("maxResultBytes", self.max_result_bytes)?,
+            max_text_bytes: MAX_STRING,
             statement_cache_size: self.statement_cache_size as usize,
             durability: durability(&self.durability)?,
             foreign_keys: self.foreign_keys,

@@ -15,6 +15,8 @@ pub struct BindingFailure {
     pub offset: Option<u32>,
     /// One sentence.
     pub message: String,
+    /// Which constraint failed, as SQLite names it.
+    pub constraint: Option<String>,
     /// Which statement of a script, from 0.
     pub statement_index: Option<u32>,
 }
@@ -31,6 +33,7 @@ impl BindingFailure {
             errno: error.extended_code,
             offset: error.offset,
             message: error.message.clone(),
+            constraint: error.constraint().map(str::to_owned),
             statement_index: failure.statement.and_then(|statement| u32::try_from(statement).ok()),
         }
     }

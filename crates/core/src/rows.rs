@@ -57,6 +57,13 @@ fn size_of_extra(value: &Value) -> usize {
     }
 }
 
+/// How large a result may be.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    pub(crate) max_result_bytes: usize,
+    pub(crate) max_text_bytes: usize,
+}
+
 /// Encodes the rows of one result into chunks.
 pub(crate) struct Encoder {
     shape: Arc<Shape>,
@@ -64,12 +71,12 @@ pub(crate) struct Encoder {
     chunk: Chunk,
     /// Bytes of the chunks before the present one, and of the extras of the present one.
     carried: usize,
-    max_result_bytes: usize,
+    limits: Limits,
 }
 
 impl Encoder {
-    pub(crate) fn new(shape: Arc<Shape>, integers: Integers, max_result_bytes: usize) -> Self {
-        Self { shape, integers, chunk: Chunk::new(), carried: 0, max_result_bytes }
+    pub(crate) fn new(shape: Arc<Shape>, integers: Integers, limits: Limits) -> Self {
+        Self { shape, integers, chunk: Chunk::new(), carried: 0, limits }
     }
 
     pub(crate) fn shape(&self) -> &Arc<Shape> {
@@ -87,14 +94,14 @@ impl Encoder {
                 ValueRef::Null => tagged(Tag::Null, 0),
                 ValueRef::Integer(integer) => self.integer(integer, column)?,
                 ValueRef::Real(number) => number.to_bits(),
-                ValueRef::Text(text) => self.text(text),
+                ValueRef::Text(text) => self.text(text, column)?,
                 ValueRef::Blob(blob) => self.blob(blob),
             };
             self.chunk.cells.push(cell);
         }
         self.chunk.rows += 1;
-        if self.carried + self.present() > self.max_result_bytes {
-            let limit = self.max_result_bytes;
+        if self.carried + self.present() > self.limits.max_result_bytes {
+            let limit = self.limits.max_result_bytes;
             return Err(Error::new(ErrorCode::TooLarge, format!("the result is larger than maxResultBytes ({limit})")));
         }
         Ok(())
@@ -136,9 +143,9 @@ impl Encoder {
         }
     }
 
-    fn text(&mut self, bytes: &[u8]) -> u64 {
+    fn text(&mut self, bytes: &[u8], column: usize) -> Result<u64> {
         if bytes.len() > INLINE_BYTES || self.chunk.text.len() + bytes.len() > CHUNK_BYTES {
-            return self.extra(Value::Text(String::from_utf8_lossy(bytes).into_owned()));
+            return self.large_text(bytes, column);
         }
         // The length that the other side counts in: UTF-16 units, which for ASCII are the bytes.
         let units = if let Ok(text) = std::str::from_utf8(bytes) {
@@ -149,7 +156,18 @@ impl Encoder {
             self.chunk.text.push_str(&text);
             self.wide(&text)
         };
-        tagged(Tag::Text, u32::try_from(units).expect("BUG: an inline text is short"))
+        Ok(tagged(Tag::Text, u32::try_from(units).expect("BUG: an inline text is short")))
+    }
+
+    fn large_text(&mut self, bytes: &[u8], column: usize) -> Result<u64> {
+        let text = String::from_utf8_lossy(bytes);
+        if text.len() > self.limits.max_text_bytes {
+            let name = &self.shape.columns()[column].name;
+            let limit = self.limits.max_text_bytes;
+            let message = format!("column '{name}' holds a text of {} bytes; a string has at most {limit}", text.len());
+            return Err(Error::new(ErrorCode::TooLarge, message));
+        }
+        Ok(self.extra(Value::Text(text.into_owned())))
     }
 
     fn wide(&mut self, text: &str) -> usize {

@@ -125,6 +125,15 @@ impl Error {
         self
     }
 
+    /// Returns which constraint failed, as SQLite names it: the columns of a `UNIQUE`, `NOT NULL` or `PRIMARY KEY`, the name or
+    /// expression of a `CHECK`, nothing for a foreign key.
+    #[must_use]
+    pub fn constraint(&self) -> Option<&str> {
+        let failed = self.primary_code() == Some(rusqlite::ffi::SQLITE_CONSTRAINT);
+        let (_, constraint) = self.message.split_once("constraint failed: ").filter(|_| failed)?;
+        Some(constraint)
+    }
+
     /// Returns SQLite's primary result code: the low byte of the extended one.
     #[must_use]
     pub fn primary_code(&self) -> Option<i32> {

@@ -23,6 +23,7 @@ use crate::gate::{Class, Gate, ReadKind};
 use crate::lease::{ExclusiveLease, RawLease, ReadLease, RowSet, WriteLease, collect};
 use crate::params::Params;
 use crate::query::{Integers, Query, Request};
+use crate::rows::Limits;
 use crate::statement::Statements;
 use crate::worker::{Job, Work, Worker};
 
@@ -248,7 +249,8 @@ impl Manager {
 
 impl Shared {
     pub(crate) fn statements<'c>(&self, connection: &'c PolicedConnection) -> Statements<'c> {
-        Statements::new(connection, self.options.statement_cache_size, self.options.max_result_bytes)
+        let Options { statement_cache_size, max_result_bytes, max_text_bytes, .. } = self.options;
+        Statements::new(connection, statement_cache_size, Limits { max_result_bytes, max_text_bytes })
     }
 
     fn submit(self: &Arc<Self>, work: Work, reply: Reply) {

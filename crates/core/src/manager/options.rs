@@ -40,6 +40,8 @@ pub struct Options {
     pub max_queued: usize,
     /// The most bytes of one result. Default: 1 GiB.
     pub max_result_bytes: usize,
+    /// The most bytes of one text, for callers whose strings have a limit of their own. Default: none.
+    pub max_text_bytes: usize,
     /// How many prepared statements each connection keeps. Default: 128.
     pub statement_cache_size: usize,
     /// Enforces foreign keys: <https://sqlite.org/foreignkeys.html>. Default: true.
@@ -65,6 +67,7 @@ impl Default for Options {
             busy_timeout: Duration::from_secs(5),
             max_queued: 262_144,
             max_result_bytes: 1024 * 1024 * 1024,
+            max_text_bytes: usize::MAX,
             statement_cache_size: 128,
             foreign_keys: true,
             pragmas: Vec::new(),

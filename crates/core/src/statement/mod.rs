@@ -13,7 +13,7 @@ use crate::connection::{Classified, PolicedConnection, Policy, PrepareError, Rou
 use crate::error::{Error, Result};
 use crate::params::ParameterNames;
 use crate::query::{Column, Outcome, Query, Request, Shape, Take};
-use crate::rows::{Chunk, Encoder};
+use crate::rows::{Chunk, Encoder, Limits};
 
 pub(crate) use script::run_script;
 
@@ -51,7 +51,7 @@ pub(crate) enum ReadError {
 pub(crate) struct Statements<'c> {
     connection: &'c PolicedConnection,
     cache: LruCache<u64, Cached<'c>>,
-    max_result_bytes: usize,
+    limits: Limits,
 }
 
 struct Cached<'c> {
@@ -65,8 +65,8 @@ struct Cached<'c> {
 }
 
 impl<'c> Statements<'c> {
-    pub(crate) fn new(connection: &'c PolicedConnection, capacity: usize, max_result_bytes: usize) -> Self {
-        Self { connection, cache: LruCache::new(capacity.max(1)), max_result_bytes }
+    pub(crate) fn new(connection: &'c PolicedConnection, capacity: usize, limits: Limits) -> Self {
+        Self { connection, cache: LruCache::new(capacity.max(1)), limits }
     }
 
     /// Runs a request on a reader. Full chunks go to `reply` ahead of the end.
@@ -81,7 +81,7 @@ impl<'c> Statements<'c> {
     }
 
     fn try_read(&mut self, request: &Request, reply: &Reply) -> Result<Answer, ReadError> {
-        let (connection, max_result_bytes) = (self.connection, self.max_result_bytes);
+        let (connection, limits) = (self.connection, self.limits);
         let cached = match self.cached(&request.query, Policy::Reader) {
             Ok(cached) => cached,
             Err(PrepareError::Text(error)) => return Err(ReadError::Failed(error)),
@@ -95,7 +95,7 @@ impl<'c> Statements<'c> {
         bind(cached, request).map_err(ReadError::Failed)?;
         let _policy = connection.with_policy(Policy::Reader);
         let (mut sent, mut abandoned) = (false, false);
-        let fetched = fetch(cached, request, max_result_bytes, &mut |shape, chunk| {
+        let fetched = fetch(cached, request, limits, &mut |shape, chunk| {
             sent = true;
             abandoned = !reply.send(shape, chunk);
             !abandoned
@@ -112,7 +112,7 @@ impl<'c> Statements<'c> {
     /// Runs a request on the writer, under `policy`.
     pub(crate) fn write(&mut self, request: &Request, policy: Policy) -> Result<Written> {
         let connection = self.connection;
-        let max_result_bytes = self.max_result_bytes;
+        let limits = self.limits;
         let query = &request.query;
         let cached = self.cached(query, policy).map_err(PrepareError::into_error)?;
         bind(cached, request)?;
@@ -126,7 +126,7 @@ impl<'c> Statements<'c> {
         let policy = connection.with_policy(class.step_policy(policy));
         let inserted = class.inserts().then(|| rowid::Watch::begin(connection));
         let mut chunks = Vec::new();
-        let fetched = fetch(cached, request, max_result_bytes, &mut |_, chunk| {
+        let fetched = fetch(cached, request, limits, &mut |_, chunk| {
             chunks.push(chunk);
             true
         });
@@ -212,7 +212,7 @@ fn bind(cached: &mut Cached<'_>, request: &Request) -> Result<()> {
 type Emit<'a> = &'a mut dyn FnMut(&Arc<Shape>, Chunk) -> bool;
 
 /// Steps a bound statement to the end of what is wanted.
-fn fetch(cached: &mut Cached<'_>, request: &Request, max_bytes: usize, emit: Emit<'_>) -> Result<(Arc<Shape>, Chunk)> {
+fn fetch(cached: &mut Cached<'_>, request: &Request, limits: Limits, emit: Emit<'_>) -> Result<(Arc<Shape>, Chunk)> {
     let read_only = cached.class.route == Route::Read;
     let Some(statement) = cached.statement.as_mut().filter(|_| request.take != Take::Describe) else {
         return Ok((Arc::clone(&cached.shape), Chunk::default()));
@@ -236,7 +236,7 @@ fn fetch(cached: &mut Cached<'_>, request: &Request, max_bytes: usize, emit: Emi
             Some(encoder) => encoder,
             none => {
                 refresh_shape(&mut cached.shape, &mut cached.reprepares, row.as_ref(), &request.query);
-                none.insert(Encoder::new(Arc::clone(&cached.shape), request.integers, max_bytes))
+                none.insert(Encoder::new(Arc::clone(&cached.shape), request.integers, limits))
             }
         };
         if encoder.is_full() {
