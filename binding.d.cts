@@ -75,6 +75,8 @@ export interface BindingFailure {
   offset?: number
   /** One sentence. */
   message: string
+  /** Which constraint failed, as SQLite names it. */
+  constraint?: string
   /** Which statement of a script, from 0. */
   statementIndex?: number
 }

@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::rc::Rc;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
 use napi::bindgen_prelude::{ArrayBuffer, Either4, Function, Uint8Array};
@@ -24,19 +24,23 @@ const TEARDOWN_PATIENCE: Duration = Duration::from_secs(1);
 /// A database of this environment, once it is open.
 pub(crate) type OpenDatabase = Arc<OnceLock<Manager>>;
 
+/// The databases that this environment has opened.
+type Registry = Vec<Weak<OnceLock<Manager>>>;
+
 /// What the channel and its databases share on the JavaScript thread.
 pub(crate) struct Shared {
     pub(crate) completions: Arc<Channel>,
     pub(crate) requests: RefCell<Option<SharedMemory>>,
-    databases: Arc<Mutex<Vec<OpenDatabase>>>,
+    /// Not owners: a handle that is collected closes its database.
+    databases: Arc<Mutex<Registry>>,
 }
 
 impl Shared {
     /// Lets the environment's end close a database.
     pub(crate) fn register(&self, database: &OpenDatabase) {
         let mut databases = self.databases.lock();
-        databases.retain(|known| Arc::strong_count(known) > 1);
-        databases.push(Arc::clone(database));
+        databases.retain(|known| known.strong_count() > 0);
+        databases.push(Arc::downgrade(database));
     }
 }
 
@@ -145,11 +149,12 @@ fn cross(extra: Extra) -> Either4<String, Uint8Array, BindingFailure, BindingSha
 }
 
 /// The end of an environment: nothing is delivered any more, what runs is interrupted, and its databases are closed.
-fn tear_down(waker: &Waker, completions: &Channel, databases: &Mutex<Vec<OpenDatabase>>) {
+fn tear_down(waker: &Waker, completions: &Channel, databases: &Mutex<Registry>) {
     waker.close();
     completions.close();
     let databases = std::mem::take(&mut *databases.lock());
-    let open: Vec<_> = databases.iter().filter_map(|database| database.get()).collect();
+    let alive: Vec<_> = databases.iter().filter_map(Weak::upgrade).collect();
+    let open: Vec<_> = alive.iter().filter_map(|database| database.get()).collect();
     for manager in &open {
         manager.begin_close(Duration::ZERO);
     }
