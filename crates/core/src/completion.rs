@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::sync::Arc;
 
-use parking_lot::{Condvar, Mutex};
+use parking_lot::{Condvar, Mutex, MutexGuard};
 
 use crate::error::{Error, ErrorCode};
 use crate::query::{Outcome, Shape};
@@ -55,6 +55,14 @@ pub trait Sink: Send + Sync {
     /// Takes one step of the answer to `call`. Must not block.
     fn deliver(&self, call: u32, delivery: Delivery);
 
+    /// Takes one step of an answer without waking anyone: [`Sink::announce`] follows, after more of them.
+    fn deliver_quietly(&self, call: u32, delivery: Delivery) {
+        self.deliver(call, delivery);
+    }
+
+    /// Wakes whoever takes what was delivered quietly.
+    fn announce(&self) {}
+
     /// Blocks while too much is undelivered. Returns `false` when nobody will ever take it.
     fn wait_for_room(&self) -> bool {
         true
@@ -96,6 +104,14 @@ impl Reply {
     pub fn settle(mut self, delivery: Delivery) {
         let sink = self.sink.take().expect("BUG: a reply is settled once");
         sink.deliver(self.call, delivery);
+    }
+
+    /// Answers, and leaves it to the caller to announce that to the sink, which is returned.
+    #[must_use]
+    pub(crate) fn settle_quietly(mut self, delivery: Delivery) -> Arc<dyn Sink> {
+        let sink = self.sink.take().expect("BUG: a reply is settled once");
+        sink.deliver_quietly(self.call, delivery);
+        sink
     }
 
     /// Answers that the call failed.
@@ -188,19 +204,36 @@ pub fn delivery_bytes(delivery: &Delivery) -> usize {
     delivery.bytes()
 }
 
-impl Sink for Channel {
-    fn deliver(&self, call: u32, delivery: Delivery) {
+impl Channel {
+    fn queue(&self, call: u32, delivery: Delivery) -> MutexGuard<'_, ChannelState> {
         let mut state = self.state.lock();
-        if state.closed {
-            return;
+        if !state.closed {
+            state.undelivered += delivery.bytes();
+            state.queue.push_back((call, delivery));
         }
-        state.undelivered += delivery.bytes();
-        state.queue.push_back((call, delivery));
-        let wake = !std::mem::replace(&mut state.awake, true);
+        state
+    }
+
+    fn wake(&self, mut state: MutexGuard<'_, ChannelState>) {
+        let wake = !state.queue.is_empty() && !std::mem::replace(&mut state.awake, true);
         drop(state);
         if wake {
             (self.wake)();
         }
+    }
+}
+
+impl Sink for Channel {
+    fn deliver(&self, call: u32, delivery: Delivery) {
+        self.wake(self.queue(call, delivery));
+    }
+
+    fn deliver_quietly(&self, call: u32, delivery: Delivery) {
+        drop(self.queue(call, delivery));
+    }
+
+    fn announce(&self) {
+        self.wake(self.state.lock());
     }
 
     fn wait_for_room(&self) -> bool {
@@ -242,6 +275,25 @@ mod tests {
         assert!(taken.is_empty());
         channel.deliver(102, Delivery::Done);
         assert_eq!(wakes.load(Ordering::SeqCst), 2);
+    }
+
+    #[test]
+    fn quiet_results_wake_nobody_until_they_are_announced() {
+        let (channel, wakes) = counting();
+        for call in 1..=3 {
+            drop(Reply::new(channel.clone(), call).settle_quietly(Delivery::Done));
+        }
+        assert_eq!(wakes.load(Ordering::SeqCst), 0);
+        channel.announce();
+        channel.announce();
+        assert_eq!(wakes.load(Ordering::SeqCst), 1);
+        let mut taken = VecDeque::new();
+        channel.take(&mut taken);
+        assert_eq!(taken.len(), 3);
+        taken.clear();
+        channel.take(&mut taken);
+        channel.announce();
+        assert_eq!(wakes.load(Ordering::SeqCst), 1, "nothing is there to be woken for");
     }
 
     #[test]

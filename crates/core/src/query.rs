@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
+use std::time::Duration;
 
 use parking_lot::Mutex;
 
@@ -14,12 +15,18 @@ pub struct Query {
     sql: Box<str>,
     hint: AtomicU8,
     single: AtomicBool,
+    short_runs: AtomicU8,
     shapes: Mutex<Vec<Arc<Shape>>>,
 }
 
 const UNKNOWN: u8 = 0;
 const READ: u8 = 1;
 const WRITE: u8 = 2;
+
+/// How long a run may take that counts as short.
+const SHORT: Duration = Duration::from_micros(200);
+/// After how many short runs in a row a statement is expected to run short.
+const SHORT_RUNS: u8 = 4;
 
 /// The most shapes that one query keeps: a schema that changes more often than that makes its shapes anew.
 const MAX_SHAPES: usize = 8;
@@ -34,6 +41,7 @@ impl Query {
             sql: sql.into(),
             hint: AtomicU8::new(UNKNOWN),
             single: AtomicBool::new(false),
+            short_runs: AtomicU8::new(0),
             shapes: Mutex::default(),
         })
     }
@@ -76,6 +84,19 @@ impl Query {
 
     pub(crate) fn set_known_single(&self) {
         self.single.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether it has run short lately, and so probably will again.
+    pub(crate) fn runs_short(&self) -> bool {
+        self.short_runs.load(Ordering::Relaxed) >= SHORT_RUNS
+    }
+
+    pub(crate) fn learn_duration(&self, elapsed: Duration) {
+        let runs = self.short_runs.load(Ordering::Relaxed);
+        let learnt = if elapsed > SHORT { 0 } else { runs.saturating_add(1).min(SHORT_RUNS) };
+        if learnt != runs {
+            self.short_runs.store(learnt, Ordering::Relaxed);
+        }
     }
 
     /// Returns the shape with these columns: the same one for the same columns, from whichever connection.

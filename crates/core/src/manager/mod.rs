@@ -34,6 +34,7 @@ use status::Counters;
 pub use status::{HolderStatus, ReaderStatus, Status, WalStatus, WriterStatus};
 use timers::Timer;
 use waiting::Waiting;
+use writer::DatabaseFile;
 
 pub(crate) type Permit = crate::gate::Permit<Waiting>;
 pub(crate) type Place = crate::gate::Place<Waiting>;
@@ -75,7 +76,7 @@ pub(crate) struct Shared {
     gate: Arc<Gate<Waiting>>,
     options: Options,
     location: Location,
-    identity: Option<FileIdentity>,
+    file: Option<DatabaseFile>,
     readers: Mutex<Readers>,
     writer: Arc<Worker>,
     /// Temporary objects or attached databases live on the writer: everything goes there.

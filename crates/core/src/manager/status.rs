@@ -4,7 +4,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use super::Shared;
-use crate::connection::Location;
 use crate::gate::{Concurrency, Mode, Phase};
 use crate::worker::Current;
 
@@ -174,9 +173,7 @@ impl Shared {
     }
 
     fn wal_bytes(&self) -> u64 {
-        match &self.location {
-            Location::File(_) => std::fs::metadata(self.wal_path()).map_or(0, |metadata| metadata.len()),
-            Location::Memory(_) => 0,
-        }
+        let metadata = self.wal_path().and_then(|path| std::fs::metadata(path).ok());
+        metadata.map_or(0, |metadata| metadata.len())
     }
 }

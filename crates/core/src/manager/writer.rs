@@ -1,6 +1,6 @@
 //! The writer: opened first, kept open, replaced when it breaks, closed last.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
@@ -26,10 +26,19 @@ use crate::worker::{Exit, Job, Message, Worker, serve_writer};
 /// What the writer's thread found when it opened the database.
 struct Opened {
     journal_mode: JournalMode,
-    identity: Option<FileIdentity>,
+    file: Option<DatabaseFile>,
     wal: Option<FileIdentity>,
     /// Where the thread waits for what it shares with the rest of the manager.
     start: mpsc::SyncSender<Arc<Shared>>,
+}
+
+/// The file of a database that is not in memory.
+pub(super) struct DatabaseFile {
+    /// Where every later open looks for it. A URI is reduced to the path in it.
+    named: PathBuf,
+    /// What stands beside the file its name leads to through symbolic links, as SQLite has it.
+    wal: PathBuf,
+    identity: Option<FileIdentity>,
 }
 
 /// Opens the writer on its own thread, and makes the manager around it.
@@ -48,7 +57,7 @@ pub(super) async fn open(location: Location, options: Options) -> Result<Arc<Sha
     let concurrency = concurrency(&options, &location, opened.journal_mode)?;
     let shared = Arc::new(Shared {
         gate: Gate::new(concurrency, options.max_readers, options.max_queued),
-        identity: opened.identity,
+        file: opened.file,
         readers: Mutex::new(Readers::default()),
         writer,
         pinned: AtomicBool::new(false),
@@ -134,15 +143,53 @@ fn first_connection(location: &Location, options: &Options, interrupted: &Arc<At
         (None, _) => WalRequest::WhenPossible,
     };
     let (connection, journal_mode) = open_writer(location, &connection_config(options, interrupted), wal)?;
-    let (identity, wal) = match location {
-        Location::File(path) => (identity_of(path)?, FileIdentity::of(&wal_path(path)).ok().flatten()),
-        Location::Memory(_) => (None, None),
-    };
+    let file = database_file(location, options, &connection)?;
+    let wal = file.as_ref().and_then(|file| file.wal_identity(journal_mode));
     let (start, wait) = mpsc::sync_channel(1);
-    Ok((connection, Opened { journal_mode, identity, wal, start }, wait))
+    Ok((connection, Opened { journal_mode, file, wal, start }, wait))
 }
 
-fn identity_of(path: &std::path::Path) -> Result<Option<FileIdentity>> {
+fn database_file(
+    location: &Location,
+    options: &Options,
+    connection: &PolicedConnection,
+) -> Result<Option<DatabaseFile>> {
+    let named = match location {
+        Location::Memory(_) => return Ok(None),
+        Location::File(path) if options.uri && path.as_os_str().as_encoded_bytes().starts_with(b"file:") => {
+            path_in_uri(path, connection)?
+        }
+        Location::File(path) => path.clone(),
+    };
+    let identity = identity_of(&named)?;
+    let real = named.canonicalize().map_err(|error| replaced(&format!("{}: {error}", named.display())))?;
+    Ok(Some(DatabaseFile { named, wal: wal_path(&real), identity }))
+}
+
+/// A URI without a file would be another database for each connection.
+fn path_in_uri(uri: &Path, connection: &PolicedConnection) -> Result<PathBuf> {
+    let path = connection.raw().path().filter(|path| Path::new(path).is_file()).map(PathBuf::from);
+    path.ok_or_else(|| {
+        let message = format!("the URI {} names no file; a database in memory is opened as ':memory:'", uri.display());
+        Error::new(ErrorCode::InvalidArgument, message)
+    })
+}
+
+impl DatabaseFile {
+    /// The identity of the log on which acknowledgements rest in `mode`.
+    fn wal_identity(&self, mode: JournalMode) -> Option<FileIdentity> {
+        match mode {
+            JournalMode::Wal => FileIdentity::of(&self.wal).ok().flatten(),
+            JournalMode::Delete
+            | JournalMode::Truncate
+            | JournalMode::Persist
+            | JournalMode::Memory
+            | JournalMode::Off => None,
+        }
+    }
+}
+
+fn identity_of(path: &Path) -> Result<Option<FileIdentity>> {
     FileIdentity::of(path).map_err(|error| replaced(&format!("{}: {error}", path.display())))
 }
 
@@ -151,7 +198,7 @@ fn replaced(what: &str) -> Error {
     Error::new(ErrorCode::DatabaseReplaced, message)
 }
 
-fn wal_path(path: &std::path::Path) -> PathBuf {
+fn wal_path(path: &Path) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push("-wal");
     name.into()
@@ -189,11 +236,9 @@ impl Shared {
         thread_name(&self.location, role)
     }
 
-    pub(super) fn wal_path(&self) -> PathBuf {
-        match &self.location {
-            Location::File(path) => wal_path(path),
-            Location::Memory(_) => PathBuf::new(),
-        }
+    /// The path of the write-ahead log, if there can be one.
+    pub(super) fn wal_path(&self) -> Option<&Path> {
+        self.file.as_ref().map(|file| file.wal.as_path())
     }
 
     /// Why nothing may run any more, if so.
@@ -208,12 +253,10 @@ impl Shared {
 
     /// Compares the file at the path with the one that was opened.
     pub(super) fn check_identity(&self) -> Result<()> {
-        let Location::File(path) = &self.location else { return Ok(()) };
-        if self.options.uri {
-            return Ok(());
-        }
-        let found = identity_of(path)
-            .and_then(|now| if now == self.identity { Ok(()) } else { Err(replaced(&path.display().to_string())) });
+        let Some(file) = &self.file else { return Ok(()) };
+        let found = identity_of(&file.named).and_then(|now| {
+            if now == file.identity { Ok(()) } else { Err(replaced(&file.named.display().to_string())) }
+        });
         found.inspect_err(|error| self.lose(error))
     }
 
@@ -250,23 +293,18 @@ impl Shared {
     /// Looks at which log there is, after a statement that had the database to itself: it may have changed the journal mode.
     pub(crate) fn after_exclusive(&self, connection: &PolicedConnection) -> Result<()> {
         let mode = journal_mode(connection)?;
-        let mut wal = self.wal.lock();
-        if wal.is_some() != (mode == JournalMode::Wal) {
-            *wal = self.wal_identity(mode);
+        let was_wal = self.wal.lock().is_some();
+        if was_wal == (mode == JournalMode::Wal) {
+            return Ok(());
         }
+        // The log of a file that has just been switched appears with the first read.
+        connection.refresh_schema()?;
+        *self.wal.lock() = self.wal_identity(mode);
         Ok(())
     }
 
-    /// The identity of the log on which acknowledgements rest in `mode`.
     fn wal_identity(&self, mode: JournalMode) -> Option<FileIdentity> {
-        match mode {
-            JournalMode::Wal => FileIdentity::of(&self.wal_path()).ok().flatten(),
-            JournalMode::Delete
-            | JournalMode::Truncate
-            | JournalMode::Persist
-            | JournalMode::Memory
-            | JournalMode::Off => None,
-        }
+        self.file.as_ref().and_then(|file| file.wal_identity(mode))
     }
 
     /// An acknowledgement must not rest on a log that was deleted: the next process to open the file would not find it.
@@ -276,7 +314,7 @@ impl Shared {
         }
         let mut known = self.wal.lock();
         let Some(expected) = *known else { return Ok(()) };
-        if FileIdentity::of(&self.wal_path()).ok().flatten() == Some(expected) {
+        if self.wal_identity(JournalMode::Wal) == Some(expected) {
             return Ok(());
         }
         *known = None;

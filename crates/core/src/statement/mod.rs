@@ -93,6 +93,7 @@ impl<'c> Statements<'c> {
             return Err(ReadError::NotARead(cached.class.to_read_only_error()));
         }
         bind(cached, request).map_err(ReadError::Failed)?;
+        connection.authorizer().clear();
         let _policy = connection.with_policy(Policy::Reader);
         let (mut sent, mut abandoned) = (false, false);
         let fetched = fetch(cached, request, limits, &mut |shape, chunk| {
@@ -104,7 +105,9 @@ impl<'c> Statements<'c> {
         match fetched {
             _ if abandoned => Err(ReadError::Abandoned),
             Ok((shape, chunk)) => Ok(Answer { shape, chunk, outcome }),
-            Err(error) if !sent && is_refusal(&error) => Err(ReadError::NotARead(explain(connection, error))),
+            Err(error) if !sent && is_refusal(connection, &error) => {
+                Err(ReadError::NotARead(explain(connection, error)))
+            }
             Err(error) => Err(ReadError::Failed(explain(connection, error))),
         }
     }
@@ -123,6 +126,7 @@ impl<'c> Statements<'c> {
         if wrap {
             internal(connection, "BEGIN IMMEDIATE")?;
         }
+        connection.authorizer().clear();
         let policy = connection.with_policy(class.step_policy(policy));
         let inserted = class.inserts().then(|| rowid::Watch::begin(connection));
         let mut chunks = Vec::new();
@@ -182,14 +186,16 @@ impl<'c> Cached<'c> {
 }
 
 /// Whether a reader refused, as opposed to failed: our authorizer, or SQLite because the connection only reads.
-fn is_refusal(error: &Error) -> bool {
-    matches!(error.primary_code(), Some(rusqlite::ffi::SQLITE_AUTH | rusqlite::ffi::SQLITE_READONLY))
+///
+/// A step can be refused too, because it prepares again after a schema change. SQLite has no code of its own for a function.
+fn is_refusal(connection: &PolicedConnection, error: &Error) -> bool {
+    let refused = matches!(error.primary_code(), Some(rusqlite::ffi::SQLITE_AUTH | rusqlite::ffi::SQLITE_READONLY));
+    refused || connection.authorizer().denial().is_some()
 }
 
 /// Says what the policy refused, where SQLite says only that something was.
 fn explain(connection: &PolicedConnection, error: Error) -> Error {
-    let denial = if is_refusal(&error) { connection.authorizer().denial() } else { None };
-    denial.map_or(error, |denial| denial.to_error())
+    connection.authorizer().denial().map_or(error, |denial| denial.to_error())
 }
 
 /// Runs statements of the driver's own.
