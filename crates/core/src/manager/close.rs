@@ -14,6 +14,9 @@ use crate::error::Result;
 /// How long after an interrupt the next one follows, while something still runs.
 const INTERRUPT_INTERVAL: Duration = Duration::from_millis(5);
 
+/// How often readers are told to close, until none is left: one may be started by a call that was just being admitted.
+const CLOSE_INTERVAL: Duration = Duration::from_millis(5);
+
 /// What `close` leaves behind for everyone who waits for it.
 pub(super) struct CloseGate {
     begun: AtomicBool,
@@ -84,10 +87,10 @@ impl Shared {
         }
         self.queue_timer.stop();
         self.prune_timer.stop();
-        let readers: Vec<_> = self.readers.lock().open().to_vec();
-        let receipts: Vec<_> = readers.iter().map(close_worker).collect();
-        for receipt in receipts {
-            drop(receipt.await);
+        // Readers that were pruned or discarded a moment ago are in no list any more, and may still be closing.
+        while tokio::time::timeout(CLOSE_INTERVAL, self.no_reader_is_alive()).await.is_err() {
+            let readers: Vec<_> = self.readers.lock().open().to_vec();
+            readers.iter().for_each(|worker| drop(close_worker(worker)));
         }
         // A receipt that is dropped belongs to a writer whose connection was gone already.
         let result = close_worker(&self.writer).await.unwrap_or(Ok(()));

@@ -15,6 +15,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
+use tokio::sync::watch;
 
 use crate::completion::{Reply, Sink};
 use crate::connection::{Classified, FileIdentity, Location, PolicedConnection, Route};
@@ -78,6 +79,8 @@ pub(crate) struct Shared {
     location: Location,
     file: Option<DatabaseFile>,
     readers: Mutex<Readers>,
+    /// How many readers have a connection, or are about to have one: those that are closing among them.
+    alive_readers: watch::Sender<usize>,
     writer: Arc<Worker>,
     /// Temporary objects or attached databases live on the writer: everything goes there.
     pinned: AtomicBool,
@@ -232,8 +235,7 @@ impl Manager {
     /// # Errors
     /// [`ErrorCode::Pragma`] for those the driver owns, and those SQLite does not know.
     pub async fn pragma(&self, name: &str, value: Option<&str>) -> Result<RowSet> {
-        let sql = pragma::apply(self, name, value).await?;
-        self.query(&sql, Params::none()).await
+        self.run(Request::new(pragma::apply(self, name, value).await?, Params::none())).await
     }
 
     /// Runs [`Manager::pragma`], and answers `reply` with the rows.

@@ -1,16 +1,29 @@
 //! PRAGMAs that are asked for by name: <https://sqlite.org/pragma.html>.
 
+use std::sync::Arc;
+
 use super::Manager;
 use crate::completion::Reply;
-use crate::connection::Denial;
 use crate::connection::pragma::{PragmaKind, is_reading, kind};
+use crate::connection::{Denial, Route};
 use crate::error::{Error, ErrorCode, Result};
 use crate::params::Params;
 use crate::query::{Query, Request};
 use crate::worker::Work;
 
 /// Sets what is a setting of every connection, and answers with the statement that shows the rest.
-pub(super) async fn apply(manager: &Manager, name: &str, value: Option<&str>) -> Result<String> {
+pub(super) async fn apply(manager: &Manager, name: &str, value: Option<&str>) -> Result<Arc<Query>> {
+    let query = Query::new(settle(manager, name, value).await?);
+    let bare = name.rsplit_once('.').map_or(name, |(_, bare)| bare);
+    if kind(bare) == PragmaKind::JournalMode {
+        // Which rollback journal there is, only the writer knows.
+        query.set_hint(Some(Route::Write));
+    }
+    Ok(query)
+}
+
+/// Sets what is a setting of every connection, and returns the text of the statement that does or shows the rest.
+async fn settle(manager: &Manager, name: &str, value: Option<&str>) -> Result<String> {
     let (schema, bare) = name.split_once('.').map_or((None, name), |(schema, bare)| (Some(schema), bare));
     if !is_word(bare) || !schema.is_none_or(is_word) {
         let message = "the name of a PRAGMA is letters, digits and underscores, after its schema and a dot or alone";
@@ -55,7 +68,7 @@ fn expect_main(schema: Option<&str>) -> Result<()> {
 /// Applies a PRAGMA, and answers `reply` with its rows.
 pub(super) async fn answer(manager: &Manager, name: &str, value: Option<&str>, reply: Reply) {
     match apply(manager, name, value).await {
-        Ok(sql) => manager.shared.submit(Work::Query(Request::new(Query::new(sql), Params::none())), reply),
+        Ok(query) => manager.shared.submit(Work::Query(Request::new(query, Params::none())), reply),
         Err(error) => reply.fail(error),
     }
 }

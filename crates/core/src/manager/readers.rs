@@ -100,7 +100,60 @@ impl Readers {
     }
 }
 
+/// Counts a reader's thread from before its connection is opened until after it is closed.
+struct AliveReader(Arc<Shared>);
+
+impl AliveReader {
+    fn new(shared: &Arc<Shared>) -> Self {
+        shared.alive_readers.send_modify(|alive| *alive += 1);
+        Self(Arc::clone(shared))
+    }
+}
+
+impl Drop for AliveReader {
+    fn drop(&mut self) {
+        self.0.alive_readers.send_modify(|alive| {
+            *alive = alive.checked_sub(1).expect("BUG: I5 a reader ended twice");
+        });
+    }
+}
+
+/// The life of a reader's thread.
+fn be_a_reader(alive: AliveReader, worker: &Arc<Worker>) {
+    let shared = Arc::clone(&alive.0);
+    let connection = match shared.open_reader_connection() {
+        Ok(connection) => connection,
+        Err(error) => {
+            drop(alive);
+            return shared.reader_did_not_open(worker, &error);
+        }
+    };
+    worker.set_interrupt(connection.raw().get_interrupt_handle());
+    shared.counters.reader_opens.add();
+    tracing::debug!(location = ?shared.location, "reader opened");
+    let exit = serve_reader(worker, &shared, &connection);
+    shared.readers.lock().remove(worker);
+    let left = worker.end();
+    let result = close(connection);
+    shared.counters.reader_closes.add();
+    drop(alive);
+    match exit {
+        Exit::Discard(permit) => {
+            shared.counters.discards.add();
+            drop(permit);
+        }
+        Exit::Close(receipt) => drop(receipt.send(result)),
+    }
+    shared.redirect(left);
+}
+
 impl Shared {
+    /// Waits until no reader has a connection, or is about to have one.
+    pub(super) async fn no_reader_is_alive(&self) {
+        let mut alive = self.alive_readers.subscribe();
+        alive.wait_for(|alive| *alive == 0).await.expect("BUG: the sender lives in what we borrow");
+    }
+
     pub(super) fn run_on_a_reader(self: &Arc<Self>, job: Job, permit: Permit) {
         match self.take_reader() {
             Ok(Some(worker)) => {
@@ -142,37 +195,13 @@ impl Shared {
 
     fn start_reader(self: &Arc<Self>, worker: Arc<Worker>, number: u64) -> Option<Arc<Worker>> {
         let name = self.thread_name(&format!("reader.{number}"));
-        let (shared, body) = (Arc::clone(self), Arc::clone(&worker));
-        if let Err(error) = Worker::start(name, move || shared.be_a_reader(&body)) {
+        let (alive, body) = (AliveReader::new(self), Arc::clone(&worker));
+        if let Err(error) = Worker::start(name, move || be_a_reader(alive, &body)) {
             tracing::warn!(%error, "no thread for a reader");
             self.readers.lock().did_not_open(&worker);
             return None;
         }
         Some(worker)
-    }
-
-    /// The life of a reader's thread.
-    fn be_a_reader(self: &Arc<Self>, worker: &Arc<Worker>) {
-        let connection = match self.open_reader_connection() {
-            Ok(connection) => connection,
-            Err(error) => return self.reader_did_not_open(worker, &error),
-        };
-        worker.set_interrupt(connection.raw().get_interrupt_handle());
-        self.counters.reader_opens.add();
-        tracing::debug!(location = ?self.location, "reader opened");
-        let exit = serve_reader(worker, self, &connection);
-        self.readers.lock().remove(worker);
-        let left = worker.end();
-        let result = close(connection);
-        self.counters.reader_closes.add();
-        match exit {
-            Exit::Discard(permit) => {
-                self.counters.discards.add();
-                drop(permit);
-            }
-            Exit::Close(receipt) => drop(receipt.send(result)),
-        }
-        self.redirect(left);
     }
 
     fn open_reader_connection(&self) -> Result<PolicedConnection> {
@@ -234,15 +263,16 @@ impl Shared {
     /// Closes every idle reader, and waits until they are closed.
     pub(super) async fn close_readers(&self) {
         let idle = self.readers.lock().drain_idle();
-        let receipts: Vec<_> = idle.iter().map(close_worker).collect();
-        for receipt in receipts {
-            drop(receipt.await);
-        }
+        idle.iter().for_each(|worker| drop(close_worker(worker)));
+        self.no_reader_is_alive().await;
     }
 }
 
 /// Closes a connection. SQLite refuses only when a statement is still open, which would be a bug; the handle is kept alive then.
 pub(super) fn close(connection: PolicedConnection) -> Result<()> {
+    // An interrupt that came too late stays on the connection until a statement begins. Closing would heed it, and leave the
+    // write-ahead log behind.
+    drop(connection.refresh_schema());
     connection.close().map_err(|(connection, error)| {
         tracing::error!(%error, "BUG: I7 a connection was closed with an open statement");
         drop(connection);

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 
 use parking_lot::Mutex;
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
 use super::close::CloseGate;
 use super::options::connection_config;
@@ -59,6 +59,7 @@ pub(super) async fn open(location: Location, options: Options) -> Result<Arc<Sha
         gate: Gate::new(concurrency, options.max_readers, options.max_queued),
         file: opened.file,
         readers: Mutex::new(Readers::default()),
+        alive_readers: watch::Sender::new(0),
         writer,
         pinned: AtomicBool::new(false),
         wal: Mutex::new(opened.wal),

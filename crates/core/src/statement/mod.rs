@@ -69,18 +69,29 @@ impl<'c> Statements<'c> {
         Self { connection, cache: LruCache::new(capacity.max(1)), limits }
     }
 
-    /// Runs a request on a reader. Full chunks go to `reply` ahead of the end.
-    pub(crate) fn read(&mut self, request: &Request, reply: &Reply) -> Result<Answer, ReadError> {
-        match self.try_read(request, reply) {
+    /// Runs a request on a reader. Full chunks go to `reply` ahead of the end. `classified` is called once it is known to be a
+    /// read, before it runs.
+    pub(crate) fn read(
+        &mut self,
+        request: &Request,
+        reply: &Reply,
+        classified: &mut dyn FnMut(),
+    ) -> Result<Answer, ReadError> {
+        match self.try_read(request, reply, classified) {
             // A denial can come from a schema that this connection had not yet seen to change.
             Err(ReadError::NotARead(_)) if self.cache.remove(&request.query.id()).is_some() => {
-                self.try_read(request, reply)
+                self.try_read(request, reply, classified)
             }
             other => other,
         }
     }
 
-    fn try_read(&mut self, request: &Request, reply: &Reply) -> Result<Answer, ReadError> {
+    fn try_read(
+        &mut self,
+        request: &Request,
+        reply: &Reply,
+        classified: &mut dyn FnMut(),
+    ) -> Result<Answer, ReadError> {
         let (connection, limits) = (self.connection, self.limits);
         let cached = match self.cached(&request.query, Policy::Reader) {
             Ok(cached) => cached,
@@ -92,6 +103,7 @@ impl<'c> Statements<'c> {
         if cached.class.route == Route::Write {
             return Err(ReadError::NotARead(cached.class.to_read_only_error()));
         }
+        classified();
         bind(cached, request).map_err(ReadError::Failed)?;
         connection.authorizer().clear();
         let _policy = connection.with_policy(Policy::Reader);

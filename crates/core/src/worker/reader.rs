@@ -104,15 +104,15 @@ impl Reader<'_> {
     }
 
     fn run(&mut self, job: Job, asked: Asked, answers: &mut Unannounced) -> Ran {
-        let Job { work: Work::Query(request), reply, place } = job else {
+        let Job { work: Work::Query(request), reply, mut place } = job else {
             job.reply.fail(Error::new(ErrorCode::NotAuthorized, "a reader runs no scripts"));
             return Ran::Answered;
         };
         self.worker.begin(&request.query, self.now);
         let counters = &self.shared.counters;
-        // A read needs no place in the write queue: it goes before each answer, so that whoever is answered finds the queue
-        // without it.
-        match guard(|| self.statements.read(&request, &reply)) {
+        // A read needs no place in the write queue: it goes before the first step, which may take long, and before each answer, so
+        // that whoever is answered finds the queue without it.
+        match guard(|| self.statements.read(&request, &reply, &mut || drop(place.take()))) {
             Ok(Ok(answer)) => {
                 request.query.set_hint(Some(Route::Read));
                 counters.reads.add();
