@@ -1,0 +1,35 @@
+import { createRequire } from 'node:module'
+import { applySettings } from '../settings.mjs'
+
+const require = createRequire(import.meta.url)
+const nodeMajor = Number(process.versions.node.split('.')[0])
+
+/** Version 13 needs Node 22; version 12 is the last one for Node 20. */
+export const packageName = nodeMajor >= 22 ? 'better-sqlite3' : 'better-sqlite3-12'
+
+/** Opens a connection with the settings of the comparison. */
+export function connect(path, settings) {
+  const Database = require(packageName)
+  const db = new Database(path)
+  applySettings(settings, (pragma) => db.pragma(pragma))
+  return db
+}
+
+/** Makes a function of the parameters, which runs `sql`. */
+export function prepare(db, sql, take) {
+  const statement = db.prepare(sql)
+  return take === 'first' ? (params) => statement.get(...params) : (params) => statement.all(...params)
+}
+
+/** @type {import('../peer.mjs').Peer} */
+export default {
+  name: 'better-sqlite3',
+  packageName,
+  leastNode: 20,
+  synchronous: true,
+
+  async open(path, settings) {
+    const db = connect(path, settings)
+    return { prepare: (sql, take) => prepare(db, sql, take), close: () => db.close() }
+  },
+}

@@ -1,0 +1,23 @@
+import { pathToFileURL } from 'node:url'
+import { pragmaTexts } from '../settings.mjs'
+
+/** @type {import('../peer.mjs').Peer} */
+export default {
+  name: '@libsql/client',
+  packageName: '@libsql/client',
+  leastNode: 20,
+  synchronous: false,
+
+  async open(path, settings) {
+    const { createClient } = await import('@libsql/client')
+    const client = createClient({ url: pathToFileURL(path).href })
+    for (const pragma of pragmaTexts(settings)) await client.execute(pragma)
+    return {
+      prepare(sql, take) {
+        const run = async (args) => (await client.execute({ sql, args })).rows
+        return take === 'first' ? async (args) => (await run(args))[0] : run
+      },
+      close: () => client.close(),
+    }
+  },
+}

@@ -1,0 +1,35 @@
+import { promisify } from 'node:util'
+import { pragmaTexts } from '../settings.mjs'
+
+/** @type {import('../peer.mjs').Peer} */
+export default {
+  name: 'sqlite3',
+  packageName: 'sqlite3',
+  leastNode: 20,
+  synchronous: false,
+
+  async open(path, settings) {
+    const { default: sqlite3 } = await import('sqlite3')
+    const db = await new Promise((resolve, reject) => {
+      const opened = new sqlite3.Database(path, (error) => (error === null ? resolve(opened) : reject(error)))
+    })
+    await promisify(db.exec.bind(db))(pragmaTexts(settings).join(';'))
+    return {
+      prepare(sql, take) {
+        const statement = db.prepare(sql)
+        const method = take === 'first' ? statement.get : statement.all
+        return (params) =>
+          new Promise((resolve, reject) => {
+            method.call(statement, params, (error, result) => {
+              if (error !== null) reject(error)
+              // A statement that was not stepped to its end holds a lock on the file.
+              else if (take === 'first') statement.reset(() => resolve(result))
+              else resolve(result)
+            })
+          })
+      },
+      // Statements that were not finalized make `close` fail; the process ends anyway.
+      close: () => {},
+    }
+  },
+}
