@@ -246,7 +246,7 @@ fn connect(location: &Location, config: &ConnectionConfig, role: Role) -> Result
 }
 
 fn open_flags(location: &Location, config: &ConnectionConfig, role: Role) -> OpenFlags {
-    let common = OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_EXRESCODE;
+    let always = OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_EXRESCODE;
     let access = if config.readonly || role == Role::Reader {
         OpenFlags::SQLITE_OPEN_READ_ONLY
     } else if config.create {
@@ -255,7 +255,7 @@ fn open_flags(location: &Location, config: &ConnectionConfig, role: Role) -> Ope
         OpenFlags::SQLITE_OPEN_READ_WRITE
     };
     let uri = if config.uri && is_uri(location) { OpenFlags::SQLITE_OPEN_URI } else { OpenFlags::empty() };
-    common | access | uri
+    always | access | uri
 }
 
 fn is_uri(location: &Location) -> bool {

@@ -90,7 +90,9 @@ impl Shared {
         // Readers that were pruned or discarded a moment ago are in no list any more, and may still be closing.
         while tokio::time::timeout(CLOSE_INTERVAL, self.no_reader_is_alive()).await.is_err() {
             let readers: Vec<_> = self.readers.lock().open().to_vec();
-            readers.iter().for_each(|worker| drop(close_worker(worker)));
+            for worker in &readers {
+                drop(close_worker(worker));
+            }
         }
         // A receipt that is dropped belongs to a writer whose connection was gone already.
         let result = close_worker(&self.writer).await.unwrap_or(Ok(()));

@@ -263,7 +263,9 @@ impl Shared {
     /// Closes every idle reader, and waits until they are closed.
     pub(super) async fn close_readers(&self) {
         let idle = self.readers.lock().drain_idle();
-        idle.iter().for_each(|worker| drop(close_worker(worker)));
+        for worker in &idle {
+            drop(close_worker(worker));
+        }
         self.no_reader_is_alive().await;
     }
 }
