@@ -43,7 +43,7 @@ it('makes databases only through open', () => {
 })
 
 it('tells its state by constants', () => {
-  expectTypeOf<Status['phase']>().toEqualTypeOf<'opening' | 'open' | 'draining' | 'closed'>()
+  expectTypeOf<Status['phase']>().toEqualTypeOf<'open' | 'draining' | 'closed'>()
   expectTypeOf<Status['mode']>().toEqualTypeOf<'read' | 'write'>()
   expectTypeOf<Database['status']>().returns.toEqualTypeOf<Status>()
   expectTypeOf<Database['closed']>().toEqualTypeOf<boolean>()

@@ -97,7 +97,10 @@ impl Classified {
             let message = "attempt to write a readonly database";
             Error { extended_code: Some(ffi::SQLITE_READONLY), ..Error::new(ErrorCode::Sqlite, message) }
         } else {
-            Error::new(ErrorCode::NotAuthorized, "the statement is not one that only reads; run it outside db.read")
+            Error::new(
+                ErrorCode::NotAuthorized,
+                "the statement is not one that only reads, and this connection runs no other",
+            )
         }
     }
 }
@@ -246,7 +249,7 @@ fn reject_nul(sql: &str) -> Result<(), PrepareError> {
 }
 
 fn several_statements() -> PrepareError {
-    let message = "the text holds more than one statement; use db.exec for scripts, or db.batch";
+    let message = "the text holds more than one statement; use db.exec for scripts";
     PrepareError::Text(Error::new(ErrorCode::MultipleStatements, message))
 }
 

@@ -48,17 +48,15 @@ impl Denial {
             Self::Transaction => Error::new(
                 ErrorCode::ManualTransaction,
                 "BEGIN, COMMIT, ROLLBACK, SAVEPOINT and RELEASE are refused here, where others share the connection; \
-                 use db.transaction, or text transactions on db.handle() or within one db.exec",
+                 run the whole transaction as one db.exec (db.transaction comes in a later version)",
             ),
-            Self::Attach => {
-                not_authorized("ATTACH and DETACH are refused on a read-only connection; use the option attach")
-            }
+            Self::Attach => not_authorized("ATTACH and DETACH are refused on a connection that only reads"),
             Self::Pragma { name, kind } => pragma_error(name, *kind),
             Self::ConnectionState { function } => Error::new(
                 ErrorCode::ConnectionState,
                 format!(
                     "{function}() would answer for another caller's statement; \
-                     use the result fields changes and lastInsertRowid, or call it inside db.transaction, db.batch or db.exec"
+                     use the result fields changes and lastInsertRowid, or call it within one db.exec"
                 ),
             ),
             Self::Function { name } => not_authorized(format!("the function {name}() is not authorized")),
@@ -66,7 +64,9 @@ impl Denial {
                 extended_code: Some(ffi::SQLITE_READONLY),
                 ..Error::new(ErrorCode::Sqlite, "attempt to change the schema on a read-only connection")
             },
-            Self::Temp => not_authorized("temporary objects are the writer's own; make them outside db.read"),
+            Self::Temp => {
+                not_authorized("temporary objects are the writer's own; a connection that only reads cannot make them")
+            }
             Self::Unknown { action } => {
                 not_authorized(format!("the action {action} of this SQLite is not known to Sluice"))
             }
@@ -86,16 +86,13 @@ fn pragma_error(name: &str, kind: PragmaKind) -> Error {
         }
         PragmaKind::Database => format!("PRAGMA {name} changes the database; it is refused on a read-only connection"),
         PragmaKind::Transaction => {
-            format!("PRAGMA {name} lasts until the transaction ends; use it inside db.transaction")
+            format!("PRAGMA {name} lasts until the transaction ends; use it between BEGIN and COMMIT in one db.exec")
         }
         PragmaKind::JournalMode => {
-            format!("PRAGMA {name} needs the database to itself; run it inside db.writeMode")
+            format!("PRAGMA {name} needs the database to itself; use db.pragma('{name}', value)")
         }
         PragmaKind::DriverOwned => {
-            format!(
-                "PRAGMA {name} is set by the driver; use {}",
-                pragma::instead(name).unwrap_or("the options of open")
-            )
+            format!("PRAGMA {name} is set by the driver; {}", pragma::advice(name).unwrap_or("use the options of open"))
         }
         PragmaKind::Process => format!("PRAGMA {name} would change every database of the process"),
         PragmaKind::Unknown => format!("SQLite knows no PRAGMA {name}, and would ignore it"),

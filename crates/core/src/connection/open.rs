@@ -181,7 +181,7 @@ pub fn check_pragmas(pragmas: &[(String, String)]) -> Result<()> {
     let refused =
         pragmas.iter().find(|(name, _)| pragma::kind(name) != PragmaKind::PerConnection && !is_before_first_page(name));
     refused.map_or(Ok(()), |(name, _)| {
-        let hint = pragma::instead(name).map_or(String::new(), |instead| format!("; use {instead}"));
+        let hint = pragma::advice(name).map_or(String::new(), |advice| format!("; {advice}"));
         Err(Error::new(
             ErrorCode::InvalidOption,
             format!("the PRAGMA {name} cannot be set in the option pragmas{hint}"),

@@ -44,29 +44,29 @@ struct Pragma {
     kind: PragmaKind,
     bare: Bare,
     value: Value,
-    /// What to use instead, for those that are refused.
-    instead: Option<&'static str>,
+    /// What to do instead, or why there is nothing, for those that are refused.
+    advice: Option<&'static str>,
 }
 
 impl Pragma {
     /// A PRAGMA whose value names what to read.
     const fn lookup(name: &'static str) -> Self {
-        Self { name, kind: PragmaKind::Reading, bare: Bare::Reads, value: Value::Selects, instead: None }
+        Self { name, kind: PragmaKind::Reading, bare: Bare::Reads, value: Value::Selects, advice: None }
     }
 
     /// A PRAGMA that reads without a value and sets with one.
     const fn setting(name: &'static str, kind: PragmaKind) -> Self {
-        Self { name, kind, bare: Bare::Reads, value: Value::Sets, instead: None }
+        Self { name, kind, bare: Bare::Reads, value: Value::Sets, advice: None }
     }
 
     /// A PRAGMA that acts even without a value.
     const fn action(name: &'static str, kind: PragmaKind) -> Self {
-        Self { name, kind, bare: Bare::Acts, value: Value::Sets, instead: None }
+        Self { name, kind, bare: Bare::Acts, value: Value::Sets, advice: None }
     }
 
     /// A PRAGMA that the driver owns.
-    const fn owned(name: &'static str, instead: &'static str) -> Self {
-        Self { instead: Some(instead), ..Self::setting(name, PragmaKind::DriverOwned) }
+    const fn owned(name: &'static str, advice: &'static str) -> Self {
+        Self { advice: Some(advice), ..Self::setting(name, PragmaKind::DriverOwned) }
     }
 }
 
@@ -76,13 +76,13 @@ static PRAGMAS: [Pragma; 68] = [
     Pragma::setting("application_id", PragmaKind::Database),
     Pragma::setting("auto_vacuum", PragmaKind::Database),
     Pragma::setting("automatic_index", PragmaKind::PerConnection),
-    Pragma::owned("busy_timeout", "the option busyTimeoutMs"),
+    Pragma::owned("busy_timeout", "use the option busyTimeoutMs"),
     Pragma::setting("cache_size", PragmaKind::PerConnection),
     Pragma::setting("cache_spill", PragmaKind::PerConnection),
     // It has no reading form: without a value SQLite answers nothing.
     Pragma::action("case_sensitive_like", PragmaKind::PerConnection),
     Pragma::setting("cell_size_check", PragmaKind::PerConnection),
-    Pragma::owned("checkpoint_fullfsync", "the option durability"),
+    Pragma::owned("checkpoint_fullfsync", "use the option durability"),
     Pragma::lookup("collation_list"),
     Pragma::lookup("compile_options"),
     Pragma::setting("count_changes", PragmaKind::PerConnection),
@@ -101,7 +101,7 @@ static PRAGMAS: [Pragma; 68] = [
     Pragma::setting("foreign_keys", PragmaKind::PerConnection),
     Pragma::lookup("freelist_count"),
     Pragma::setting("full_column_names", PragmaKind::PerConnection),
-    Pragma::owned("fullfsync", "the option durability"),
+    Pragma::owned("fullfsync", "use the option durability"),
     Pragma::lookup("function_list"),
     Pragma::setting("hard_heap_limit", PragmaKind::Process),
     Pragma::setting("ignore_check_constraints", PragmaKind::PerConnection),
@@ -116,9 +116,9 @@ static PRAGMAS: [Pragma; 68] = [
     Pragma::setting("journal_size_limit", PragmaKind::PerConnection),
     Pragma::setting("legacy_alter_table", PragmaKind::PerConnection),
     // Of macOS only.
-    Pragma::owned("lock_proxy_file", "nothing: the driver relies on the locks of the file itself"),
+    Pragma::owned("lock_proxy_file", "the driver relies on the locks of the file itself"),
     // EXCLUSIVE would lock the driver's own other connections out for ever.
-    Pragma::owned("locking_mode", "the option concurrency: 'exclusive', or db.writeMode"),
+    Pragma::owned("locking_mode", "use the option concurrency: 'exclusive'"),
     // Kept in memory only, whatever its name suggests.
     Pragma::setting("max_page_count", PragmaKind::PerConnection),
     Pragma::setting("mmap_size", PragmaKind::PerConnection),
@@ -129,7 +129,7 @@ static PRAGMAS: [Pragma; 68] = [
     // FTS4 asks for it while connecting. The value form acts in prepare, and in the file with the next VACUUM.
     Pragma::setting("page_size", PragmaKind::Database),
     Pragma::lookup("pragma_list"),
-    Pragma::owned("query_only", "the option readonly, or db.read"),
+    Pragma::owned("query_only", "use the option readonly"),
     Pragma::lookup("quick_check"),
     Pragma::setting("read_uncommitted", PragmaKind::PerConnection),
     Pragma::setting("recursive_triggers", PragmaKind::PerConnection),
@@ -141,19 +141,19 @@ static PRAGMAS: [Pragma; 68] = [
     // It frees memory of the one connection that runs it.
     Pragma::action("shrink_memory", PragmaKind::PerConnection),
     Pragma::setting("soft_heap_limit", PragmaKind::Process),
-    Pragma::owned("synchronous", "the option durability"),
+    Pragma::owned("synchronous", "use the option durability"),
     Pragma::lookup("table_info"),
     Pragma::lookup("table_list"),
     Pragma::lookup("table_xinfo"),
     Pragma::setting("temp_store", PragmaKind::PerConnection),
     Pragma::setting("temp_store_directory", PragmaKind::Process),
     Pragma::setting("threads", PragmaKind::PerConnection),
-    Pragma::owned("trusted_schema", "nothing: a schema must not call functions it was not meant to reach"),
+    Pragma::owned("trusted_schema", "a schema must not call functions it was not meant to reach"),
     Pragma::setting("user_version", PragmaKind::Database),
-    Pragma::owned("wal_autocheckpoint", "nothing: the driver checkpoints by itself"),
+    Pragma::owned("wal_autocheckpoint", "the driver decides when to checkpoint"),
     // Without a value it runs a PASSIVE checkpoint.
     Pragma::action("wal_checkpoint", PragmaKind::Database),
-    Pragma::owned("writable_schema", "nothing: the driver's connections are defensive"),
+    Pragma::owned("writable_schema", "the driver's connections are defensive"),
 ];
 
 /// Returns the line of `name`, whatever its case.
@@ -177,10 +177,10 @@ pub fn is_reading(name: &str, value: Option<&str>) -> bool {
     })
 }
 
-/// Returns what to use instead of a PRAGMA that the driver owns.
+/// Returns what to do instead of setting a PRAGMA that the driver owns, or why there is nothing.
 #[must_use]
-pub fn instead(name: &str) -> Option<&'static str> {
-    find(name).and_then(|pragma| pragma.instead)
+pub fn advice(name: &str) -> Option<&'static str> {
+    find(name).and_then(|pragma| pragma.advice)
 }
 
 /// Returns the names of every PRAGMA in the table, in order.
