@@ -19,6 +19,12 @@ export declare class BindingChannel {
   drain(): number
   /** Takes what the last `drain` could not put into the inbox. */
   takeExtras(): Array<string | Uint8Array | BindingFailure | BindingShape>
+  /**
+   * Does what the end of the environment does: stops deliveries, interrupts what runs, and closes the databases.
+   *
+   * Node runs no cleanup hooks when the main thread calls `process.exit` or throws.
+   */
+  tearDown(): void
   /** Keeps the event loop alive. */
   ref(): void
   /** Lets the event loop end. */

@@ -131,7 +131,7 @@ export interface Status {
 	};
 	/** How many calls wait for anything at all. */
 	readonly queued: number;
-	/** How many handles share this manager. */
+	/** How many handles use these connections; 1, as each `open` makes its own. */
 	readonly handles: number;
 	/** The write-ahead log: {@link https://sqlite.org/wal.html}. */
 	readonly wal: {
@@ -147,9 +147,6 @@ export interface Status {
 }
 /**
  * Options of `open`. Unknown keys, and values of the wrong kind or out of range, are errors (`ERR_SLUICE_INVALID_OPTION`).
- *
- * `readonly`, `integers`, `dates` and `rowMode` belong to the handle; all else to the manager, which is shared by every
- * handle on the same file.
  */
 export interface OpenOptions {
 	/**
@@ -525,7 +522,8 @@ export declare function isSluiceError(value: unknown): value is SluiceError;
 /**
  * Opens a database. The file is created if there is none, and gets a write-ahead log if it is new.
  *
- * The same file opened twice in a process, under whatever name, shares one manager. Close every handle when it is no longer needed.
+ * Each call opens connections of its own, also on a file that is open already: open a file once, and share the handle. Close
+ * every handle when it is no longer needed.
  *
  * @param path - the file: a path, a `file:` URL, or the raw bytes of a path; `':memory:'` and `''` stand for a private database in
  * memory. A relative path is made absolute at once.

@@ -71,15 +71,18 @@ describe('a sudden end', () => {
     const path = scratchPath()
     const { code, signal, stderr } = await runScript(`main(async () => { ${BUSY}; setTimeout(() => process.exit(7), 20) })`, { args: [path] })
     expect({ code, signal, stderr }).toEqual({ code: 7, signal: null, stderr: '' })
+    expect(readdirSync(dirname(path))).toEqual([basename(path)])
     const db = await openForTest(path)
     expect(await db.pluck('SELECT count(*) FROM t WHERE x = 3')).toEqual([0])
     expect(await db.pluck('SELECT count(*) FROM t WHERE x = 1')).toEqual([1])
     expect(await db.pluck('PRAGMA integrity_check')).toEqual(['ok'])
   })
 
-  it('an error that nobody catches ends the process with its stack', async () => {
-    const { code, signal, stderr } = await runScript(`main(async () => { ${BUSY}; setTimeout(() => { throw new Error('out of the blue') }, 20) })`, { args: [scratchPath()] })
+  it('an error that nobody catches ends the process with its stack, and closes the database', async () => {
+    const path = scratchPath()
+    const { code, signal, stderr } = await runScript(`main(async () => { ${BUSY}; setTimeout(() => { throw new Error('out of the blue') }, 20) })`, { args: [path] })
     expect({ code, signal }).toEqual({ code: 1, signal: null })
+    expect(readdirSync(dirname(path))).toEqual([basename(path)])
     expect(stderr).toContain('out of the blue')
   })
 

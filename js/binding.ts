@@ -10,6 +10,8 @@ export interface BindingChannel {
   drain(): number
   /** Takes the values of the last `drain()` that the inbox has no form for. */
   takeExtras(): BindingExtra[]
+  /** Stops deliveries, interrupts what runs and closes the databases: the process ends. */
+  tearDown(): void
   /** Keeps the event loop alive. */
   ref(): void
   /** Lets the event loop end. */
@@ -104,10 +106,18 @@ function load(): Binding {
   try {
     return require('../binding.cjs') as Binding
   } catch (cause) {
-    const name = platformPackage()
-    const message = `sluice has no working binary for this platform: install the package ${name} in the version of sluice itself`
-    throw new SluiceError('ERR_SLUICE_BINDING_MISSING', message, { cause })
+    throw new SluiceError('ERR_SLUICE_BINDING_MISSING', missing(cause), { cause })
   }
+}
+
+function missing(cause: unknown): string {
+  // Node's permission model refuses every addon, whatever is installed. The loader keeps of that refusal only the words.
+  for (let error = cause; error instanceof Error; error = error.cause) {
+    if (error.message.includes('loading addons is disabled')) {
+      return 'sluice is an addon, and this process may load none: start it with --allow-addons beside --permission'
+    }
+  }
+  return `sluice has no working binary for this platform: install the package ${platformPackage()} in the version of sluice itself`
 }
 
 /** Returns the name of the package that holds the binary for this platform. */

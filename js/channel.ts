@@ -39,6 +39,8 @@ export class Channel {
   constructor() {
     this.#inbox = new Inbox(() => this.binding.takeExtras())
     this.binding = new binding.BindingChannel(() => this.#wake(), this.#inbox.buffer)
+    // Node tells the addon itself only when the event loop has ended by itself, or with a worker.
+    process.once('exit', () => this.binding.tearDown())
     this.packer = new Packer((buffer) => this.binding.setRequestBuffer(buffer))
   }
 

@@ -8,7 +8,8 @@ import type { OpenOptions } from './options.js'
 /**
  * Opens a database. The file is created if there is none, and gets a write-ahead log if it is new.
  *
- * The same file opened twice in a process, under whatever name, shares one manager. Close every handle when it is no longer needed.
+ * Each call opens connections of its own, also on a file that is open already: open a file once, and share the handle. Close
+ * every handle when it is no longer needed.
  *
  * @param path - the file: a path, a `file:` URL, or the raw bytes of a path; `':memory:'` and `''` stand for a private database in
  * memory. A relative path is made absolute at once.

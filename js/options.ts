@@ -9,9 +9,6 @@ import { INTEGERS_AUTO, INTEGERS_BIGINT, INTEGERS_NUMBER } from './layout.js'
 
 /**
  * Options of `open`. Unknown keys, and values of the wrong kind or out of range, are errors (`ERR_SLUICE_INVALID_OPTION`).
- *
- * `readonly`, `integers`, `dates` and `rowMode` belong to the handle; all else to the manager, which is shared by every
- * handle on the same file.
  */
 export interface OpenOptions {
   /**

@@ -137,7 +137,7 @@ export interface Status {
   }
   /** How many calls wait for anything at all. */
   readonly queued: number
-  /** How many handles share this manager. */
+  /** How many handles use these connections; 1, as each `open` makes its own. */
   readonly handles: number
   /** The write-ahead log: {@link https://sqlite.org/wal.html}. */
   readonly wal: {

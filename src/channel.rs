@@ -117,6 +117,14 @@ impl BindingChannel {
         self.extras.drain(..).map(cross).collect()
     }
 
+    /// Does what the end of the environment does: stops deliveries, interrupts what runs, and closes the databases.
+    ///
+    /// Node runs no cleanup hooks when the main thread calls `process.exit` or throws.
+    #[napi]
+    pub fn tear_down(&self) {
+        tear_down(&self.waker, &self.shared.completions, &self.shared.databases);
+    }
+
     /// Keeps the event loop alive.
     #[napi(js_name = "ref")]
     pub fn refer(&self, env: Env) -> Result<()> {

@@ -92,7 +92,8 @@ impl ReadLease {
     /// Runs a statement that reads.
     ///
     /// # Errors
-    /// [`ErrorCode::NotAuthorized`] or `SQLITE_READONLY` for one that does not; those of SQLite.
+    /// [`ErrorCode::NotAuthorized`] or `SQLITE_READONLY` for one that does not; those of SQLite, among them those of opening the
+    /// reader; [`ErrorCode::Closed`] once the closing took the connection.
     ///
     /// # Cancel safety
     /// Dropping the future gives up the answer, not the statement.
@@ -118,7 +119,8 @@ macro_rules! writes {
             /// open when the lease ends is rolled back.
             ///
             /// # Errors
-            /// Those of SQLite; [`ErrorCode::Pragma`] for a setting that belongs to every connection.
+            /// Those of SQLite; [`ErrorCode::Pragma`] for a setting that belongs to every connection; [`ErrorCode::Closed`]
+            /// once the closing took the connection.
             ///
             /// # Cancel safety
             /// Dropping the future gives up the answer, not the statement.
@@ -130,6 +132,9 @@ macro_rules! writes {
             ///
             /// # Errors
             /// As [`Self::query`].
+            ///
+            /// # Cancel safety
+            /// As [`Self::query`].
             pub async fn execute(&mut self, sql: &str, params: Params) -> Result<Outcome> {
                 self.query(sql, params).await.map(|rows| rows.outcome)
             }
@@ -138,6 +143,9 @@ macro_rules! writes {
             ///
             /// # Errors
             /// As [`Self::query`], with the number of the statement in the message.
+            ///
+            /// # Cancel safety
+            /// As [`Self::query`].
             pub async fn script(&mut self, sql: &str) -> Result<()> {
                 self.0.run(Work::Script(Query::new(sql)), $policy).await.map(drop)
             }

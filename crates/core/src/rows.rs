@@ -144,7 +144,8 @@ impl Encoder {
     }
 
     fn text(&mut self, bytes: &[u8], column: usize) -> Result<u64> {
-        if bytes.len() > INLINE_BYTES || self.chunk.text.len() + bytes.len() > CHUNK_BYTES {
+        let is_large = bytes.len() > INLINE_BYTES.min(self.limits.max_text_bytes);
+        if is_large || self.chunk.text.len() + bytes.len() > CHUNK_BYTES {
             return self.large_text(bytes, column);
         }
         // The length that the other side counts in: UTF-16 units, which for ASCII are the bytes.

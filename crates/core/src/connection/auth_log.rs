@@ -19,7 +19,7 @@ pub(super) enum Seen {
     Denied = 1 << 11,
     /// A PRAGMA that was made a statement that does nothing.
     Held = 1 << 12,
-    /// The connection's state, by a part of a DML statement that may be a trigger.
+    /// The connection's state, where the policy allows it, or by a part of a DML statement that may be a trigger.
     StateRead = 1 << 13,
 }
 
@@ -110,6 +110,12 @@ impl AuthLog {
     #[must_use]
     pub fn virtual_table(self) -> bool {
         self.has(Seen::VirtualTable)
+    }
+
+    /// Returns whether `last_insert_rowid()`, `changes()` or `total_changes()` was read, by the statement or a trigger.
+    #[must_use]
+    pub fn state_read(self) -> bool {
+        self.has(Seen::StateRead)
     }
 
     /// Returns whether something was refused. [`Authorizer::denial`](super::Authorizer::denial) says what.

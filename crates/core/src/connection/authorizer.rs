@@ -149,8 +149,11 @@ impl Authorizer {
         if is_one_of(name, &OUTSIDE_FUNCTIONS) {
             return self.deny(Denial::Function { name: name.to_owned() });
         }
-        if policy.allows_connection_state() || !is_one_of(name, &CONNECTION_STATE_FUNCTIONS) {
+        if !is_one_of(name, &CONNECTION_STATE_FUNCTIONS) {
             return Authorization::Allow;
+        }
+        if policy.allows_connection_state() {
+            return self.allow(Seen::StateRead);
         }
         // Inside a trigger they speak of the statement that fired it. Whether it is a trigger is looked up afterwards.
         if let Some(accessor) = accessor.filter(|_| policy == Policy::Statement && self.log().dml()) {

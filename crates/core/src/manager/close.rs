@@ -104,6 +104,11 @@ impl Shared {
         self.close.begun.load(Ordering::SeqCst)
     }
 
+    /// Whether connections are being closed, or are closed.
+    pub(super) fn is_finishing(&self) -> bool {
+        self.close.finishing.load(Ordering::SeqCst)
+    }
+
     pub(super) fn is_closed(&self) -> bool {
         self.close.result.borrow().is_some()
     }

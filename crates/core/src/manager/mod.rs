@@ -129,9 +129,13 @@ impl Manager {
         self.run(Request::new(Query::new(sql), params)).await
     }
 
-    /// Runs one request: as [`Manager::query`], with a query that is prepared once and its options.
+    /// Runs one request: as [`Manager::query`], with a query that is prepared once, and the choice of rows in
+    /// [`Request::take`]. A [`Value`](crate::Value) holds any integer, so that [`Request::integers`] does not matter here.
     ///
     /// # Errors
+    /// As [`Manager::query`].
+    ///
+    /// # Cancel safety
     /// As [`Manager::query`].
     pub async fn run(&self, request: Request) -> Result<RowSet> {
         let request = Request { integers: Integers::BigInt, ..request };
@@ -153,7 +157,9 @@ impl Manager {
     /// Waits for a reader of one's own.
     ///
     /// # Errors
-    /// [`ErrorCode::Closed`], [`ErrorCode::AcquireTimeout`], [`ErrorCode::Overloaded`], and those of opening a reader.
+    /// [`ErrorCode::Closed`], [`ErrorCode::AcquireTimeout`], [`ErrorCode::Overloaded`]; [`ErrorCode::InvalidOption`] where
+    /// [`Options::max_readers`] is 0; `SQLITE_CANTOPEN` while readers cannot be opened. A reader that is opened for this lease
+    /// and cannot be says so at the first [`ReadLease::query`].
     ///
     /// # Cancel safety
     /// Dropping the future leaves no trace in the queue.
@@ -210,7 +216,12 @@ impl Manager {
 
     /// Closes as [`Manager::close`], interrupting what still runs after `timeout`.
     ///
+    /// Only the call that begins the closing says how long that is.
+    ///
     /// # Errors
+    /// As [`Manager::close`].
+    ///
+    /// # Cancel safety
     /// As [`Manager::close`].
     pub async fn close_within(&self, timeout: Duration) -> Result<()> {
         self.shared.begin_close(timeout);
@@ -223,6 +234,9 @@ impl Manager {
     }
 
     /// Blocks the thread until all is closed, but no longer than `patience`. Returns whether it is.
+    ///
+    /// # Panics
+    /// In asynchronous code that runs on tokio, which must not be blocked.
     #[must_use]
     pub fn wait_closed(&self, patience: Duration) -> bool {
         let closed = async { tokio::time::timeout(patience, self.shared.closed()).await };
@@ -233,7 +247,11 @@ impl Manager {
     /// connection; on the writer alone when it is one of the database.
     ///
     /// # Errors
-    /// [`ErrorCode::Pragma`] for those the driver owns, and those SQLite does not know.
+    /// [`ErrorCode::Pragma`] for those the driver owns, and those SQLite does not know; [`ErrorCode::InvalidArgument`] for a name
+    /// that is none; else as [`Manager::exclusive`] and [`Manager::query`].
+    ///
+    /// # Cancel safety
+    /// Dropping the future may leave the setting on the writer alone: set it again.
     pub async fn pragma(&self, name: &str, value: Option<&str>) -> Result<RowSet> {
         self.run(Request::new(pragma::apply(self, name, value).await?, Params::none())).await
     }
@@ -272,9 +290,7 @@ impl Shared {
     fn route(&self, work: &Work) -> Option<Route> {
         match work {
             Work::Script(_) => Some(Route::Write),
-            Work::Query(_) if self.options.max_readers == 0 || self.pinned.load(Ordering::Acquire) => {
-                Some(Route::Write)
-            }
+            Work::Query(_) if self.options.max_readers == 0 || self.is_pinned() => Some(Route::Write),
             Work::Query(request) => request.query.hint(),
         }
     }
@@ -299,13 +315,18 @@ impl Shared {
         self.request(Class::Exclusive, job);
     }
 
+    /// Returns why a worker has ended under somebody who relied on it.
     pub(crate) fn lost_or_closed(&self) -> Error {
-        self.lost().unwrap_or_else(waiting::closed)
+        self.lost().unwrap_or_else(|| if self.is_closing() { waiting::closed() } else { readers::no_connection() })
+    }
+
+    pub(crate) fn is_pinned(&self) -> bool {
+        self.pinned.load(Ordering::Acquire)
     }
 
     /// Remembers where a statement belongs, now that the writer has prepared it.
     pub(crate) fn learn_from_writer(&self, query: &Query, class: Classified) {
-        let forced = self.options.max_readers == 0 || self.pinned.load(Ordering::Acquire);
+        let forced = self.options.max_readers == 0 || self.is_pinned();
         if !forced {
             // What reads after all is looked at anew the next time.
             query.set_hint((class.route == Route::Write).then_some(Route::Write));

@@ -5,11 +5,12 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
+use super::timers::due;
 use super::waiting::closed;
 use super::{Permit, Shared};
 use crate::connection::{PolicedConnection, open_reader};
 use crate::error::{Error, ErrorCode, Result};
-use crate::worker::{CloseReceipt, Exit, Job, Message, Worker, serve_reader};
+use crate::worker::{CloseReceipt, Exit, Job, Message, Worker, guard, serve_reader};
 
 /// After a reader could not be opened, the connections that are open serve alone for so long: no storm of attempts.
 const OPEN_BACKOFF: Duration = Duration::from_millis(100);
@@ -66,7 +67,7 @@ impl Readers {
 
     /// When the next reader can expire.
     pub(super) fn next_expiry(&self, ttl: Duration) -> Option<Instant> {
-        self.idle.first().map(|idle| idle.since + ttl)
+        self.idle.first().map(|idle| due(idle.since, ttl))
     }
 
     fn forget(&mut self, worker: &Arc<Worker>) {
@@ -131,18 +132,23 @@ fn be_a_reader(alive: AliveReader, worker: &Arc<Worker>) {
     worker.set_interrupt(connection.raw().get_interrupt_handle());
     shared.counters.reader_opens.add();
     tracing::debug!(location = ?shared.location, "reader opened");
-    let exit = serve_reader(worker, &shared, &connection);
+    let exit = guard(|| serve_reader(worker, &shared, &connection));
     shared.readers.lock().remove(worker);
     let left = worker.end();
     let result = close(connection);
     shared.counters.reader_closes.add();
     drop(alive);
     match exit {
-        Exit::Discard(permit) => {
+        Ok(Exit::Discard(permit)) => {
             shared.counters.discards.add();
             drop(permit);
         }
-        Exit::Close(receipt) => drop(receipt.send(result)),
+        Ok(Exit::Close(receipt)) => drop(receipt.send(result)),
+        // Not a job's own panic, but one of whoever took its answer. The permit is back already.
+        Err(_) => {
+            shared.counters.panics.add();
+            shared.counters.discards.add();
+        }
     }
     shared.redirect(left);
 }
@@ -175,15 +181,16 @@ impl Shared {
     }
 
     pub(super) fn lease_reader(self: &Arc<Self>) -> Result<Arc<Worker>> {
-        self.take_reader()?.ok_or_else(|| {
-            let message = "no reader is idle, and another could not be opened";
-            Error { extended_code: Some(rusqlite::ffi::SQLITE_CANTOPEN), ..Error::new(ErrorCode::Sqlite, message) }
-        })
+        self.take_reader()?.ok_or_else(no_connection)
     }
 
     fn take_reader(self: &Arc<Self>) -> Result<Option<Arc<Worker>>> {
         if let Some(error) = self.lost() {
             return Err(error);
+        }
+        // A call that was admitted before, and is late: a reader that it opened would outlive the writer.
+        if self.is_finishing() {
+            return Err(closed());
         }
         let served = self.readers.lock().take(Instant::now());
         match served {
@@ -232,7 +239,7 @@ impl Shared {
         for message in messages {
             match message {
                 Message::Run(job, permit) => self.run_on_a_reader(job, permit),
-                Message::RunLeased(job, _) => job.reply.fail(closed()),
+                Message::RunLeased(job, _) => job.reply.fail(self.lost_or_closed()),
                 Message::Release(permit, _) => drop(permit),
                 Message::Close(receipt) => drop(receipt),
             }
@@ -268,6 +275,12 @@ impl Shared {
         }
         self.no_reader_is_alive().await;
     }
+}
+
+/// The error of a read for which there is no connection.
+pub(super) fn no_connection() -> Error {
+    let message = "no reader is idle, and another could not be opened";
+    Error { extended_code: Some(rusqlite::ffi::SQLITE_CANTOPEN), ..Error::new(ErrorCode::Sqlite, message) }
 }
 
 /// Closes a connection. SQLite refuses only when a statement is still open, which would be a bug; the handle is kept alive then.

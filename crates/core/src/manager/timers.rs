@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use tokio::task::AbortHandle;
@@ -58,6 +58,14 @@ async fn run(shared: Weak<Shared>, act: Act, armed: Arc<AtomicBool>) {
     }
 }
 
+/// A wait that the clock cannot tell the end of looks again after so long.
+const FAR: Duration = Duration::from_hours(24);
+
+/// Returns when a wait that began at `since` ends, or when to look again if it is longer than the clock can tell.
+pub(super) fn due(since: Instant, wait: Duration) -> Instant {
+    since.checked_add(wait).unwrap_or_else(|| Instant::now() + FAR)
+}
+
 impl Shared {
     /// Rejects what has waited for longer than the acquire timeout.
     pub(super) fn expire(&self, now: Instant) -> Option<Instant> {
@@ -65,6 +73,18 @@ impl Shared {
         if let Some(cutoff) = now.checked_sub(timeout) {
             self.gate.expire(cutoff);
         }
-        self.gate.oldest_queued().map(|oldest| oldest + timeout)
+        self.gate.oldest_queued().map(|oldest| due(oldest, timeout))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wait_longer_than_the_clock_can_tell_is_due_later_and_no_panic() {
+        let now = Instant::now();
+        assert_eq!(due(now, Duration::from_secs(1)), now + Duration::from_secs(1));
+        assert!(due(now, Duration::MAX) > now);
     }
 }

@@ -150,9 +150,13 @@ impl Shared {
     fn timeout_message(&self) -> String {
         let waited = self.options.acquire_timeout.as_millis();
         let status = self.status();
-        let holder = status.writer.holder.map_or_else(String::new, |holder| {
-            format!("; the writer has been running \"{}\" for {} ms", holder.sql, holder.elapsed.as_millis())
-        });
+        let holder = match (status.writer.holder, status.writer.active) {
+            (Some(holder), _) => {
+                format!("; the writer has been running \"{}\" for {} ms", holder.sql, holder.elapsed.as_millis())
+            }
+            (None, true) => "; a lease holds the writer and runs nothing".to_owned(),
+            (None, false) => String::new(),
+        };
         let (active, queued) = (status.readers.active, status.queued);
         format!("no turn within acquireTimeoutMs ({waited}): {active} readers active, {queued} calls queued{holder}")
     }

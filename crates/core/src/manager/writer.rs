@@ -21,7 +21,7 @@ use crate::connection::{
 };
 use crate::error::{Error, ErrorCode, Result};
 use crate::gate::{Class, Concurrency, Gate};
-use crate::worker::{Exit, Job, Message, Worker, serve_writer};
+use crate::worker::{Exit, Job, Message, Worker, guard, serve_writer};
 
 /// What the writer's thread found when it opened the database.
 struct Opened {
@@ -108,7 +108,10 @@ fn be_the_writer(
     };
     // A database in memory dies with its last connection: this one outlives every replacement.
     let _anchor = match location {
-        Location::Memory(_) => open_reader(location, &connection_config(options, interrupted)).ok(),
+        Location::Memory(_) => match open_reader(location, &connection_config(options, interrupted)) {
+            Ok(anchor) => Some(anchor),
+            Err(error) => return drop(opened.send(Err(error))),
+        },
         Location::File(_) => None,
     };
     if opened.send(Ok(found)).is_err() {
@@ -119,17 +122,25 @@ fn be_the_writer(
     loop {
         let Some(open) = connection.take() else { return shared.writer_is_lost() };
         worker.set_interrupt(open.raw().get_interrupt_handle());
-        let exit = serve_writer(worker, &shared, &open);
-        match exit {
-            Exit::Close(receipt) => {
+        match guard(|| serve_writer(worker, &shared, &open)) {
+            Ok(Exit::Close(receipt)) => {
                 let left = worker.end();
                 let result = close(open);
                 drop(receipt.send(result));
-                return left.into_iter().for_each(refuse);
+                return left.into_iter().for_each(|message| shared.refuse(message));
             }
-            Exit::Discard(permit) => {
+            Ok(Exit::Discard(permit)) => {
                 connection = shared.replace_writer(open);
+                if let Some(replacement) = &connection {
+                    shared.writer_released(replacement, &permit);
+                }
                 drop(permit);
+            }
+            // Not a job's own panic, but one of whoever took its answer. The permit is back already.
+            Err(_) => {
+                shared.counters.panics.add();
+                worker.finish();
+                connection = shared.replace_writer(open);
             }
         }
     }
@@ -213,23 +224,23 @@ fn thread_name(location: &Location, role: &str) -> String {
     format!("sluice:{file}:{role}")
 }
 
-/// Answers what was sent to a writer that has ended.
-fn refuse(message: Message) {
-    match message {
-        Message::Run(job, permit) => fail_run(job, permit, closed()),
-        Message::RunLeased(job, _) => job.reply.fail(closed()),
-        Message::Release(permit, _) => drop(permit),
-        Message::Close(receipt) => drop(receipt),
-    }
-}
-
 impl Shared {
+    /// Answers what was sent to a writer that has ended.
+    fn refuse(&self, message: Message) {
+        match message {
+            Message::Run(job, permit) => fail_run(job, permit, self.lost_or_closed()),
+            Message::RunLeased(job, _) => job.reply.fail(self.lost_or_closed()),
+            Message::Release(permit, _) => drop(permit),
+            Message::Close(receipt) => drop(receipt),
+        }
+    }
+
     pub(super) fn run_on_the_writer(self: &Arc<Self>, job: Job, permit: Permit) {
         if let Some(error) = self.lost() {
             return fail_run(job, permit, error);
         }
         if let Err(message) = self.writer.send(Message::Run(job, permit)) {
-            refuse(message);
+            self.refuse(message);
         }
     }
 
@@ -243,7 +254,7 @@ impl Shared {
     }
 
     /// Why nothing may run any more, if so.
-    pub(super) fn lost(&self) -> Option<Error> {
+    pub(crate) fn lost(&self) -> Option<Error> {
         self.lost.lock().clone()
     }
 
@@ -280,7 +291,7 @@ impl Shared {
 
     /// Ends a writer that could not be replaced: everything fails with the reason from now on.
     fn writer_is_lost(&self) {
-        self.writer.end().into_iter().for_each(refuse);
+        self.writer.end().into_iter().for_each(|message| self.refuse(message));
     }
 
     /// Looks at what a write may have changed beside rows, before it is acknowledged.
@@ -289,6 +300,11 @@ impl Shared {
             self.pinned.store(connection.holds_private_objects()?, Ordering::Release);
         }
         self.check_wal()
+    }
+
+    /// Looks again at what the end of a transaction may have brought back or taken away. In doubt everything goes to the writer.
+    pub(crate) fn follow_private_objects(&self, connection: &PolicedConnection) {
+        self.pinned.store(connection.holds_private_objects().unwrap_or(true), Ordering::Release);
     }
 
     /// Looks at which log there is, after a statement that had the database to itself: it may have changed the journal mode.

@@ -2,6 +2,7 @@
 
 mod rowid;
 mod script;
+mod undo;
 
 use std::sync::Arc;
 
@@ -10,12 +11,13 @@ use rusqlite::{Statement, StatementStatus};
 
 use crate::completion::Reply;
 use crate::connection::{Classified, PolicedConnection, Policy, PrepareError, Route, prepare};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorCode, Result};
 use crate::params::ParameterNames;
 use crate::query::{Column, Outcome, Query, Request, Shape, Take};
 use crate::rows::{Chunk, Encoder, Limits};
 
 pub(crate) use script::run_script;
+use undo::Undo;
 
 /// The end of a result: the columns, the rows that were not sent ahead, and what the statement did.
 #[derive(Debug)]
@@ -132,34 +134,30 @@ impl<'c> Statements<'c> {
         let cached = self.cached(query, policy).map_err(PrepareError::into_error)?;
         bind(cached, request)?;
         let class = cached.class;
+        let runs = request.take != Take::Describe;
         // Rows are encoded before the commit, so that one that cannot be delivered undoes the statement.
         let returns_rows = cached.statement.as_ref().is_some_and(|statement| statement.column_count() > 0);
-        let wrap = class.dml() && returns_rows && request.take != Take::Describe && connection.raw().is_autocommit();
-        if wrap {
-            internal(connection, "BEGIN IMMEDIATE")?;
-        }
+        let undo = (class.dml() && returns_rows && runs).then(|| Undo::begin(connection)).transpose()?;
         connection.authorizer().clear();
         let policy = connection.with_policy(class.step_policy(policy));
-        let inserted = class.inserts().then(|| rowid::Watch::begin(connection));
+        let inserted = (class.inserts() && runs).then(|| rowid::Watch::begin(connection, class.log.state_read()));
         let mut chunks = Vec::new();
         let fetched = fetch(cached, request, limits, &mut |_, chunk| {
             chunks.push(chunk);
             true
         });
-        let changes = if class.dml() { connection.raw().changes() } else { 0 };
-        let last_insert_rowid = inserted.and_then(rowid::Watch::end);
+        let changes = if class.dml() && runs { connection.raw().changes() } else { 0 };
+        let last_insert_rowid = inserted.and_then(|watch| watch.end(changes));
         let outcome = Outcome { changes, last_insert_rowid, route: Route::Write };
         drop(policy);
-        let committed = fetched
-            .map_err(|error| explain(connection, error))
-            .and_then(|fetched| if wrap { internal(connection, "COMMIT").map(|()| fetched) } else { Ok(fetched) });
-        if committed.is_err() {
+        let fetched = fetched.map_err(|error| explain(connection, error));
+        if fetched.is_err() {
             self.cache.remove(&query.id());
         }
-        if wrap && !connection.raw().is_autocommit() {
-            internal(connection, "ROLLBACK")?;
-        }
-        let (shape, chunk) = committed?;
+        let (shape, chunk) = match undo {
+            Some(undo) => settle(undo, fetched)?,
+            None => fetched?,
+        };
         let answer = Answer { shape, chunk, outcome };
         Ok(Written { chunks, answer, touched_private_schema: class.temp_or_attach() })
     }
@@ -208,6 +206,17 @@ fn is_refusal(connection: &PolicedConnection, error: &Error) -> bool {
 /// Says what the policy refused, where SQLite says only that something was.
 fn explain(connection: &PolicedConnection, error: Error) -> Error {
     connection.authorizer().denial().map_or(error, |denial| denial.to_error())
+}
+
+/// Keeps what a statement did, or undoes it when its rows cannot be delivered.
+///
+/// What SQLite refused it has undone by itself, but for the rows that `OR FAIL` keeps.
+fn settle<T>(undo: Undo<'_>, fetched: Result<T>) -> Result<T> {
+    match fetched {
+        Ok(fetched) => undo.keep().map(|()| fetched),
+        Err(error) if error.code == ErrorCode::Sqlite => undo.keep().and(Err(error)),
+        Err(error) => undo.undo().and(Err(error)),
+    }
 }
 
 /// Runs statements of the driver's own.

@@ -10,24 +10,32 @@ const NEVER: i64 = i64::MIN + 0x51_0C1CE;
 /// Watches for an insert from `begin` to `end`, and leaves `last_insert_rowid()` as a plain connection would.
 pub(super) struct Watch<'c> {
     connection: &'c PolicedConnection,
-    before: i64,
+    /// The rowid of an earlier insert; `None` when it was left where it is.
+    before: Option<i64>,
 }
 
 impl<'c> Watch<'c> {
-    pub(super) fn begin(connection: &'c PolicedConnection) -> Self {
-        let before = connection.raw().last_insert_rowid();
-        set(connection, NEVER);
+    /// Begins. With `is_read`, the statement itself may ask for the rowid of an earlier insert, and must find it.
+    pub(super) fn begin(connection: &'c PolicedConnection, is_read: bool) -> Self {
+        let before = (!is_read).then(|| connection.raw().last_insert_rowid());
+        if before.is_some() {
+            set(connection, NEVER);
+        }
         Self { connection, before }
     }
 
-    /// Returns the rowid of the last row inserted since `begin`.
-    pub(super) fn end(self) -> Option<i64> {
+    /// Returns the rowid of the last row inserted since `begin` by a statement that changed so many rows.
+    pub(super) fn end(self, changes: u64) -> Option<i64> {
         let now = self.connection.raw().last_insert_rowid();
-        if now == NEVER {
-            set(self.connection, self.before);
-            return None;
+        match self.before {
+            // Whether it inserted is not known, so that the update of an upsert counts as an insert here.
+            None => (changes > 0).then_some(now),
+            Some(before) if now == NEVER => {
+                set(self.connection, before);
+                None
+            }
+            Some(_) => Some(now),
         }
-        Some(now)
     }
 }
 

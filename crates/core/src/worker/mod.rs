@@ -177,7 +177,7 @@ impl Worker {
         *self.current.lock() = Some(Current { query: Arc::clone(query), since });
     }
 
-    fn finish(&self) {
+    pub(crate) fn finish(&self) {
         let finished = self.current.lock().take();
         drop(finished);
     }
@@ -219,7 +219,7 @@ fn is_clean(connection: &PolicedConnection) -> bool {
 }
 
 /// I9: a panic fails its own job.
-fn guard<T>(work: impl FnOnce() -> T) -> Result<T> {
+pub(crate) fn guard<T>(work: impl FnOnce() -> T) -> Result<T> {
     catch_unwind(AssertUnwindSafe(work)).map_err(|payload| {
         let message = format!("the job panicked: {}", panic_message(payload.as_ref()));
         tracing::error!(message);

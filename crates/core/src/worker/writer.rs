@@ -16,7 +16,7 @@ use crate::statement::{Answer, Statements, Written, run_script};
 /// Serves the writer's connection until it is closed or discarded.
 pub(crate) fn serve_writer(worker: &Arc<Worker>, shared: &Arc<Shared>, connection: &PolicedConnection) -> Exit {
     let statements = shared.statements(connection);
-    Writer { worker, shared, connection, statements, broken: false }.serve()
+    Writer { worker, shared, connection, statements, broken: false, private_schema: false }.serve()
 }
 
 struct Writer<'a> {
@@ -26,6 +26,8 @@ struct Writer<'a> {
     statements: Statements<'a>,
     /// Whether a job of the present lease left the connection in doubt.
     broken: bool,
+    /// Whether a job under the present permit made or dropped temporary objects, which a rollback may undo at any time.
+    private_schema: bool,
 }
 
 /// What became of a job.
@@ -62,10 +64,10 @@ impl Writer<'_> {
                     self.broken |= disposition == Disposition::Discard;
                 }
                 Message::Release(permit, disposition) => {
-                    self.shared.writer_released(self.connection, &permit);
                     if self.broken || disposition == Disposition::Discard || !is_clean(self.connection) {
                         return Exit::Discard(permit);
                     }
+                    self.release(&permit);
                     drop(permit);
                 }
                 Message::Close(receipt) => return Exit::Close(receipt),
@@ -82,11 +84,11 @@ impl Writer<'_> {
         while let Next::Run(job, permit) = next {
             let policy = policy_of(&job, &permit);
             let disposition = self.run(job, policy);
-            self.shared.writer_released(self.connection, &permit);
             if disposition == Disposition::Discard || !is_clean(self.connection) {
                 self.worker.finish();
                 return Err(permit);
             }
+            self.release(&permit);
             next = Next::after(permit);
         }
         self.worker.finish();
@@ -94,11 +96,23 @@ impl Writer<'_> {
         Ok(())
     }
 
+    /// Does what is due before a permit is released, on a connection that stays.
+    fn release(&mut self, permit: &Permit) {
+        if std::mem::take(&mut self.private_schema) {
+            self.shared.follow_private_objects(self.connection);
+        }
+        self.shared.writer_released(self.connection, permit);
+    }
+
     fn run(&mut self, job: Job, policy: Policy) -> Disposition {
         let Job { work, reply, place } = job;
         drop(place);
         self.worker.begin(work.query(), Instant::now());
-        let result = guard(|| self.run_work(&work, policy));
+        // Those that waited behind the job that found it out come here without a look at the manager.
+        let result = match self.shared.lost() {
+            Some(lost) => Ok(Err(lost.into())),
+            None => guard(|| self.run_work(&work, policy)),
+        };
         let counters = &self.shared.counters;
         match result {
             Ok(Ok(Done::Answered { chunks, last })) => {
@@ -153,10 +167,13 @@ impl Writer<'_> {
     }
 
     /// Looks at what the job may have changed beside rows, before it is answered.
-    fn after_write(&self, policy: Policy, private_schema: bool) -> Result<()> {
+    fn after_write(&mut self, policy: Policy, touched: bool) -> Result<()> {
         if policy == Policy::Exclusive {
             self.shared.after_exclusive(self.connection)?;
         }
-        self.shared.after_write(self.connection, private_schema)
+        let was_pinned = self.shared.is_pinned();
+        self.shared.after_write(self.connection, touched || self.private_schema)?;
+        self.private_schema |= touched && (was_pinned || self.shared.is_pinned());
+        Ok(())
     }
 }
