@@ -17,7 +17,8 @@ export type SqlValue = null | number | bigint | string | Uint8Array;
 export type SqlParameter = SqlValue | undefined | boolean | ArrayBufferView | Date;
 /**
  * The values of one call: an array for `?` and `?NNN`, or a plain object for `:name`, `@name` and `$name`. A key without a prefix fits
- * all three; a key with one fits only itself. Every parameter needs its value, and every value its parameter.
+ * all three; a key with one fits only itself. Every parameter needs its value, and every value its parameter; two values for one
+ * parameter are an error.
  */
 export type SqlParameters = readonly SqlParameter[] | {
 	readonly [name: string]: SqlParameter;

@@ -33,7 +33,7 @@ function className(value: object): string | undefined {
 }
 
 function withArticle(name: string): string {
-  return /^[AEIOU]/u.test(name) ? `an ${name}` : `a ${name}`
+  return /^[AEIO]/u.test(name) ? `an ${name}` : `a ${name}`
 }
 
 /** Tells whether `value` is an object literal or the like: from this realm or another, with or without a prototype. */

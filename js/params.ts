@@ -267,18 +267,22 @@ export class Packer {
 
 /** Returns exactly the bytes that `view` shows. */
 function bytesOf(view: ArrayBufferView, place: Place): Uint8Array {
-  if (view.byteLength === 0) expectAttached(view, place)
+  expectReadable(view, place)
   const bytes = view instanceof Uint8Array ? view : new Uint8Array(view.buffer, view.byteOffset, view.byteLength)
   // Other threads may write to shared memory while the addon copies it.
   return types.isSharedArrayBuffer(view.buffer) ? new Uint8Array(bytes) : bytes
 }
 
-/** A view on a buffer that was transferred looks empty; storing it as an empty BLOB would lose what was meant. */
-function expectAttached(view: ArrayBufferView, place: Place): void {
+/**
+ * Checks that `view` still shows what it was made for. A typed array on a buffer that was transferred away, or made smaller, looks empty;
+ * storing it as an empty BLOB would lose what was meant.
+ */
+function expectReadable(view: ArrayBufferView, place: Place): void {
   try {
-    new Uint8Array(view.buffer)
+    // A DataView refuses to tell its length then; of a typed array, only the methods refuse.
+    if (view.byteLength === 0 && types.isTypedArray(view)) Uint8Array.prototype.keys.call(view)
   } catch (cause) {
-    const message = `parameter ${label(place)} is a view on a buffer that was transferred away`
+    const message = `parameter ${label(place)} is a view on a buffer that was transferred away or made smaller`
     throw new SluiceError('ERR_SLUICE_INVALID_PARAMETER', message, { parameter: place, cause })
   }
 }

@@ -115,7 +115,7 @@ impl Params {
     /// Binds the values to `statement`, whose earlier bindings are gone.
     ///
     /// # Errors
-    /// [`ErrorCode::InvalidParameter`] naming the parameter that is missing, superfluous, unknown or mixed.
+    /// [`ErrorCode::InvalidParameter`] naming the parameter that is missing, superfluous, unknown, mixed or given twice.
     pub(crate) fn bind(&self, statement: &mut Statement<'_>, names: &ParameterNames) -> Result<()> {
         match self.kind {
             ParamsKind::None => names.expect_none(),
@@ -146,8 +146,10 @@ impl Params {
             let name = String::from_utf8_lossy(name);
             let mut known = false;
             for index in names.matching(&name) {
+                if std::mem::replace(&mut bound[index - 1], true) {
+                    return Err(invalid(format!("parameter '{}' is given twice", names.label(index))));
+                }
                 bind_one(statement, index, value)?;
-                bound[index - 1] = true;
                 known = true;
             }
             if !known {

@@ -1,8 +1,11 @@
 //! The manager through its public API.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use sluice_core::{ErrorCode, Manager, Options, Params, Result, Route, Value};
+use sluice_core::{
+    Delivery, Durability, ErrorCode, Manager, Options, Params, Query, Request, Result, Route, Sink, Value,
+};
 use tempfile::TempDir;
 
 fn ints(values: &[i64]) -> Vec<Vec<Value>> {
@@ -56,6 +59,54 @@ async fn memory_is_one_database_for_all_connections() -> Result<()> {
         let late = manager.query("SELECT 1", Params::none()).await.expect_err("closed");
         assert_eq!(late.code, ErrorCode::Closed);
         Ok(())
+    })
+    .await
+}
+
+/// Answers by number, in order of arrival.
+struct Numbered(tokio::sync::mpsc::UnboundedSender<(u32, i64)>);
+
+impl Sink for Numbered {
+    fn deliver(&self, call: u32, delivery: Delivery) {
+        let Delivery::End(_, chunk, _) = delivery else { panic!("{delivery:?}") };
+        let value = f64::from_bits(chunk.cells.first().copied().unwrap_or_default());
+        #[expect(clippy::cast_possible_truncation, reason = "the test counts to a few thousand")]
+        drop(self.0.send((call, value as i64)));
+    }
+}
+
+/// Reads that share a snapshot must each see what was acknowledged before they were submitted.
+#[tokio::test]
+async fn reads_in_a_backlog_see_every_write_acknowledged_before_them() -> Result<()> {
+    const BACKLOG: u32 = 200;
+    in_deadline(async {
+        let dir = TempDir::new().expect("a temporary directory");
+        // A write that waits for the disk would outlast every snapshot.
+        let options = Options { max_readers: 2, durability: Durability::Off, ..Options::default() };
+        let manager = Manager::open(dir.path().join("app.db"), options).await?;
+        manager.query("CREATE TABLE t(x)", Params::none()).await?;
+        manager.query("INSERT INTO t VALUES (0)", Params::none()).await?;
+        let read = Query::new("SELECT x FROM t");
+        let write = Query::new("UPDATE t SET x = x + 1");
+        let (sender, mut answers) = tokio::sync::mpsc::unbounded_channel();
+        let sink: Arc<dyn Sink> = Arc::new(Numbered(sender));
+        for round in 1..=200_i64 {
+            // The backlog keeps both readers on shared snapshots while the write commits beside them.
+            for call in 0..BACKLOG {
+                manager.submit(Request::new(Arc::clone(&read), Params::none()), Arc::clone(&sink), call);
+            }
+            manager.run(Request::new(Arc::clone(&write), Params::none())).await?;
+            for call in BACKLOG..2 * BACKLOG {
+                manager.submit(Request::new(Arc::clone(&read), Params::none()), Arc::clone(&sink), call);
+            }
+            for _ in 0..2 * BACKLOG {
+                let (call, value) = answers.recv().await.expect("an answer");
+                let least = if call < BACKLOG { round - 1 } else { round };
+                assert!((least..=round).contains(&value), "read {call} of round {round} saw {value}");
+            }
+        }
+        drop(sink);
+        manager.close().await
     })
     .await
 }

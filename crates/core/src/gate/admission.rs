@@ -230,6 +230,12 @@ impl Admission {
         self.check_invariants();
     }
 
+    /// Returns the ticket that the next queued request gets: whatever was queued before this moment has a smaller one.
+    #[must_use]
+    pub fn horizon(&self) -> Ticket {
+        self.queues.next_ticket()
+    }
+
     /// Returns the phase.
     #[must_use]
     pub fn phase(&self) -> Phase {

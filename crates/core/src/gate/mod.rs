@@ -329,6 +329,18 @@ impl<W: Waiter> State<W> {
     }
 }
 
+/// A waiter that got the permit of the one before it.
+pub struct Passed<W: Waiter> {
+    /// Who has the permit now.
+    pub waiter: W,
+    /// The permit.
+    pub permit: Permit<W>,
+    /// The ticket it waited under.
+    pub ticket: Ticket,
+    /// Greater than every ticket that was queued before the permit was passed on.
+    pub horizon: Ticket,
+}
+
 /// The right to proceed. Dropping it is the release, on whichever thread that happens.
 #[must_use = "an unused permit is released at once"]
 pub struct Permit<W: Waiter> {
@@ -352,15 +364,16 @@ impl<W: Waiter> Permit<W> {
     ///
     /// # Errors
     /// The permit itself.
-    pub fn pass_on(self) -> Result<(W, Self), Self> {
+    pub fn pass_on(self) -> Result<Passed<W>, Self> {
         let mut state = self.gate.state.lock();
         let Some(ticket) = state.admission.on_pass(self.class) else {
             drop(state);
             return Err(self);
         };
         let waiting = state.waiting.remove(&ticket).expect("BUG: I4 a request is admitted whose waiter is gone");
+        let horizon = state.admission.horizon();
         drop(state);
-        Ok((waiting.waiter, self))
+        Ok(Passed { waiter: waiting.waiter, permit: self, ticket, horizon })
     }
 }
 

@@ -1,6 +1,7 @@
 //! A connection's own thread and its queue of messages. Everything SQLite does happens on one of these threads.
 
 mod reader;
+mod snapshot;
 mod unannounced;
 mod writer;
 
@@ -18,7 +19,7 @@ use tokio::sync::oneshot;
 use crate::completion::Reply;
 use crate::connection::{PolicedConnection, Policy};
 use crate::error::{Error, ErrorCode, Result};
-use crate::gate::Waiter;
+use crate::gate::{Passed, Ticket, Waiter};
 use crate::manager::{Permit, Place};
 use crate::query::{Query, Request};
 
@@ -36,6 +37,14 @@ pub(crate) enum Work {
 }
 
 impl Work {
+    /// Whether it is expected to take no longer than passing it on does.
+    fn runs_short(&self) -> bool {
+        match self {
+            Self::Query(request) => request.query.runs_short(),
+            Self::Script(_) => false,
+        }
+    }
+
     fn query(&self) -> &Arc<Query> {
         match self {
             Self::Query(request) => &request.query,
@@ -183,23 +192,36 @@ impl Worker {
     }
 }
 
+/// When a job was queued, in tickets.
+#[derive(Clone, Copy)]
+struct Queued {
+    ticket: Ticket,
+    /// Greater than the ticket of whatever was queued before the job began.
+    horizon: Ticket,
+}
+
 /// What a worker does when a job is done.
 enum Next {
     /// The job of whoever waited next, with the same permit: no way through the queues.
-    Run(Job, Permit),
+    Run(Job, Permit, Option<Queued>),
     /// Nothing more. The permit goes back when this is dropped; a lease on this worker may hold it already.
-    Rest { _permit: Option<Permit> },
+    Rest(Option<Permit>),
 }
 
 impl Next {
+    /// A job that came with a permit of its own.
+    fn first(job: Job, permit: Permit) -> Self {
+        Self::Run(job, permit, None)
+    }
+
     fn after(permit: Permit) -> Self {
-        let (waiting, permit) = match permit.pass_on() {
+        let Passed { waiter, permit, ticket, horizon } = match permit.pass_on() {
             Ok(passed) => passed,
-            Err(permit) => return Self::Rest { _permit: Some(permit) },
+            Err(permit) => return Self::Rest(Some(permit)),
         };
-        match waiting.into_job() {
-            Ok(job) => Self::Run(job, permit),
-            Err(waiting) => Self::Rest { _permit: waiting.admitted(permit) },
+        match waiter.into_job() {
+            Ok(job) => Self::Run(job, permit, Some(Queued { ticket, horizon })),
+            Err(waiting) => Self::Rest(waiting.admitted(permit)),
         }
     }
 }

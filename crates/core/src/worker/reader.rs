@@ -3,18 +3,20 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::snapshot::Snapshot;
 use super::unannounced::Unannounced;
-use super::{Disposition, Exit, Job, Message, Next, Work, Worker, disposition_after, guard, is_clean};
+use super::{Disposition, Exit, Job, Message, Next, Queued, Work, Worker, disposition_after, guard, is_clean};
 use crate::completion::Delivery;
 use crate::connection::{PolicedConnection, Route};
-use crate::error::{Error, ErrorCode};
+use crate::error::{Error, ErrorCode, Result};
 use crate::manager::{Permit, Shared};
 use crate::statement::{ReadError, Statements};
 
 /// Serves a reader's connection until it is closed or discarded.
 pub(crate) fn serve_reader(worker: &Arc<Worker>, shared: &Arc<Shared>, connection: &PolicedConnection) -> Exit {
     let statements = shared.statements(connection);
-    Reader { worker, shared, connection, statements, broken: false, now: Instant::now() }.serve()
+    let snapshot = Snapshot::new(connection);
+    Reader { worker, shared, connection, statements, snapshot, broken: false, now: Instant::now() }.serve()
 }
 
 struct Reader<'a> {
@@ -22,6 +24,7 @@ struct Reader<'a> {
     shared: &'a Arc<Shared>,
     connection: &'a PolicedConnection,
     statements: Statements<'a>,
+    snapshot: Snapshot<'a>,
     /// Whether a job of the present lease left the connection in doubt.
     broken: bool,
     /// When the present job began; the clock is read once per job.
@@ -77,30 +80,57 @@ impl Reader<'_> {
     /// The permit, when the connection must not be used again.
     fn run_backlog(&mut self, job: Job, permit: Permit) -> Result<(), Permit> {
         let mut answers = Unannounced::default();
+        let mut next = Next::first(job, permit);
         self.now = Instant::now();
-        let mut next = Next::Run(job, permit);
-        while let Next::Run(job, permit) = next {
-            answers.before(&job, self.now);
-            let broken = match self.run(job, Asked::Alone, &mut answers) {
-                Ran::Answered => false,
-                Ran::Broken => true,
-                Ran::NotARead(job) => {
-                    self.shared.forward_to_writer(job);
-                    false
-                }
+        let rest = loop {
+            let (job, permit, queued) = match next {
+                Next::Run(job, permit, queued) => (job, permit, queued),
+                Next::Rest(permit) => break permit,
             };
-            if broken || !is_clean(self.connection) {
+            answers.before(&job, self.now);
+            if !self.run_alone(job, queued, &mut answers) {
                 self.worker.finish();
                 return Err(permit);
             }
             next = Next::after(permit);
-        }
+        };
         drop(answers);
         self.worker.finish();
-        // Before its permit is released, so that whoever is admitted by that finds it.
-        self.shared.give_back_reader(self.worker);
-        drop(next);
+        if let Some(permit) = rest {
+            if self.snapshot.close().is_err() || !is_clean(self.connection) {
+                return Err(permit);
+            }
+            // Before its permit is released, so that whoever is admitted by that finds it.
+            self.shared.give_back_reader(self.worker);
+            drop(permit);
+        }
         Ok(())
+    }
+
+    /// Runs a job that nobody has leased the reader for. Returns whether the connection may be used again.
+    fn run_alone(&mut self, job: Job, queued: Option<Queued>, answers: &mut Unannounced) -> bool {
+        if let Err(error) = self.choose_snapshot(&job, queued) {
+            job.reply.fail(error);
+            return false;
+        }
+        match self.run(job, Asked::Alone, answers) {
+            Ran::Answered => {}
+            Ran::Broken => return false,
+            Ran::NotARead(job) => self.shared.forward_to_writer(job),
+        }
+        self.connection.raw().is_autocommit() != self.snapshot.is_open()
+    }
+
+    /// Lets a short read of the backlog use the snapshot of the one before it, if it may, or begins one for those to come.
+    fn choose_snapshot(&mut self, job: &Job, queued: Option<Queued>) -> Result<()> {
+        let Some(Queued { ticket, horizon }) = queued.filter(|_| job.work.runs_short()) else {
+            return self.snapshot.close();
+        };
+        if self.snapshot.covers(ticket, self.now) {
+            return Ok(());
+        }
+        self.snapshot.close()?;
+        self.snapshot.open(horizon, self.now)
     }
 
     fn run(&mut self, job: Job, asked: Asked, answers: &mut Unannounced) -> Ran {

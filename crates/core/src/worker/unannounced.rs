@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::{Job, Work};
+use super::Job;
 use crate::completion::{Delivery, Reply, Sink};
 
 /// For how long answers may wait for others.
@@ -35,11 +35,7 @@ impl Unannounced {
     /// Announces what is there, unless `next` will probably not keep it waiting.
     pub(super) fn before(&mut self, next: &Job, now: Instant) {
         let Some((_, since)) = &self.quiet else { return };
-        let soon = match &next.work {
-            Work::Query(request) => request.query.runs_short(),
-            Work::Script(_) => false,
-        };
-        if !soon || now.duration_since(*since) >= PATIENCE {
+        if !next.work.runs_short() || now.duration_since(*since) >= PATIENCE {
             self.announce();
         }
     }

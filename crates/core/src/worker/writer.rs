@@ -80,8 +80,8 @@ impl Writer<'_> {
     /// # Errors
     /// The permit, when the connection must not be used again.
     fn run_backlog(&mut self, job: Job, permit: Permit) -> Result<(), Permit> {
-        let mut next = Next::Run(job, permit);
-        while let Next::Run(job, permit) = next {
+        let mut next = Next::first(job, permit);
+        while let Next::Run(job, permit, _) = next {
             let policy = policy_of(&job, &permit);
             let disposition = self.run(job, policy);
             if disposition == Disposition::Discard || !is_clean(self.connection) {
