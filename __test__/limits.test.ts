@@ -206,4 +206,15 @@ describe('V12, V15: what is larger than anything can hold', () => {
     const { code, stdout, stderr } = await runScript(script, { patienceMs: 110_000 })
     expect({ code, stdout, stderr }).toEqual({ code: 0, stdout: `${expected} 0\n`, stderr: '' })
   })
+
+  it("a result within 'maxResultBytes' does not take several times as much of the heap", { timeout: 60_000 }, async () => {
+    const script = `main(async () => {
+      const db = await open(':memory:', { maxResultBytes: 200_000_000 })
+      const endless = 'WITH RECURSIVE c (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c) SELECT n FROM c'
+      console.log(await db.all(endless).then(() => 'done', (error) => error.code))
+      await db.close()
+    })`
+    const { code, signal, stdout } = await runScript(script, { flags: ['--max-old-space-size=800'], patienceMs: 50_000 })
+    expect({ code, signal, stdout }).toEqual({ code: 0, signal: null, stdout: 'ERR_SLUICE_TOO_LARGE\n' })
+  })
 })

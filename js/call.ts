@@ -2,11 +2,13 @@ import type { BindingFailure, BindingShape } from './binding.js'
 import { SluiceError, errorOf } from './errors.js'
 import { CarriedFailure } from './inbox.js'
 import type { Inbox } from './inbox.js'
+import { dilute } from './pauses.js'
 import type { Query } from './queries.js'
 import type { RowForm } from './rows.js'
 import { NO_COLUMNS, Shape } from './shape.js'
 import {
   HEADER_CHANGES,
+  HEADER_COLUMNS,
   HEADER_FAILURE_EXTRA,
   HEADER_FLAGS,
   HEADER_KIND,
@@ -90,7 +92,9 @@ export class Call {
     } else if (count === 1 && this.rows === null) {
       this.rows = [shape.factory(this.form, 1).one(inbox)]
     } else {
-      shape.factory(this.form, count).many(inbox, count, (this.rows ??= []))
+      const rows = (this.rows ??= [])
+      shape.factory(this.form, count).many(inbox, count, rows)
+      dilute(count, this.form === 'pluck' ? 1 : inbox.header(HEADER_COLUMNS), rows.length)
     }
   }
 

@@ -106,7 +106,8 @@ impl Query {
             return Arc::clone(known);
         }
         if shapes.len() == MAX_SHAPES {
-            shapes.remove(0);
+            // A run that began long ago may still answer with it, when whoever was told has forgotten it too.
+            shapes.remove(0).announced.store(false, Ordering::Relaxed);
         }
         let shape = Arc::new(Shape::new(columns));
         shapes.push(Arc::clone(&shape));
@@ -155,7 +156,8 @@ impl Shape {
         &self.columns
     }
 
-    /// Returns `true` once, to the first who asks: whoever carries results elsewhere tells the columns then.
+    /// Returns `true` once, to the first who asks: whoever carries results elsewhere tells the columns then. Once more when the query
+    /// has let the shape go, because it has had too many since.
     #[must_use]
     pub fn announce(&self) -> bool {
         !self.announced.load(Ordering::Relaxed) && !self.announced.swap(true, Ordering::Relaxed)
@@ -218,4 +220,28 @@ pub struct Outcome {
     pub last_insert_rowid: Option<i64>,
     /// Who ran it: a reader, or the writer.
     pub route: Route,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn columns(name: &str) -> Vec<Column> {
+        vec![Column { name: name.into(), declared_type: None, table: None, origin: None }]
+    }
+
+    #[test]
+    fn a_shape_is_announced_once_and_once_more_when_it_was_let_go() {
+        let query = Query::new("SELECT * FROM t");
+        let first = query.shape(columns("first"));
+        assert!(first.announce());
+        assert!(!first.announce());
+        for later in 1..MAX_SHAPES {
+            query.shape(columns(&later.to_string()));
+        }
+        assert!(!first.announce(), "it is still kept");
+        query.shape(columns("one too many"));
+        assert!(first.announce(), "a slow run may still answer with it");
+        assert!(!first.announce());
+    }
 }

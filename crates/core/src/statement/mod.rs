@@ -95,6 +95,7 @@ impl<'c> Statements<'c> {
         classified: &mut dyn FnMut(),
     ) -> Result<Answer, ReadError> {
         let (connection, limits) = (self.connection, self.limits);
+        self.renew_described(request).map_err(ReadError::Failed)?;
         let cached = match self.cached(&request.query, Policy::Reader) {
             Ok(cached) => cached,
             Err(PrepareError::Text(error)) => return Err(ReadError::Failed(error)),
@@ -131,6 +132,7 @@ impl<'c> Statements<'c> {
         let connection = self.connection;
         let limits = self.limits;
         let query = &request.query;
+        self.renew_described(request)?;
         let cached = self.cached(query, policy).map_err(PrepareError::into_error)?;
         bind(cached, request)?;
         let class = cached.class;
@@ -150,6 +152,7 @@ impl<'c> Statements<'c> {
         let last_insert_rowid = inserted.and_then(|watch| watch.end(changes));
         let outcome = Outcome { changes, last_insert_rowid, route: Route::Write };
         drop(policy);
+        let touched_private_schema = may_touch_private_schema(connection, class);
         let fetched = fetched.map_err(|error| explain(connection, error));
         if fetched.is_err() {
             self.cache.remove(&query.id());
@@ -159,7 +162,7 @@ impl<'c> Statements<'c> {
             None => fetched?,
         };
         let answer = Answer { shape, chunk, outcome };
-        Ok(Written { chunks, answer, touched_private_schema: class.temp_or_attach() })
+        Ok(Written { chunks, answer, touched_private_schema })
     }
 
     /// Returns whether a request changes the journal mode.
@@ -171,6 +174,15 @@ impl<'c> Statements<'c> {
     /// The classification of a query whose statement is cached.
     pub(crate) fn class_of(&mut self, query: &Query) -> Option<Classified> {
         self.cache.get(&query.id()).map(|cached| cached.class)
+    }
+
+    /// Has a statement that is only to be described prepared anew. Others notice at their first step that the schema has changed.
+    fn renew_described(&mut self, request: &Request) -> Result<()> {
+        if request.take != Take::Describe {
+            return Ok(());
+        }
+        self.cache.remove(&request.query.id());
+        self.connection.refresh_schema()
     }
 
     fn cached(&mut self, query: &Query, policy: Policy) -> Result<&mut Cached<'c>, PrepareError> {
@@ -206,6 +218,14 @@ fn is_refusal(connection: &PolicedConnection, error: &Error) -> bool {
 /// Says what the policy refused, where SQLite says only that something was.
 fn explain(connection: &PolicedConnection, error: Error) -> Error {
     connection.authorizer().denial().map_or(error, |denial| denial.to_error())
+}
+
+/// Whether temporary objects or attached databases may have come or gone with a statement that was stepped just now.
+///
+/// After a schema change SQLite prepares it anew, and it may drop a temporary table where it dropped another one, or nothing, before.
+fn may_touch_private_schema(connection: &PolicedConnection, class: Classified) -> bool {
+    let stepped = connection.authorizer().log();
+    class.temp_or_attach() || class.log.is_empty() || stepped.temp() || stepped.attach()
 }
 
 /// Keeps what a statement did, or undoes it when its rows cannot be delivered.

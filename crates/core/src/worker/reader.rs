@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::snapshot::Snapshot;
-use super::unannounced::Unannounced;
+use super::unannounced::{Unannounced, Watch};
 use super::{Disposition, Exit, Job, Message, Next, Queued, Work, Worker, disposition_after, guard, is_clean};
 use crate::completion::Delivery;
 use crate::connection::{PolicedConnection, Route};
@@ -16,7 +16,17 @@ use crate::statement::{ReadError, Statements};
 pub(crate) fn serve_reader(worker: &Arc<Worker>, shared: &Arc<Shared>, connection: &PolicedConnection) -> Exit {
     let statements = shared.statements(connection);
     let snapshot = Snapshot::new(connection);
-    Reader { worker, shared, connection, statements, snapshot, broken: false, now: Instant::now() }.serve()
+    Reader {
+        worker,
+        shared,
+        connection,
+        statements,
+        snapshot,
+        broken: false,
+        watch: Watch::default(),
+        now: Instant::now(),
+    }
+    .serve()
 }
 
 struct Reader<'a> {
@@ -27,6 +37,7 @@ struct Reader<'a> {
     snapshot: Snapshot<'a>,
     /// Whether a job of the present lease left the connection in doubt.
     broken: bool,
+    watch: Watch,
     /// When the present job began; the clock is read once per job.
     now: Instant,
 }
@@ -87,7 +98,7 @@ impl Reader<'_> {
                 Next::Run(job, permit, queued) => (job, permit, queued),
                 Next::Rest(permit) => break permit,
             };
-            answers.before(&job, self.now);
+            answers.before(&job, self.now, &mut self.watch);
             if !self.run_alone(job, queued, &mut answers) {
                 self.worker.finish();
                 return Err(permit);

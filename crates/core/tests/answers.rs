@@ -1,0 +1,42 @@
+//! Answers reach whoever waits for them, whatever comes after them.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sluice_core::{Channel, Manager, Options, Params, Query, Request, Result, Value};
+use tokio::sync::mpsc::unbounded_channel;
+
+/// Counts to the number it is given.
+const COUNT: &str =
+    "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?) SELECT count(*) FROM n";
+
+fn count_to(query: &Arc<Query>, number: i64) -> Request {
+    Request::new(Arc::clone(query), Params::positional([Value::from(number)]))
+}
+
+#[tokio::test]
+async fn an_answer_does_not_wait_for_a_read_that_was_expected_to_run_short() -> Result<()> {
+    let manager = Manager::open(":memory:", Options { max_readers: 1, ..Options::default() }).await?;
+    let (first, last) = (Query::new(COUNT), Query::new(COUNT));
+    for _ in 0..10 {
+        manager.run(count_to(&first, 5)).await?;
+        manager.run(count_to(&last, 5)).await?;
+    }
+    let (sender, mut wakes) = unbounded_channel();
+    let channel = Channel::new(move || sender.send(()).unwrap_or_default());
+    // Long enough for the second to queue behind it, and the last never ends by itself.
+    manager.submit(count_to(&first, 300_000), channel.clone(), 1);
+    manager.submit(count_to(&last, i64::MAX), channel.clone(), 2);
+    let answered = async {
+        let mut taken = VecDeque::new();
+        while taken.is_empty() {
+            wakes.recv().await.expect("the channel lives");
+            channel.take(&mut taken);
+        }
+        taken.iter().map(|(call, _)| *call).collect::<Vec<_>>()
+    };
+    let answered = tokio::time::timeout(Duration::from_secs(20), answered).await.expect("the first is answered");
+    assert_eq!(answered, [1]);
+    manager.close_within(Duration::ZERO).await
+}
