@@ -18,7 +18,7 @@ export declare class BindingChannel {
   /** Moves finished results into the inbox. Returns how many headers there are; 0 means that the next result wakes again. */
   drain(): number
   /** Takes what the last `drain` could not put into the inbox. */
-  takeExtras(): Array<string | Uint8Array | BindingFailure | BindingShape>
+  takeExtras(): Array<Crossing>
   /**
    * Does what the end of the environment does: stops deliveries, interrupts what runs, and closes the databases.
    *

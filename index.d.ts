@@ -204,7 +204,8 @@ export interface OpenOptions {
 	 */
 	readonly maxQueued?: number | undefined;
 	/**
-	 * How large the result of one call may be, in bytes; a larger one is rejected with `ERR_SLUICE_TOO_LARGE`.
+	 * How large the result of one call may be, in bytes; a larger one is rejected with `ERR_SLUICE_TOO_LARGE`. A row counts 56 bytes,
+	 * a value 8, and texts and BLOBs as many as they have: about what they take in the heap.
 	 * @defaultValue 1_073_741_824
 	 */
 	readonly maxResultBytes?: number | undefined;

@@ -1,3 +1,4 @@
+import { availableParallelism, loadavg } from 'node:os'
 import { describe, expect, it } from 'vitest'
 
 import { runScript } from './support/child-process.js'
@@ -12,10 +13,10 @@ const MAX_TURN_MS = 20
 const ATTEMPTS = 6
 
 /**
- * Where other processes took so large a part of every run, the collector's own threads went without a processor too, for which
- * this one waits without that being told. Then only a coarse limit can be checked.
+ * Where so many threads want each processor, the collector's own threads go without one too, for which this one waits without
+ * that being told. Then only a coarse limit can be checked.
  */
-const CROWDED_SHARE = 0.4
+const CROWDED_LOAD = 3
 const MAX_CROWDED_TURN_MS = 50
 
 /** In a process of its own, with Node's default flags: the garbage of another test is not to be collected here. */
@@ -46,13 +47,11 @@ async function longestTurn(body) {
   setTimeout(tick, 1)
   const delay = monitorEventLoopDelay({ resolution: 1 })
   delay.enable()
-  const [began, waitedBefore] = [performance.now(), waitedMs()]
   await body()
-  const share = (waitedMs() - waitedBefore) / (performance.now() - began)
   await new Promise((resolve) => setTimeout(resolve, 5))
   delay.disable()
   watching = false
-  return { longest, share, raw: delay.max / 1e6 }
+  return { longest, raw: delay.max / 1e6 }
 }
 
 /** Runs \`body\` until no turn was too long, and prints what the best run was like. */
@@ -61,7 +60,7 @@ async function watch(body) {
   do runs.push(await longestTurn(body))
   while (runs.at(-1).longest > Number(most) && runs.length < Number(attempts))
   const least = (name) => Math.min(...runs.map((run) => run[name]))
-  console.log(JSON.stringify({ longest: least('longest'), raw: least('raw'), share: least('share'), runs: runs.length }))
+  console.log(JSON.stringify({ longest: least('longest'), raw: least('raw'), runs: runs.length }))
 }
 `
 
@@ -70,8 +69,6 @@ interface Watched {
   readonly longest: number
   /** The longest turn of the best run as `monitorEventLoopDelay` saw it. */
   readonly raw: number
-  /** For which part of the time this process was ready to run, but was not given a processor: the least of all runs. */
-  readonly share: number
   readonly runs: number
 }
 
@@ -79,7 +76,8 @@ interface Watched {
 async function turnsOf(what: string, script: string): Promise<{ longest: number; limit: number }> {
   const watched = await watch(script)
   console.info(`${what}: longest turn ${watched.longest.toFixed(1)} ms (${JSON.stringify(watched)})`)
-  return { longest: watched.longest, limit: watched.share > CROWDED_SHARE ? MAX_CROWDED_TURN_MS : MAX_TURN_MS }
+  const [load = 0] = loadavg()
+  return { longest: watched.longest, limit: load > CROWDED_LOAD * availableParallelism() ? MAX_CROWDED_TURN_MS : MAX_TURN_MS }
 }
 
 async function watch(script: string): Promise<Watched> {

@@ -9,13 +9,13 @@ const OUT_OF_RANGE = 'ERR_SLUICE_OUT_OF_RANGE'
 
 describe("results beyond 'maxResultBytes'", () => {
   const LIMIT = 100_000
-  /** A row of one cell counts 8 bytes, and its text or BLOB as many as it has. */
+  /** A row of one cell counts 64 bytes, and its text or BLOB as many as it has. */
   const READS: readonly (readonly [name: string, sql: string, expected: string])[] = [
-    ['one BLOB below', `SELECT zeroblob(${LIMIT - 8})`, 'done'],
+    ['one BLOB below', `SELECT zeroblob(${LIMIT - 64})`, 'done'],
     ['one BLOB above', `SELECT zeroblob(${LIMIT + 1})`, TOO_LARGE],
     ['one text above', `SELECT hex(zeroblob(${LIMIT / 2 + 1}))`, TOO_LARGE],
-    ['many small rows below', `WITH RECURSIVE c (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c WHERE n < ${LIMIT / 8}) SELECT n FROM c`, 'done'],
-    ['many small rows above', `WITH RECURSIVE c (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c WHERE n <= ${LIMIT / 8}) SELECT n FROM c`, TOO_LARGE],
+    ['many small rows below', `WITH RECURSIVE c (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c WHERE n < ${Math.floor(LIMIT / 64)}) SELECT n FROM c`, 'done'],
+    ['many small rows above', `WITH RECURSIVE c (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c WHERE n <= ${Math.floor(LIMIT / 64)}) SELECT n FROM c`, TOO_LARGE],
     ['many small texts above', `WITH RECURSIVE c (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c WHERE n < 2000) SELECT hex(zeroblob(25)) FROM c`, TOO_LARGE],
     ['many BLOBs above', `WITH RECURSIVE c (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c WHERE n < 20) SELECT zeroblob(5000) FROM c`, TOO_LARGE],
     ['rows without an end', 'WITH RECURSIVE c (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c) SELECT n FROM c', TOO_LARGE],

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
-use napi::bindgen_prelude::{ArrayBuffer, Either4, Function, Uint8Array};
+use napi::bindgen_prelude::{ArrayBuffer, Either4, Function, Uint8ArraySlice};
 use napi::{Env, Error, Result};
 use napi_derive::napi;
 use parking_lot::Mutex;
@@ -113,8 +113,8 @@ impl BindingChannel {
 
     /// Takes what the last `drain` could not put into the inbox.
     #[napi]
-    pub fn take_extras(&mut self) -> Vec<Either4<String, Uint8Array, BindingFailure, BindingShape>> {
-        self.extras.drain(..).map(cross).collect()
+    pub fn take_extras<'env>(&mut self, env: &'env Env) -> Result<Vec<Crossing<'env>>> {
+        self.extras.drain(..).map(|extra| cross(env, extra)).collect()
     }
 
     /// Does what the end of the environment does: stops deliveries, interrupts what runs, and closes the databases.
@@ -144,16 +144,19 @@ impl BindingChannel {
     }
 }
 
-fn cross(extra: Extra) -> Either4<String, Uint8Array, BindingFailure, BindingShape> {
-    match extra {
+type Crossing<'env> = Either4<String, Uint8ArraySlice<'env>, BindingFailure, BindingShape>;
+
+fn cross(env: &Env, extra: Extra) -> Result<Crossing<'_>> {
+    Ok(match extra {
         Extra::Value(Value::Text(text)) => Either4::A(text),
-        Extra::Value(Value::Blob(blob)) => Either4::B(Uint8Array::new(blob)),
+        // A copy: memory of Rust's own could not be transferred to another thread, and Electron forbids it.
+        Extra::Value(Value::Blob(blob)) => Either4::B(Uint8ArraySlice::copy_from(env, blob)?),
         Extra::Value(Value::Null | Value::Integer(_) | Value::Real(_)) => {
             unreachable!("BUG: a small value is in its cell")
         }
         Extra::Failure(failure) => Either4::C(BindingFailure::new(&failure)),
         Extra::Shape(shape) => Either4::D(BindingShape::new(&shape)),
-    }
+    })
 }
 
 /// The end of an environment: nothing is delivered any more, what runs is interrupted, and its databases are closed.

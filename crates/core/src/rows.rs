@@ -14,6 +14,8 @@ use crate::value::Value;
 pub const CHUNK_CELLS: usize = 8_192;
 /// The most bytes of text, and of blobs, of a chunk. Substrings keep the decoded text alive, so this bounds what one of them pins.
 pub const CHUNK_BYTES: usize = 32 * 1024;
+/// What a row counts towards the limit of a result, beside its values: whoever takes it makes an object of it.
+pub const ROW_BYTES: usize = 56;
 /// A text or blob above this many bytes is carried apart.
 pub const INLINE_BYTES: usize = 16 * 1024;
 
@@ -125,7 +127,7 @@ impl Encoder {
 
     fn present(&self) -> usize {
         let chunk = &self.chunk;
-        (chunk.cells.len() + chunk.integers.len()) * 8 + chunk.text.len() + chunk.blobs.len()
+        chunk.rows * ROW_BYTES + (chunk.cells.len() + chunk.integers.len()) * 8 + chunk.text.len() + chunk.blobs.len()
     }
 
     fn integer(&mut self, integer: i64, column: usize) -> Result<u64> {

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use sluice_core::{Delivery, Error, ErrorCode, Manager, Options, Params, Query, Request, Result, Sink, Value};
+use sluice_core::{
+    Concurrency, Delivery, Disposition, Error, ErrorCode, Manager, Options, Params, Query, Request, Result, Sink, Value,
+};
 use tempfile::TempDir;
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 
@@ -141,6 +143,36 @@ async fn a_text_above_the_limit_fails_however_short_it_is() -> Result<()> {
         manager.query("SELECT '0123456789'", Params::none()).await?;
         let error = manager.query("SELECT '0123456789!'", Params::none()).await.expect_err("eleven bytes");
         assert_eq!(error.code, ErrorCode::TooLarge);
+        manager.close().await
+    })
+    .await
+}
+
+/// Another connection keeps the file for itself while the writer is being replaced.
+#[tokio::test]
+async fn a_writer_that_cannot_be_replaced_now_is_replaced_later() -> Result<()> {
+    in_deadline(async {
+        let dir = TempDir::new().expect("a temporary directory");
+        let path = dir.path().join("app.db");
+        let options = Options {
+            concurrency: Some(Concurrency::Exclusive),
+            busy_timeout: Duration::from_millis(1),
+            ..Options::default()
+        };
+        let manager = Manager::open(&path, options).await?;
+        manager.query("CREATE TABLE t(x)", Params::none()).await?;
+        let other = rusqlite::Connection::open(&path)?;
+        let lease = manager.write().await?;
+        other.execute_batch("BEGIN EXCLUSIVE")?;
+        lease.release(Disposition::Discard);
+        let insert = "INSERT INTO t VALUES (1)";
+        let busy = manager.query(insert, Params::none()).await.expect_err("the file is locked");
+        assert_eq!(busy.primary_code(), Some(rusqlite::ffi::SQLITE_BUSY), "{busy:?}");
+        other.execute_batch("ROLLBACK")?;
+        while manager.query(insert, Params::none()).await.is_err() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        drop(other);
         manager.close().await
     })
     .await

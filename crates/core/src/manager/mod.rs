@@ -4,6 +4,7 @@ mod close;
 mod options;
 mod pragma;
 mod readers;
+mod replacement;
 mod status;
 mod timers;
 mod waiting;

@@ -38,7 +38,7 @@ pub struct Options {
     pub busy_timeout: Duration,
     /// The most calls in the queue. Default: 262,144.
     pub max_queued: usize,
-    /// The most bytes of one result. Default: 1 GiB.
+    /// The most bytes of one result: 56 for each row, 8 for each value, and those of its texts and blobs. Default: 1 GiB.
     pub max_result_bytes: usize,
     /// The most bytes of one text, for callers whose strings have a limit of their own. Default: none.
     pub max_text_bytes: usize,

@@ -120,7 +120,7 @@ fn be_the_writer(
     let Ok(shared) = start.recv() else { return };
     let mut connection = Some(connection);
     loop {
-        let Some(open) = connection.take() else { return shared.writer_is_lost() };
+        let Some(open) = connection.take().or_else(|| shared.reopen_writer(worker)) else { return };
         worker.set_interrupt(open.raw().get_interrupt_handle());
         match guard(|| serve_writer(worker, &shared, &open)) {
             Ok(Exit::Close(receipt)) => {
@@ -130,7 +130,7 @@ fn be_the_writer(
                 return left.into_iter().for_each(|message| shared.refuse(message));
             }
             Ok(Exit::Discard(permit)) => {
-                connection = shared.replace_writer(open);
+                connection = shared.replace_writer(open).ok();
                 if let Some(replacement) = &connection {
                     shared.writer_released(replacement, &permit);
                 }
@@ -140,7 +140,7 @@ fn be_the_writer(
             Err(_) => {
                 shared.counters.panics.add();
                 worker.finish();
-                connection = shared.replace_writer(open);
+                connection = shared.replace_writer(open).ok();
             }
         }
     }
@@ -226,7 +226,7 @@ fn thread_name(location: &Location, role: &str) -> String {
 
 impl Shared {
     /// Answers what was sent to a writer that has ended.
-    fn refuse(&self, message: Message) {
+    pub(super) fn refuse(&self, message: Message) {
         match message {
             Message::Run(job, permit) => fail_run(job, permit, self.lost_or_closed()),
             Message::RunLeased(job, _) => job.reply.fail(self.lost_or_closed()),
@@ -272,28 +272,6 @@ impl Shared {
         found.inspect_err(|error| self.lose(error))
     }
 
-    /// Opens a writer in the place of one that broke. What lived only on that connection is gone, and said to be.
-    fn replace_writer(&self, broken: PolicedConnection) -> Option<PolicedConnection> {
-        let wal = self.check_wal();
-        drop(close(broken));
-        self.counters.writer_replacements.add();
-        let pinned = self.pinned.swap(false, Ordering::AcqRel);
-        tracing::warn!(location = ?self.location, temporary_objects_lost = pinned, "the writer's connection is replaced");
-        let opened = wal.and_then(|()| self.check_identity()).and_then(|()| {
-            let config = self.connection_config();
-            open_writer(&self.location, &config, WalRequest::Keep)
-        });
-        let (connection, mode) = opened.inspect_err(|error| self.lose(error)).ok()?;
-        // Closing the last connection removed the log that was known.
-        *self.wal.lock() = self.wal_identity(mode);
-        Some(connection)
-    }
-
-    /// Ends a writer that could not be replaced: everything fails with the reason from now on.
-    fn writer_is_lost(&self) {
-        self.writer.end().into_iter().for_each(|message| self.refuse(message));
-    }
-
     /// Looks at what a write may have changed beside rows, before it is acknowledged.
     pub(crate) fn after_write(&self, connection: &PolicedConnection, private_schema: bool) -> Result<()> {
         if private_schema {
@@ -320,12 +298,12 @@ impl Shared {
         Ok(())
     }
 
-    fn wal_identity(&self, mode: JournalMode) -> Option<FileIdentity> {
+    pub(super) fn wal_identity(&self, mode: JournalMode) -> Option<FileIdentity> {
         self.file.as_ref().and_then(|file| file.wal_identity(mode))
     }
 
     /// An acknowledgement must not rest on a log that was deleted: the next process to open the file would not find it.
-    fn check_wal(&self) -> Result<()> {
+    pub(super) fn check_wal(&self) -> Result<()> {
         if self.options.readonly {
             return Ok(());
         }

@@ -149,7 +149,8 @@ impl Worker {
         Ok(())
     }
 
-    fn next(&self) -> Message {
+    /// Waits for the next message.
+    pub(crate) fn next(&self) -> Message {
         let mut queue = self.queue.lock();
         loop {
             if let Some(message) = queue.messages.pop_front() {
@@ -157,6 +158,11 @@ impl Worker {
             }
             self.ready.wait(&mut queue);
         }
+    }
+
+    /// Puts a message back that was read too early.
+    pub(crate) fn take_back(&self, message: Message) {
+        self.queue.lock().messages.push_front(message);
     }
 
     /// Takes no more messages, and returns those that were not read.
