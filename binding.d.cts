@@ -85,6 +85,8 @@ export interface BindingFailure {
   constraint?: string
   /** Which statement of a script, from 0. */
   statementIndex?: number
+  /** The parameter at fault: its name, or its index from 1. */
+  parameter?: string | number
 }
 
 export interface BindingHolder {

@@ -115,7 +115,8 @@ export class Packer {
   }
 
   #packPositional(values: readonly unknown[], dates: DateMode): void {
-    const count = values.length
+    // A proxy of an array may claim any length; of an array itself this changes nothing.
+    const count = values.length >>> 0
     this.#begin(count, count)
     for (let index = 0; index < count; index++) this.#packValue(values[index], index + 1, dates)
   }

@@ -1,8 +1,9 @@
 //! Errors and columns, as data for JavaScript.
 
+use napi::bindgen_prelude::Either;
 use napi_derive::napi;
 use sluice_core::query::Shape;
-use sluice_core::{ErrorCode, Failure};
+use sluice_core::{ErrorCode, Failure, Parameter};
 
 /// Why a call failed.
 #[napi(object, object_from_js = false)]
@@ -19,6 +20,8 @@ pub struct BindingFailure {
     pub constraint: Option<String>,
     /// Which statement of a script, from 0.
     pub statement_index: Option<u32>,
+    /// The parameter at fault: its name, or its index from 1.
+    pub parameter: Option<Either<String, u32>>,
 }
 
 impl BindingFailure {
@@ -35,7 +38,15 @@ impl BindingFailure {
             message: error.message.clone(),
             constraint: error.constraint().map(str::to_owned),
             statement_index: failure.statement.and_then(|statement| u32::try_from(statement).ok()),
+            parameter: error.parameter.as_deref().and_then(place),
         }
+    }
+}
+
+fn place(parameter: &Parameter) -> Option<Either<String, u32>> {
+    match parameter {
+        Parameter::Index(index) => u32::try_from(*index).ok().map(Either::B),
+        Parameter::Name(name) => Some(Either::A(name.to_string())),
     }
 }
 

@@ -26,7 +26,7 @@ mod worker;
 
 pub use completion::{Channel, Delivery, Failure, Sink};
 pub use connection::{Durability, Route};
-pub use error::{Error, ErrorCode, Result};
+pub use error::{Error, ErrorCode, Parameter, Result};
 pub use gate::Concurrency;
 pub use lease::{ExclusiveLease, ReadLease, RowSet, WriteLease};
 pub use manager::{HolderStatus, Manager, Options, ReaderStatus, Status, WalStatus, WriterStatus};

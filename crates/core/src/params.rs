@@ -4,7 +4,7 @@ use rusqlite::Statement;
 use rusqlite::types::{ToSql, ToSqlOutput, ValueRef};
 
 use crate::cell::{Cell, Tag, integer_of, tagged};
-use crate::error::{Error, ErrorCode, Result};
+use crate::error::{Error, ErrorCode, Parameter, Result};
 use crate::value::Value;
 
 /// How the values of [`Params`] find their parameters.
@@ -147,19 +147,20 @@ impl Params {
             let mut known = false;
             for index in names.matching(&name) {
                 if std::mem::replace(&mut bound[index - 1], true) {
-                    return Err(invalid(format!("parameter '{}' is given twice", names.label(index))));
+                    let message = format!("parameter '{}' is given twice", names.label(index));
+                    return Err(invalid(message).about(names.place(index)));
                 }
                 bind_one(statement, index, value)?;
                 known = true;
             }
             if !known {
-                return Err(invalid(format!("unknown parameter '{name}': the statement has {}", names.list())));
+                let message = format!("unknown parameter '{name}': the statement has {}", names.list());
+                return Err(invalid(message).about(Parameter::Name(name.into())));
             }
         }
-        match bound.iter().position(|bound| !bound) {
-            None => Ok(()),
-            Some(missing) => Err(invalid(format!("missing a value for parameter '{}'", names.label(missing + 1)))),
-        }
+        let Some(missing) = bound.iter().position(|bound| !bound).map(|at| at + 1) else { return Ok(()) };
+        let message = format!("missing a value for parameter '{}'", names.label(missing));
+        Err(invalid(message).about(names.place(missing)))
     }
 }
 
@@ -200,6 +201,10 @@ impl ParameterNames {
         self.0[index - 1].as_deref().map_or_else(|| index.to_string(), str::to_owned)
     }
 
+    fn place(&self, index: usize) -> Parameter {
+        self.0[index - 1].clone().map_or(Parameter::Index(index), Parameter::Name)
+    }
+
     fn list(&self) -> String {
         let labels: Vec<_> = self.0.iter().flatten().map(|name| format!("'{name}'")).collect();
         if labels.is_empty() { "no named parameters".to_owned() } else { labels.join(", ") }
@@ -219,43 +224,43 @@ impl ParameterNames {
         if self.0.is_empty() {
             return Ok(());
         }
-        let message = format!(
-            "the statement has {} parameters, the first of them '{}', and no values were given",
-            self.len(),
-            self.label(1)
-        );
-        Err(invalid(message))
+        let message = match self.len() {
+            1 => format!("the statement has a parameter, '{}', and no value was given", self.label(1)),
+            many => format!(
+                "the statement has {many} parameters, the first of them '{}', and no values were given",
+                self.label(1)
+            ),
+        };
+        Err(invalid(message).about(self.place(1)))
     }
 
     fn expect_positional(&self, given: usize) -> Result<()> {
         if let Some(name) = self.first_named() {
-            return Err(invalid(format!(
-                "parameter '{name}' has a name: give the values as an object, not as an array"
-            )));
+            let message = format!("parameter '{name}' has a name: give the values as an object, not as an array");
+            return Err(invalid(message).about(Parameter::Name(name.into())));
         }
         let expected = self.len();
         match given.cmp(&expected) {
             std::cmp::Ordering::Equal => Ok(()),
             std::cmp::Ordering::Less => {
                 let missing = given + 1;
-                Err(invalid(format!("missing a value for parameter {missing}: {expected} expected, {given} given")))
+                let message = format!("missing a value for parameter {missing}: {expected} expected, {given} given");
+                Err(invalid(message).about(Parameter::Index(missing)))
             }
             std::cmp::Ordering::Greater => {
                 let surplus = expected + 1;
-                Err(invalid(format!("there is no parameter {surplus}: {expected} expected, {given} given")))
+                let message = format!("there is no parameter {surplus}: {expected} expected, {given} given");
+                Err(invalid(message).about(Parameter::Index(surplus)))
             }
         }
     }
 
     fn expect_all_named(&self) -> Result<()> {
         let anonymous = |name: &Option<Box<str>>| name.as_deref().is_none_or(|name| name.starts_with('?'));
-        match self.0.iter().position(anonymous) {
-            None => Ok(()),
-            Some(at) => Err(invalid(format!(
-                "parameter {} has no name: give the values as an array, and do not mix it with named ones",
-                at + 1
-            ))),
-        }
+        let Some(index) = self.0.iter().position(anonymous).map(|at| at + 1) else { return Ok(()) };
+        let message =
+            format!("parameter {index} has no name: give the values as an array, and do not mix it with named ones");
+        Err(invalid(message).about(Parameter::Index(index)))
     }
 }
 

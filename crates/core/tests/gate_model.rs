@@ -130,19 +130,23 @@ impl Stage {
         }
     }
 
-    /// Takes a place, and confirms it if the read it came with ran at once; drops it with its waiter otherwise.
-    fn visit_unclassified(&self) {
+    /// Takes a place, and confirms it if the read it came with ran at once; drops it with its waiter otherwise. Returns
+    /// whether the waiter is queued.
+    fn visit_unclassified(&self) -> Option<Ticket> {
         let request = self.gate.request_unclassified(self.now, |place| Guest { place: Some(place), ..self.guest() });
         match request {
             Request::Admitted(mut guest, permit) => {
                 self.room.use_permit(&permit);
+                let class = permit.class();
                 drop(permit);
                 let place = guest.place.take().expect("the guest keeps its place");
-                self.settle(place.confirm(self.guest()));
+                match class {
+                    Class::Read(_) => drop(self.settle(place.confirm(self.guest()))),
+                    Class::Write | Class::Exclusive => drop(place),
+                }
+                None
             }
-            waits @ (Request::Queued { .. } | Request::Rejected(..)) => {
-                self.settle(waits);
-            }
+            waits @ (Request::Queued { .. } | Request::Rejected(..)) => self.settle(waits),
         }
     }
 
@@ -317,6 +321,26 @@ fn a_place_confirmed_or_dropped_on_any_thread_leaves_nobody_behind_it() {
             stage.assert_over(3 + unclassified_confirmed);
         });
     }
+}
+
+#[test]
+fn i4_an_unclassified_waiter_cancelled_while_a_reader_and_the_writer_come_free_ends_once() {
+    check(|run| {
+        let stage = Stage::new(Concurrency::Wal, 1, run);
+        let permits = [SHORT, Class::Write].map(|class| {
+            let Request::Admitted(_guest, permit) = stage.gate.request(class, stage.guest(), stage.now) else {
+                panic!("nothing else runs")
+            };
+            permit
+        });
+        let ticket = stage.visit_unclassified().expect("both are busy");
+        let threads = permits.map(|permit| stage.spawn(move |_| drop(permit)));
+        if let Some(guest) = stage.gate.cancel(ticket) {
+            guest.rejected(Rejection::TimedOut);
+        }
+        join(threads);
+        stage.assert_over(1);
+    });
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! The manager through its public API.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use sluice_core::{
@@ -109,4 +110,134 @@ async fn reads_in_a_backlog_see_every_write_acknowledged_before_them() -> Result
         manager.close().await
     })
     .await
+}
+
+/// Keeps a read running until it is told that nobody takes its rows.
+#[derive(Default)]
+struct Endless {
+    running: AtomicBool,
+    abandoned: AtomicBool,
+}
+
+impl Sink for Endless {
+    fn deliver(&self, _call: u32, _delivery: Delivery) {
+        self.running.store(true, Ordering::SeqCst);
+    }
+
+    fn wait_for_room(&self) -> bool {
+        !self.abandoned.load(Ordering::SeqCst)
+    }
+}
+
+impl Endless {
+    const SQL: &str = "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c) SELECT x FROM c";
+
+    /// Starts the read, and waits until it runs.
+    async fn start(manager: &Manager) -> Arc<Self> {
+        let endless = Arc::new(Self::default());
+        manager.submit(Request::new(Query::new(Self::SQL), Params::none()), Arc::<Self>::clone(&endless), 1);
+        while !endless.running.load(Ordering::SeqCst) {
+            tokio::task::yield_now().await;
+        }
+        endless
+    }
+}
+
+#[tokio::test]
+async fn writes_with_new_texts_wait_for_no_reader() -> Result<()> {
+    in_deadline(async {
+        let (_dir, manager) = file().await?;
+        manager.query("CREATE TABLE t(x)", Params::none()).await?;
+        let (one, two) = (Endless::start(&manager).await, Endless::start(&manager).await);
+        assert_eq!(manager.status().readers.active, 2);
+        let writes: Vec<_> = (1..=20)
+            .map(|x| {
+                let manager = manager.clone();
+                tokio::spawn(async move {
+                    manager.query(&format!("INSERT INTO t VALUES ({x}) RETURNING rowid"), Params::none()).await
+                })
+            })
+            .collect();
+        for (rowid, write) in (1..).zip(writes) {
+            let written = write.await.expect("no panic")?;
+            assert_eq!(
+                (written.outcome.route, written.rows),
+                (Route::Write, ints(&[rowid])),
+                "in the order of the calls"
+            );
+        }
+        for endless in [one, two] {
+            endless.abandoned.store(true, Ordering::SeqCst);
+        }
+        manager.close().await
+    })
+    .await
+}
+
+#[tokio::test]
+async fn reads_with_new_texts_wait_for_a_reader_and_hold_up_no_write() -> Result<()> {
+    in_deadline(async {
+        let (_dir, manager) = file().await?;
+        manager.query("CREATE TABLE t(x)", Params::none()).await?;
+        let busy = [Endless::start(&manager).await, Endless::start(&manager).await];
+        let (third, query) = (Arc::new(Endless::default()), Query::new(Endless::SQL));
+        let submit = || {
+            let request = Request::new(Arc::clone(&query), Params::none());
+            manager.submit(request, Arc::<Endless>::clone(&third), 1);
+        };
+        submit();
+        manager.query("INSERT INTO t VALUES (1)", Params::none()).await?;
+        assert_eq!((manager.status().readers.waiting, manager.status().queued), (1, 1));
+        assert!(!third.running.load(Ordering::SeqCst), "the writer does not run it");
+        submit();
+        assert_eq!(manager.status().queued, 2, "its text is known to be a read by now, and takes no place");
+
+        busy[0].abandoned.store(true, Ordering::SeqCst);
+        while !third.running.load(Ordering::SeqCst) {
+            tokio::task::yield_now().await;
+        }
+        for endless in [&busy[1], &third] {
+            endless.abandoned.store(true, Ordering::SeqCst);
+        }
+        let read = manager.query("SELECT count(*) FROM t", Params::none()).await?;
+        assert_eq!((read.outcome.route, read.rows), (Route::Read, ints(&[1])));
+        manager.close().await
+    })
+    .await
+}
+
+#[tokio::test]
+async fn while_temporary_objects_pin_everything_to_the_writer_it_runs_reads_that_it_classifies() -> Result<()> {
+    in_deadline(async {
+        let (_dir, manager) = file().await?;
+        let busy = [Endless::start(&manager).await, Endless::start(&manager).await];
+        // All are submitted before the first of them runs, so that none is routed by what it does.
+        let writer = manager.write().await?;
+        let calls = ["CREATE TEMP TABLE t(x)", "SELECT 7"].map(|sql| {
+            let request = Request::new(Query::new(sql), Params::none());
+            let (sender, answer) = tokio::sync::mpsc::unbounded_channel();
+            manager.submit(request, Arc::new(Routes(sender)), 1);
+            answer
+        });
+        assert_eq!(manager.status().queued, 4, "each waits for the writer and for a reader");
+        drop(writer);
+        for mut answer in calls {
+            assert_eq!(answer.recv().await, Some(Route::Write));
+        }
+        for endless in busy {
+            endless.abandoned.store(true, Ordering::SeqCst);
+        }
+        manager.close().await
+    })
+    .await
+}
+
+/// Tells where a statement ran.
+struct Routes(tokio::sync::mpsc::UnboundedSender<Route>);
+
+impl Sink for Routes {
+    fn deliver(&self, _call: u32, delivery: Delivery) {
+        let Delivery::End(_, _, outcome) = delivery else { panic!("{delivery:?}") };
+        self.0.send(outcome.route).ok();
+    }
 }

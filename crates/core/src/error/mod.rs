@@ -80,6 +80,15 @@ impl ErrorCode {
     }
 }
 
+/// Which parameter of a statement is meant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Parameter {
+    /// By its index, from 1.
+    Index(usize),
+    /// By its name: as the caller wrote it when the caller did, otherwise as SQLite does, with its prefix.
+    Name(Box<str>),
+}
+
 /// What went wrong, as data. Bound values never enter it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Error {
@@ -89,6 +98,8 @@ pub struct Error {
     pub extended_code: Option<i32>,
     /// The byte offset into the SQL text at which SQLite saw the error.
     pub offset: Option<u32>,
+    /// The parameter at fault, when there is one; boxed, because most errors are about none.
+    pub parameter: Option<Box<Parameter>>,
     /// One sentence for a human.
     pub message: String,
 }
@@ -100,7 +111,7 @@ impl Error {
     /// Makes an error of the driver's own.
     #[must_use]
     pub fn new(code: ErrorCode, message: impl Into<String>) -> Self {
-        Self { code, extended_code: None, offset: None, message: message.into() }
+        Self { code, extended_code: None, offset: None, parameter: None, message: message.into() }
     }
 
     /// Makes an error from one of `rusqlite`'s, which carries SQLite's code, message and offset.
@@ -115,7 +126,14 @@ impl Error {
             other => (rusqlite::ffi::SQLITE_ERROR, None, Some(other.to_string())),
         };
         let message = message.unwrap_or_else(|| rusqlite::ffi::code_to_str(code).to_owned());
-        Self { code: ErrorCode::Sqlite, extended_code: Some(code), offset, message }
+        Self { code: ErrorCode::Sqlite, extended_code: Some(code), offset, parameter: None, message }
+    }
+
+    /// Returns the same error, about `parameter`.
+    #[must_use]
+    pub fn about(mut self, parameter: Parameter) -> Self {
+        self.parameter = Some(Box::new(parameter));
+        self
     }
 
     /// Returns the same error with `context` in front of its message.

@@ -5,7 +5,7 @@
 
 use super::permits::Permits;
 use super::queues::{Intent, Queues};
-use super::request::{Class, Concurrency, Decision, ReadKind, Ticket, UnclassifiedDecision};
+use super::request::{Admitted, Class, Concurrency, Decision, ReadKind, Ticket, UnclassifiedDecision};
 use super::status::{AdmissionStatus, Mode, Phase};
 
 /// Decides who may run.
@@ -23,7 +23,9 @@ use super::status::{AdmissionStatus, Mode, Phase};
 /// | `Read(Short)` | the same, and the head is not a confirmed alternating request | admitted |
 /// | `Read(Session)` | the same, and fewer than `max_readers` sessions out | admitted |
 /// | `Write`, `Exclusive` | write queue empty, no write or exclusive permit out; if alternating, no read permit out either | admitted |
-/// | unclassified | always | a place joins the write queue, and a `Read(Short)` is requested, as one step |
+/// | unclassified | `Read(Short)` would be admitted | it is, and a place joins the write queue, as one step |
+/// | | else, `Write` would be admitted | it is; there is no place |
+/// | | else | a place and its `Read(Short)` join both queues, as one step |
 /// | a request not admitted | fewer than `max_queued` wait | queued under a new ticket |
 /// | | else | `Overloaded` |
 /// | confirm | place queued | the place becomes a waiting write at its position; admitted if it is the head and may run |
@@ -39,8 +41,10 @@ use super::status::{AdmissionStatus, Mode, Phase};
 /// *Admit*, while open: first waiting readers, then the head.
 /// - Readers run as in their rows above, but those in turn are not held back by the head. Nested ones come first; then short
 ///   reads and sessions by ticket, where a session that lacks only session room is passed by short reads.
-/// - The head runs if it is no place, no write or exclusive permit is out, and, if it is alternating, no read permit is out and no
-///   reader in turn waits. A place holds back the writers behind it, never a reader.
+/// - The head runs if no write or exclusive permit is out, and, if it is alternating, no read permit is out and no reader in
+///   turn waits. A place whose read still waits runs as a `Write`, and its read leaves with it, so that a statement whose class is
+///   not known waits for a reader or for the writer, whichever is free first. A place whose read was admitted, or was cancelled,
+///   does not run: it holds back the writers behind it, never a reader, until it is confirmed or cancelled.
 ///
 /// So a read waits for at most one write turn, and a writer for the writers before it plus one read phase each.
 #[derive(Clone, Debug)]
@@ -102,7 +106,7 @@ impl Admission {
     /// Takes a place in the write queue and requests a short read, as one step, for a statement that is not yet classified.
     ///
     /// The place keeps the statement's position among the writes until it is confirmed ([`Admission::on_confirm`]) or
-    /// withdrawn ([`Admission::on_cancel`]).
+    /// withdrawn ([`Admission::on_cancel`]), or until the statement is admitted as a write because no reader was free.
     ///
     /// # Panics
     /// If `max_readers` is 0.
@@ -113,15 +117,17 @@ impl Admission {
             return UnclassifiedDecision::Closed;
         }
         let starts = self.may_start(read);
-        if !self.has_room_for(if starts { 1 } else { 2 }) {
-            return UnclassifiedDecision::Overloaded;
-        }
-        let place = self.queues.push_write(Intent::Place);
-        let decision = if starts {
+        let decision = if starts && self.has_room_for(1) {
             self.grant(read);
-            UnclassifiedDecision::Admitted { place }
+            UnclassifiedDecision::Admitted { place: self.queues.push_write(Intent::Place { read: None }) }
+        } else if !starts && self.may_start(Class::Write) {
+            self.grant(Class::Write);
+            UnclassifiedDecision::AdmittedAsWrite
+        } else if !starts && self.has_room_for(2) {
+            let (place, read) = self.queues.push_place_and_read();
+            UnclassifiedDecision::Queued { place, read }
         } else {
-            UnclassifiedDecision::Queued { place, read: self.enqueue(read) }
+            UnclassifiedDecision::Overloaded
         };
         self.check_invariants();
         decision
@@ -139,8 +145,8 @@ impl Admission {
         }
         assert!(self.queues.confirm(place), "BUG: I4 a place is confirmed that is not queued");
         let decision = match self.admit_head() {
-            Some(ticket) => {
-                assert!(ticket == place, "BUG: I3 a place that was confirmed let another writer run");
+            Some(admitted) => {
+                assert!(admitted.ticket == place, "BUG: I3 a place that was confirmed let another writer run");
                 Decision::Admitted
             }
             None => Decision::Queued(place),
@@ -149,11 +155,11 @@ impl Admission {
         decision
     }
 
-    /// Takes a permit back, and appends to `admitted` the tickets that run now, in order.
+    /// Takes a permit back, and appends to `admitted` the requests that run now, in order.
     ///
     /// # Panics
     /// If no such permit is out.
-    pub fn on_release(&mut self, class: Class, admitted: &mut Vec<Ticket>) {
+    pub fn on_release(&mut self, class: Class, admitted: &mut Vec<Admitted>) {
         self.permits.give_back(class);
         if self.is_alternating(class) {
             self.turn_boundary = self.queues.next_ticket();
@@ -180,32 +186,28 @@ impl Admission {
         }
         self.permits.give_back(class);
         let next = match class {
-            Class::Read(_) => self.next_reader().map(|(ticket, kind)| (ticket, Class::Read(kind))),
+            Class::Read(_) => self.next_reader(),
             Class::Write | Class::Exclusive => self.next_writer(),
         };
-        let heir = next.filter(|(_, next)| *next == class).map(|(ticket, _)| ticket);
+        let heir = next.filter(|next| next.class == class);
         match heir {
-            Some(ticket) => self.admit(ticket, class),
+            Some(heir) => self.admit(heir),
             None => self.permits.take(class),
         }
         self.check_invariants();
-        heir
+        heir.map(|heir| heir.ticket)
     }
 
-    /// Takes a ticket out of the queue, and appends to `admitted` the tickets that run now, in order.
+    /// Takes a ticket out of the queue, and appends to `admitted` the requests that run now, in order.
     ///
     /// Returns false, and does nothing, if the ticket is not queued: it was admitted, cancelled or rejected before.
-    pub fn on_cancel(&mut self, ticket: Ticket, admitted: &mut Vec<Ticket>) -> bool {
-        let (queued_before, admitted_before) = (self.queues.len(), admitted.len());
+    pub fn on_cancel(&mut self, ticket: Ticket, admitted: &mut Vec<Admitted>) -> bool {
+        let queued_before = self.queues.len();
         if !self.queues.remove(ticket) {
             return false;
         }
+        debug_assert_eq!(self.queues.len() + 1, queued_before, "BUG: I4 a cancelled request left a trace in the queue");
         self.admit_waiting(admitted);
-        debug_assert_eq!(
-            self.queues.len() + (admitted.len() - admitted_before) + 1,
-            queued_before,
-            "BUG: I4 a cancelled request left a trace in the queue"
-        );
         self.check_invariants();
         true
     }
@@ -281,8 +283,11 @@ impl Admission {
 
     /// Says whether the head makes readers that are not in turn wait.
     fn head_holds_readers_back(&self) -> bool {
-        let confirmed = self.queues.first_write().and_then(|(_, intent)| intent.confirmed());
-        confirmed.is_some_and(|class| self.is_alternating(class))
+        self.queues.first_write().is_some_and(|(_, intent)| match intent {
+            Intent::Place { read: _ } => false,
+            Intent::Write => self.is_alternating(Class::Write),
+            Intent::Exclusive => self.is_alternating(Class::Exclusive),
+        })
     }
 
     fn has_reader_room(&self) -> bool {
@@ -336,40 +341,52 @@ impl Admission {
         }
     }
 
-    fn next_reader(&self) -> Option<(Ticket, ReadKind)> {
+    fn next_reader(&self) -> Option<Admitted> {
         let runnable = |kind| {
             let ticket = self.queues.first_reader(kind)?;
-            self.may_read(kind, self.is_in_turn(ticket)).then_some((ticket, kind))
+            self.may_read(kind, self.is_in_turn(ticket)).then_some(Admitted { ticket, class: Class::Read(kind) })
         };
         let by_age =
-            || [ReadKind::Short, ReadKind::Session].into_iter().filter_map(runnable).min_by_key(|(ticket, _)| *ticket);
+            || [ReadKind::Short, ReadKind::Session].into_iter().filter_map(runnable).min_by_key(|reader| reader.ticket);
         runnable(ReadKind::Nested).or_else(by_age)
     }
 
-    fn next_writer(&self) -> Option<(Ticket, Class)> {
+    fn next_writer(&self) -> Option<Admitted> {
         let (ticket, intent) = self.queues.first_write()?;
-        let class = intent.confirmed()?;
-        self.may_write(class).then_some((ticket, class))
+        let head = match intent {
+            Intent::Place { read } => {
+                let waiting = read.filter(|read| self.queues.is_waiting_short(*read))?;
+                Admitted { ticket: waiting, class: Class::Write }
+            }
+            Intent::Write => Admitted { ticket, class: Class::Write },
+            Intent::Exclusive => Admitted { ticket, class: Class::Exclusive },
+        };
+        self.may_write(head.class).then_some(head)
     }
 
-    fn admit_waiting(&mut self, admitted: &mut Vec<Ticket>) {
-        while let Some((ticket, kind)) = self.next_reader() {
-            self.admit(ticket, Class::Read(kind));
-            admitted.push(ticket);
+    fn admit_waiting(&mut self, admitted: &mut Vec<Admitted>) {
+        while let Some(reader) = self.next_reader() {
+            self.admit(reader);
+            admitted.push(reader);
         }
         // Once is enough: after it a write permit is out, and no reader waited for this head.
         admitted.extend(self.admit_head());
     }
 
-    fn admit_head(&mut self) -> Option<Ticket> {
-        let (ticket, class) = self.next_writer()?;
-        self.admit(ticket, class);
-        Some(ticket)
+    fn admit_head(&mut self) -> Option<Admitted> {
+        let head = self.next_writer()?;
+        self.admit(head);
+        Some(head)
     }
 
-    fn admit(&mut self, ticket: Ticket, class: Class) {
-        assert!(self.queues.remove(ticket), "BUG: I4 a request is admitted that is not queued");
-        self.grant(class);
+    fn admit(&mut self, next: Admitted) {
+        match next.class {
+            Class::Read(_) => {
+                assert!(self.queues.remove(next.ticket), "BUG: I4 a reader is admitted that is not queued");
+            }
+            Class::Write | Class::Exclusive => self.queues.pop_write(),
+        }
+        self.grant(next.class);
     }
 
     fn grant(&mut self, class: Class) {
@@ -418,5 +435,7 @@ impl Admission {
     }
 }
 
+#[cfg(test)]
+mod place_tests;
 #[cfg(test)]
 mod tests;

@@ -2,7 +2,8 @@
 //!
 //! [`Admission`] is the decision, a pure state machine; [`Gate`] is its shell, which adds a lock, the waiters and RAII:
 //! - [`Permit`] is the right to proceed. Its drop is the release.
-//! - [`Place`] is a position among the writes for a statement that may turn out to be one. Its drop withdraws it.
+//! - [`Place`] is a position among the writes for a statement that may turn out to be one. Its drop withdraws it, unless the
+//!   statement was admitted as a write meanwhile.
 //! - [`Waiter`] is whatever wants to be told. The gate owns it while it is queued, and every waiter leaves exactly once:
 //!   through [`Waiter::admitted`], [`Waiter::rejected`] or [`Gate::cancel`].
 //!
@@ -32,7 +33,7 @@ use self::place::Standing;
 
 pub use self::admission::Admission;
 pub use self::place::Place;
-pub use self::request::{Class, Concurrency, Decision, ReadKind, Ticket, UnclassifiedDecision};
+pub use self::request::{Admitted, Class, Concurrency, Decision, ReadKind, Ticket, UnclassifiedDecision};
 pub use self::status::{AdmissionStatus, Mode, Phase};
 
 /// Waits for a permit. The gate calls it at most once, and never under its lock.
@@ -115,13 +116,12 @@ struct State<W: Waiter> {
     waiting: BTreeMap<Ticket, Waiting<W>>,
     on_closed: Vec<Box<dyn FnOnce() + Send>>,
     last_requested_at: Option<Instant>,
-    /// The tickets that the current event admitted. Empty between events; kept for its memory.
-    admitted: Vec<Ticket>,
+    /// The requests that the current event admitted. Empty between events; kept for its memory.
+    admitted: Vec<Admitted>,
 }
 
 struct Waiting<W> {
     waiter: W,
-    class: Class,
     queued_at: Instant,
 }
 
@@ -150,11 +150,14 @@ impl<W: Waiter> Gate<W> {
         let mut state = self.state.lock();
         let queued_at = state.not_before_the_last(now);
         let decision = state.admission.on_request(class);
-        state.settle(self, decision, Waiting { waiter, class, queued_at })
+        state.settle(self, decision, class, Waiting { waiter, queued_at })
     }
 
     /// Requests a short read for a statement that may turn out to be a write, and takes a place among the writes for it, as
     /// one step, so that the statement keeps its position in either case.
+    ///
+    /// The permit is a write permit if the writer is free before a reader is: [`Permit::class`] tells. The place is void then;
+    /// whoever runs the statement classifies it, and may find that it belongs on a reader.
     ///
     /// `make` puts the place into the waiter, and is called before anything is requested. If the request is rejected, that
     /// place never stood in the queue.
@@ -164,24 +167,23 @@ impl<W: Waiter> Gate<W> {
     pub fn request_unclassified(self: &Arc<Self>, now: Instant, make: impl FnOnce(Place<W>) -> W) -> Request<W> {
         let (place, standing) = Place::new(self);
         let waiter = make(place);
-        let class = Class::Read(ReadKind::Short);
+        let read = Class::Read(ReadKind::Short);
 
         let mut state = self.state.lock();
         let queued_at = state.not_before_the_last(now);
-        let (placed, decision) = match state.admission.on_unclassified() {
-            UnclassifiedDecision::Admitted { place } => (Ok(place), Decision::Admitted),
-            UnclassifiedDecision::Queued { place, read } => (Ok(place), Decision::Queued(read)),
-            UnclassifiedDecision::Overloaded => (Err(Rejection::Overloaded), Decision::Overloaded),
-            UnclassifiedDecision::Closed => (Err(Rejection::Closed), Decision::Closed),
+        let queued = |ticket| Standing::Queued { ticket, queued_at };
+        let (stands, decision, class) = match state.admission.on_unclassified() {
+            UnclassifiedDecision::Admitted { place } => (queued(place), Decision::Admitted, read),
+            UnclassifiedDecision::AdmittedAsWrite => (Standing::Void, Decision::Admitted, Class::Write),
+            UnclassifiedDecision::Queued { place, read: ticket } => (queued(place), Decision::Queued(ticket), read),
+            UnclassifiedDecision::Overloaded => (Standing::Refused(Rejection::Overloaded), Decision::Overloaded, read),
+            UnclassifiedDecision::Closed => (Standing::Refused(Rejection::Closed), Decision::Closed, read),
         };
-        let known = standing.set(match placed {
-            Ok(ticket) => Standing::Queued { ticket, queued_at },
-            Err(rejection) => Standing::Refused(rejection),
-        });
-        let request = state.settle(self, decision, Waiting { waiter, class, queued_at });
+        let known = standing.set(stands);
+        let request = state.settle(self, decision, class, Waiting { waiter, queued_at });
         drop(state);
 
-        if let (Ok(ticket), Err(_)) = (placed, known) {
+        if let (Standing::Queued { ticket, queued_at: _ }, Err(_)) = (stands, known) {
             // `make` did not keep the place, so nobody else will withdraw it.
             self.cancel_place(ticket);
         }
@@ -255,11 +257,11 @@ impl<W: Waiter> Gate<W> {
     fn confirm(self: &Arc<Self>, place: Ticket, waiter: W, queued_at: Instant) -> Request<W> {
         let mut state = self.state.lock();
         let decision = state.admission.on_confirm(place);
-        state.settle(self, decision, Waiting { waiter, class: Class::Write, queued_at })
+        state.settle(self, decision, Class::Write, Waiting { waiter, queued_at })
     }
 
     fn cancel_place(self: &Arc<Self>, place: Ticket) {
-        // False after `close`, which took the place away.
+        // False after `close`, which took the place away, and once the statement was admitted as a write.
         self.change(|state, _| state.admission.on_cancel(place, &mut state.admitted));
     }
 
@@ -282,12 +284,10 @@ impl<W: Waiter> Gate<W> {
 }
 
 impl<W: Waiter> State<W> {
-    /// Turns a decision into the answer for the caller, and keeps the waiter if it is queued.
-    fn settle(&mut self, gate: &Arc<Gate<W>>, decision: Decision, waiting: Waiting<W>) -> Request<W> {
+    /// Turns a decision into the answer for the caller, and keeps the waiter if it is queued. `class` is what was admitted, if so.
+    fn settle(&mut self, gate: &Arc<Gate<W>>, decision: Decision, class: Class, waiting: Waiting<W>) -> Request<W> {
         match decision {
-            Decision::Admitted => {
-                Request::Admitted(waiting.waiter, Permit { gate: Arc::clone(gate), class: waiting.class })
-            }
+            Decision::Admitted => Request::Admitted(waiting.waiter, Permit { gate: Arc::clone(gate), class }),
             Decision::Queued(ticket) => Request::Queued { ticket, first: self.keep(ticket, waiting) },
             Decision::Overloaded => Request::Rejected(waiting.waiter, Rejection::Overloaded),
             Decision::Closed => Request::Rejected(waiting.waiter, Rejection::Closed),
@@ -314,8 +314,8 @@ impl<W: Waiter> State<W> {
     }
 
     fn collect_admitted(&mut self, gate: &Arc<Gate<W>>, calls: &mut Vec<Call<W>>) {
-        for ticket in self.admitted.drain(..) {
-            let Waiting { waiter, class, queued_at: _ } =
+        for Admitted { ticket, class } in self.admitted.drain(..) {
+            let Waiting { waiter, queued_at: _ } =
                 self.waiting.remove(&ticket).expect("BUG: I4 a request is admitted whose waiter is gone");
             calls.push(Call::Admit(waiter, Permit { gate: Arc::clone(gate), class }));
         }

@@ -8,7 +8,8 @@ use super::{Gate, Rejection, Request, Ticket, Waiter};
 
 /// A position among the writes. It holds back later writes, never a read, and counts as queued, not as a waiting writer.
 ///
-/// Dropping it withdraws it: the statement was a read, or nobody wants it any more.
+/// Dropping it withdraws it: the statement was a read, or nobody wants it any more. Once the statement was admitted as a write,
+/// the place is void, and its drop does nothing.
 pub struct Place<W: Waiter> {
     gate: Arc<Gate<W>>,
     /// Taken by [`Place::confirm`], after which there is nothing to withdraw.
@@ -18,8 +19,13 @@ pub struct Place<W: Waiter> {
 /// What became of the request for a place. Set once: by the gate, or by the drop of the place if that is earlier.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Standing {
-    Queued { ticket: Ticket, queued_at: Instant },
+    Queued {
+        ticket: Ticket,
+        queued_at: Instant,
+    },
     Refused(Rejection),
+    /// The statement was admitted as a write at once. One that was queued before keeps its ticket, which names nothing then.
+    Void,
     Dropped,
 }
 
@@ -35,12 +41,13 @@ impl<W: Waiter> Place<W> {
     /// Never overloaded if the place was queued; rejected as closed if the gate closed since.
     ///
     /// # Panics
-    /// If the request for the place has not been answered yet.
+    /// If the request for the place has not been answered yet, or was admitted as a write.
     pub fn confirm(mut self, waiter: W) -> Request<W> {
         let standing = self.standing.take().expect("BUG: a place is confirmed once, because that consumes it");
         match standing.get() {
             Some(Standing::Queued { ticket, queued_at }) => self.gate.confirm(*ticket, waiter, *queued_at),
             Some(Standing::Refused(rejection)) => Request::Rejected(waiter, *rejection),
+            Some(Standing::Void) => panic!("BUG: I4 a place is confirmed whose statement was admitted as a write"),
             Some(Standing::Dropped) | None => panic!("BUG: a place is confirmed before it is taken"),
         }
     }
@@ -55,7 +62,7 @@ impl<W: Waiter> Drop for Place<W> {
         }
         match standing.get() {
             Some(Standing::Queued { ticket, .. }) => self.gate.cancel_place(*ticket),
-            Some(Standing::Refused(_) | Standing::Dropped) | None => {}
+            Some(Standing::Refused(_) | Standing::Void | Standing::Dropped) | None => {}
         }
     }
 }

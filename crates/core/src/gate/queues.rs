@@ -2,26 +2,18 @@
 
 use std::collections::VecDeque;
 
-use super::request::{Class, ReadKind, Ticket};
+use super::request::{ReadKind, Ticket};
 
 /// What a member of the write queue waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Intent {
-    /// Not known yet: the statement is still being classified.
-    Place,
+    /// Not known yet: the statement is classified by whoever runs it first. `read` is the read that was queued for it, and
+    /// that may have left the queue since.
+    Place {
+        read: Option<Ticket>,
+    },
     Write,
     Exclusive,
-}
-
-impl Intent {
-    /// Returns the class to admit, or `None` for a place, which is not admitted.
-    pub(super) fn confirmed(self) -> Option<Class> {
-        match self {
-            Self::Place => None,
-            Self::Write => Some(Class::Write),
-            Self::Exclusive => Some(Class::Exclusive),
-        }
-    }
 }
 
 #[derive(Clone, Debug)]
@@ -56,12 +48,16 @@ impl Queues {
 
     pub(super) fn push_write(&mut self, intent: Intent) -> Ticket {
         let ticket = self.issue();
-        self.writes.push_back(QueuedWrite { ticket, intent });
-        match intent {
-            Intent::Place => self.places += 1,
-            Intent::Write | Intent::Exclusive => {}
-        }
+        self.insert_write(ticket, intent);
         ticket
+    }
+
+    /// Queues a place and the short read that goes with it. Returns both, in this order.
+    pub(super) fn push_place_and_read(&mut self) -> (Ticket, Ticket) {
+        let (place, read) = (self.issue(), self.issue());
+        self.insert_write(place, Intent::Place { read: Some(read) });
+        self.shorts.push_back(read);
+        (place, read)
     }
 
     pub(super) fn first_reader(&self, kind: ReadKind) -> Option<Ticket> {
@@ -72,12 +68,31 @@ impl Queues {
         self.writes.front().map(|write| (write.ticket, write.intent))
     }
 
+    pub(super) fn is_waiting_short(&self, ticket: Ticket) -> bool {
+        self.shorts.binary_search(&ticket).is_ok()
+    }
+
+    /// Takes the head of the write queue out. The read that waits for a place goes with it.
+    pub(super) fn pop_write(&mut self) {
+        let head = self.writes.pop_front().expect("BUG: I4 a write is admitted that is not queued");
+        match head.intent {
+            Intent::Place { read } => {
+                self.forget_place();
+                let left = read.is_some_and(|read| self.remove_reader(ReadKind::Short, read));
+                assert!(left, "BUG: I4 a place is admitted whose read does not wait");
+            }
+            Intent::Write | Intent::Exclusive => {}
+        }
+    }
+
     /// Turns a place into a waiting write at the same position. Returns false if it is not queued.
     pub(super) fn confirm(&mut self, place: Ticket) -> bool {
         let Ok(index) = self.writes.binary_search_by_key(&place, |write| write.ticket) else { return false };
         let write = &mut self.writes[index];
-        assert!(write.intent == Intent::Place, "BUG: I4 only a place can be confirmed, and only once");
-        write.intent = Intent::Write;
+        match write.intent {
+            Intent::Place { read: _ } => write.intent = Intent::Write,
+            Intent::Write | Intent::Exclusive => panic!("BUG: I4 only a place can be confirmed, and only once"),
+        }
         self.forget_place();
         true
     }
@@ -117,6 +132,14 @@ impl Queues {
         self.places
     }
 
+    fn insert_write(&mut self, ticket: Ticket, intent: Intent) {
+        self.writes.push_back(QueuedWrite { ticket, intent });
+        match intent {
+            Intent::Place { read: _ } => self.places += 1,
+            Intent::Write | Intent::Exclusive => {}
+        }
+    }
+
     fn issue(&mut self) -> Ticket {
         let ticket = Ticket(self.next_ticket);
         self.next_ticket += 1;
@@ -148,7 +171,7 @@ impl Queues {
         let Ok(index) = self.writes.binary_search_by_key(&ticket, |write| write.ticket) else { return false };
         let write = self.writes.remove(index).expect("BUG: the index was found in this queue");
         match write.intent {
-            Intent::Place => self.forget_place(),
+            Intent::Place { read: _ } => self.forget_place(),
             Intent::Write | Intent::Exclusive => {}
         }
         true

@@ -37,6 +37,15 @@ pub enum ReadKind {
     Nested,
 }
 
+/// One queued request that runs now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Admitted {
+    /// The ticket it waited under: the read's, for a statement that was not classified.
+    pub ticket: Ticket,
+    /// The permit that is out for it.
+    pub class: Class,
+}
+
 /// Answers a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
@@ -60,7 +69,10 @@ pub enum UnclassifiedDecision {
         /// The place.
         place: Ticket,
     },
-    /// A short read waits, and a place in the write queue is taken.
+    /// The write permit is out, because no reader is free and the writer is. There is no place.
+    AdmittedAsWrite,
+    /// A short read waits, and a place in the write queue is taken. Whichever may run first admits the statement, under the
+    /// ticket of the read.
     Queued {
         /// The place.
         place: Ticket,

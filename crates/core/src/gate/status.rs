@@ -43,7 +43,7 @@ pub struct AdmissionStatus {
     pub waiting_readers: usize,
     /// Write and exclusive requests that wait. A place is not one.
     pub waiting_writers: usize,
-    /// Places in the write queue whose statements are still being classified.
+    /// Places in the write queue, whose statements are not classified yet.
     pub places: usize,
     /// Everything that waits: readers, writers and places.
     pub queued: usize,

@@ -242,6 +242,59 @@ fn a_place_confirmed_after_close_is_rejected() {
 }
 
 #[test]
+fn an_unclassified_statement_gets_the_write_permit_at_once_when_only_that_is_free() {
+    let stage = Stage::new(Concurrency::Wal, 1, 10);
+    let _read = stage.take(SHORT);
+    let (probe, write) = admitted(stage.unclassified(1));
+    assert_eq!((write.class(), stage.gate.status().places), (Class::Write, 0));
+    stage.queue(Class::Write, 2);
+    drop(probe);
+    assert_eq!(stage.events.try_iter().count(), 0, "its place is void");
+    drop(write);
+    assert_eq!(stage.next_admitted().0, 2);
+}
+
+#[test]
+fn a_place_at_the_head_gets_the_write_permit_when_that_is_free_first() {
+    let stage = Stage::new(Concurrency::Wal, 1, 10);
+    let (read, write) = (stage.take(SHORT), stage.take(Class::Write));
+    let (ticket, _) = queued(stage.unclassified(1));
+    stage.queue(Class::Write, 2);
+    drop(write);
+    let (name, write) = stage.next_admitted();
+    assert_eq!((name, write.class()), (1, Class::Write));
+    assert!(stage.gate.cancel(ticket).is_none(), "it was admitted");
+    drop(read);
+    drop(write);
+    assert_eq!(stage.next_admitted().0, 2);
+    stage.assert_idle();
+}
+
+#[test]
+fn a_write_permit_is_passed_on_to_the_waiter_of_a_place() {
+    let stage = Stage::new(Concurrency::Wal, 1, 10);
+    let (_read, write) = (stage.take(SHORT), stage.take(Class::Write));
+    queued(stage.unclassified(1));
+    stage.queue(Class::Write, 2);
+    let Passed { waiter, permit, .. } = write.pass_on().expect("the head asked for this class");
+    assert_eq!((waiter.name, permit.class()), (1, Class::Write));
+    drop(waiter);
+    assert_eq!(stage.events.try_iter().count(), 0, "its place is void");
+    drop(permit);
+    assert_eq!(stage.next_admitted().0, 2);
+}
+
+#[test]
+#[should_panic(expected = "BUG: I4")]
+fn confirming_the_place_of_a_statement_that_runs_as_a_write_is_a_bug() {
+    let stage = Stage::new(Concurrency::Wal, 1, 10);
+    let _read = stage.take(SHORT);
+    let (probe, _write) = admitted(stage.unclassified(1));
+    let place = probe.place.expect("the probe keeps its place");
+    let _ = place.confirm(stage.probe(2, Manner::Keeps));
+}
+
+#[test]
 fn a_place_that_its_maker_drops_holds_nobody_back() {
     let stage = Stage::new(Concurrency::Wal, 1, 10);
     let read = admitted(stage.gate.request_unclassified(stage.now, |place| {

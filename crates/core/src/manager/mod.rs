@@ -291,9 +291,14 @@ impl Shared {
     fn route(&self, work: &Work) -> Option<Route> {
         match work {
             Work::Script(_) => Some(Route::Write),
-            Work::Query(_) if self.options.max_readers == 0 || self.is_pinned() => Some(Route::Write),
+            Work::Query(_) if self.runs_all_on_the_writer() => Some(Route::Write),
             Work::Query(request) => request.query.hint(),
         }
+    }
+
+    /// Whether there are no readers, or what they would read may not be what the writer sees.
+    pub(crate) fn runs_all_on_the_writer(&self) -> bool {
+        self.options.max_readers == 0 || self.is_pinned()
     }
 
     fn request(self: &Arc<Self>, class: Class, job: Job) {
@@ -309,6 +314,11 @@ impl Shared {
         };
         let request = place.confirm(Waiting::job(self, job));
         self.settle_request(request);
+    }
+
+    /// Asks for a reader for one job, which the writer found to be a read.
+    pub(crate) fn request_reader(self: &Arc<Self>, job: Job) {
+        self.request(Class::Read(ReadKind::Short), job);
     }
 
     /// Asks for exclusive write mode for one job.
@@ -327,8 +337,7 @@ impl Shared {
 
     /// Remembers where a statement belongs, now that the writer has prepared it.
     pub(crate) fn learn_from_writer(&self, query: &Query, class: Classified) {
-        let forced = self.options.max_readers == 0 || self.is_pinned();
-        if !forced {
+        if !self.runs_all_on_the_writer() {
             // What reads after all is looked at anew the next time.
             query.set_hint((class.route == Route::Write).then_some(Route::Write));
         }

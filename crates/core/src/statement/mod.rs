@@ -171,6 +171,11 @@ impl<'c> Statements<'c> {
         Ok(request.take != Take::Describe && cached.class.needs_exclusive())
     }
 
+    /// Prepares a query on the writer, and returns where it belongs.
+    pub(crate) fn route_of(&mut self, query: &Query) -> Result<Route> {
+        self.cached(query, Policy::Statement).map(|cached| cached.class.route).map_err(PrepareError::into_error)
+    }
+
     /// The classification of a query whose statement is cached.
     pub(crate) fn class_of(&mut self, query: &Query) -> Option<Classified> {
         self.cache.get(&query.id()).map(|cached| cached.class)

@@ -58,7 +58,8 @@ impl Work {
 pub(crate) struct Job {
     pub(crate) work: Work,
     pub(crate) reply: Reply,
-    /// The place in the write queue that an unclassified statement holds until it is known to be a read.
+    /// The place in the write queue that an unclassified statement holds until it is known to be a read. One that arrives on
+    /// the writer with it was admitted there because no reader was free, and is still not classified.
     pub(crate) place: Option<Place>,
 }
 

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use super::{Disposition, Exit, Job, Message, Next, Work, Worker, disposition_after, guard, is_clean};
 use crate::completion::{Delivery, Failure};
-use crate::connection::{PolicedConnection, Policy};
+use crate::connection::{PolicedConnection, Policy, Route};
 use crate::error::Result;
 use crate::gate::Class;
 use crate::manager::{Permit, Shared};
@@ -38,6 +38,8 @@ enum Done {
     },
     /// It changes the journal mode, and must wait until every other connection is closed.
     NeedsExclusive,
+    /// It was not known, is a read, and might hold up every write.
+    NeedsReader,
 }
 
 /// The policy for a job that was admitted by itself.
@@ -106,12 +108,14 @@ impl Writer<'_> {
 
     fn run(&mut self, job: Job, policy: Policy) -> Disposition {
         let Job { work, reply, place } = job;
+        // Whoever classified the statement took its place.
+        let unclassified = place.is_some();
         drop(place);
         self.worker.begin(work.query(), Instant::now());
         // Those that waited behind the job that found it out come here without a look at the manager.
         let result = match self.shared.lost() {
             Some(lost) => Ok(Err(lost.into())),
-            None => guard(|| self.run_work(&work, policy)),
+            None => guard(|| self.run_work(&work, policy, unclassified)),
         };
         let counters = &self.shared.counters;
         match result {
@@ -125,6 +129,10 @@ impl Writer<'_> {
             }
             Ok(Ok(Done::NeedsExclusive)) => {
                 self.shared.request_exclusive(Job { work, reply, place: None });
+                Disposition::Reuse
+            }
+            Ok(Ok(Done::NeedsReader)) => {
+                self.shared.request_reader(Job { work, reply, place: None });
                 Disposition::Reuse
             }
             Ok(Err(failure)) => {
@@ -141,8 +149,9 @@ impl Writer<'_> {
         }
     }
 
-    fn run_work(&mut self, work: &Work, policy: Policy) -> Result<Done, Failure> {
+    fn run_work(&mut self, work: &Work, policy: Policy, unclassified: bool) -> Result<Done, Failure> {
         match work {
+            Work::Query(request) if unclassified && self.belongs_on_a_reader(request)? => Ok(Done::NeedsReader),
             Work::Query(request) => self.run_query(request, policy).map_err(Failure::from),
             Work::Script(script) => {
                 let result = run_script(self.connection, script.sql(), policy);
@@ -150,6 +159,16 @@ impl Writer<'_> {
                 result.map(|()| Done::Answered { chunks: Vec::new(), last: Delivery::Done })
             }
         }
+    }
+
+    /// Classifies a statement, and remembers if it is a read that some reader may run.
+    fn belongs_on_a_reader(&mut self, request: &Request) -> Result<bool> {
+        let route = self.statements.route_of(&request.query)?;
+        let belongs = route == Route::Read && !self.shared.runs_all_on_the_writer();
+        if belongs {
+            request.query.set_hint(Some(route));
+        }
+        Ok(belongs)
     }
 
     fn run_query(&mut self, request: &Request, policy: Policy) -> Result<Done> {

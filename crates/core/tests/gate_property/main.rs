@@ -6,13 +6,14 @@ mod reference;
 use std::collections::HashMap;
 
 use proptest::collection::vec;
+use proptest::option;
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseError;
 use sluice_core::gate::{
-    Admission, AdmissionStatus, Class, Concurrency, Decision, ReadKind, Ticket, UnclassifiedDecision,
+    Admission, AdmissionStatus, Admitted, Class, Concurrency, Decision, ReadKind, Ticket, UnclassifiedDecision,
 };
 
-use self::reference::{Answer, Id, Model, Setup, Waiting, Want};
+use self::reference::{Answer, Id, Model, Setup, Want, is_place};
 
 /// Schedules for each property.
 const SCHEDULES: u32 = 100_000;
@@ -38,7 +39,7 @@ struct Pair {
     model: Model,
     ids: HashMap<Ticket, Id>,
     tickets: HashMap<Id, Ticket>,
-    /// Places neither confirmed nor withdrawn, whether close took them away or not.
+    /// Places neither confirmed nor withdrawn, whether they are still queued or not.
     places: Vec<Id>,
     next_id: Id,
 }
@@ -75,7 +76,7 @@ impl Pair {
         let id = self.new_id();
         let before = self.machine.status();
         let decision = self.machine.on_request(class);
-        prop_assert_eq!(answer(decision), self.model.request(&[(id, Want::Permit(class))]));
+        prop_assert_eq!(answer(decision, class), self.model.request(&[(id, Want::Permit(class))]));
         match decision {
             Decision::Queued(ticket) => {
                 self.name(id, ticket);
@@ -91,14 +92,15 @@ impl Pair {
         let (place_id, read_id) = (self.new_id(), self.new_id());
         let before = self.machine.status();
         let decision = self.machine.on_unclassified();
-        let short = Want::Permit(Class::Read(ReadKind::Short));
-        let expected = self.model.request(&[(place_id, Want::Place), (read_id, short)]);
+        let short = Class::Read(ReadKind::Short);
+        let expected = self.model.request(&[(place_id, Want::Place(read_id)), (read_id, Want::Permit(short))]);
         let answer = match decision {
             UnclassifiedDecision::Admitted { place } => {
                 self.name(place_id, place);
                 self.places.push(place_id);
-                Answer::Admitted
+                Answer::Admitted(short)
             }
+            UnclassifiedDecision::AdmittedAsWrite => Answer::Admitted(Class::Write),
             UnclassifiedDecision::Queued { place, read } => {
                 self.name(place_id, place);
                 self.name(read_id, read);
@@ -116,8 +118,12 @@ impl Pair {
 
     fn confirm(&mut self, pick: usize) -> Result<(), TestCaseError> {
         let Some(place) = self.pick_place(pick) else { return Ok(()) };
+        let is_void = !self.model.closing && !self.model.line.iter().any(|waiting| waiting.id == place);
+        if is_void {
+            return Ok(());
+        }
         let decision = self.machine.on_confirm(self.tickets[&place]);
-        prop_assert_eq!(answer(decision), self.model.confirm(place));
+        prop_assert_eq!(answer(decision, Class::Write), self.model.confirm(place));
         Ok(())
     }
 
@@ -127,8 +133,8 @@ impl Pair {
     }
 
     fn cancel(&mut self, pick: usize) -> Result<(), TestCaseError> {
-        let wanted = |waiting: &&Waiting| waiting.want != Want::Place;
-        let candidates: Vec<_> = self.model.line.iter().filter(wanted).map(|waiting| waiting.id).collect();
+        let wanted = self.model.line.iter().filter(|waiting| !is_place(waiting));
+        let candidates: Vec<_> = wanted.map(|waiting| waiting.id).collect();
         if candidates.is_empty() {
             return Ok(());
         }
@@ -139,7 +145,7 @@ impl Pair {
         let was_queued = self.model.line.iter().any(|waiting| waiting.id == id);
         let mut admitted = Vec::new();
         prop_assert_eq!(self.machine.on_cancel(self.tickets[&id], &mut admitted), was_queued);
-        prop_assert_eq!(self.names(&admitted), self.model.cancel(id));
+        prop_assert_eq!(self.named(&admitted), self.model.cancel(id));
         Ok(())
     }
 
@@ -150,7 +156,7 @@ impl Pair {
         let index = pick % self.model.running.len();
         let mut admitted = Vec::new();
         self.machine.on_release(self.model.running[index].1, &mut admitted);
-        prop_assert_eq!(self.names(&admitted), self.model.release(index));
+        prop_assert_eq!(self.named(&admitted), self.model.release(index));
         Ok(())
     }
 
@@ -164,9 +170,9 @@ impl Pair {
         let heir = self.machine.on_pass(class);
         let mut released = self.model.clone();
         let admitted = released.release(index);
-        let same_class = |id: &Id| released.running.iter().any(|(running, other)| running == id && *other == class);
+        let same_class = |(_, admitted): &(Id, Class)| *admitted == class;
         let may_pass = !self.model.closing && !self.model.alternates(class) && admitted.first().is_some_and(same_class);
-        prop_assert_eq!(heir.map(|ticket| self.ids[&ticket]), may_pass.then(|| admitted[0]));
+        prop_assert_eq!(heir.map(|ticket| self.ids[&ticket]), may_pass.then(|| admitted[0].0));
         if may_pass {
             prop_assert_eq!(admitted.len(), 1);
             self.model = released;
@@ -186,7 +192,8 @@ impl Pair {
     fn close(&mut self) -> Result<(), TestCaseError> {
         let mut rejected = Vec::new();
         self.machine.on_close(&mut rejected);
-        prop_assert_eq!(self.names(&rejected), self.model.close());
+        let rejected: Vec<_> = rejected.iter().map(|ticket| self.ids[ticket]).collect();
+        prop_assert_eq!(rejected, self.model.close());
         Ok(())
     }
 
@@ -228,8 +235,8 @@ impl Pair {
         self.tickets.insert(id, ticket);
     }
 
-    fn names(&self, tickets: &[Ticket]) -> Vec<Id> {
-        tickets.iter().map(|ticket| self.ids[ticket]).collect()
+    fn named(&self, admitted: &[Admitted]) -> Vec<(Id, Class)> {
+        admitted.iter().map(|admitted| (self.ids[&admitted.ticket], admitted.class)).collect()
     }
 
     fn pick_place(&mut self, pick: usize) -> Option<Id> {
@@ -237,12 +244,32 @@ impl Pair {
     }
 }
 
-fn answer(decision: Decision) -> Answer {
+/// What the machine answered, where `class` is what it was asked for.
+fn answer(decision: Decision, class: Class) -> Answer {
     match decision {
-        Decision::Admitted => Answer::Admitted,
+        Decision::Admitted => Answer::Admitted(class),
         Decision::Queued(_) => Answer::Queued,
         Decision::Overloaded => Answer::Overloaded,
         Decision::Closed => Answer::Closed,
+    }
+}
+
+/// The tickets that a request waits under.
+fn queued(decision: Decision) -> Vec<Ticket> {
+    match decision {
+        Decision::Queued(ticket) => vec![ticket],
+        Decision::Admitted | Decision::Overloaded | Decision::Closed => Vec::new(),
+    }
+}
+
+/// The tickets that an unclassified statement waits under, in the order in which its waiter gives them up.
+fn queued_unclassified(decision: UnclassifiedDecision) -> Vec<Ticket> {
+    match decision {
+        UnclassifiedDecision::Queued { place, read } => vec![read, place],
+        UnclassifiedDecision::Admitted { .. }
+        | UnclassifiedDecision::AdmittedAsWrite
+        | UnclassifiedDecision::Overloaded
+        | UnclassifiedDecision::Closed => Vec::new(),
     }
 }
 
@@ -309,19 +336,25 @@ proptest! {
         agree(Setup { concurrency: Concurrency::Exclusive, max_readers, max_queued }, &events)?;
     }
 
-    /// Before each event of one of two gates, a request comes and, if it has to wait, is cancelled.
+    /// Before each event of one of two gates, a request or an unclassified statement comes and, if it has to wait, is cancelled.
     #[test]
     fn i4_cancelled_requests_change_nothing_that_follows(
         concurrency in any_concurrency(),
         max_readers in 1_u32..4,
-        events in vec((any_event(), any_class()), 1..48),
+        events in vec((any_event(), option::of(any_class())), 1..48),
     ) {
         let setup = Setup { concurrency, max_readers, max_queued: 1_000 };
         let (mut untouched, mut disturbed) = (Pair::new(setup), Pair::new(setup));
         for (event, cancelled) in events {
             let mut trial = disturbed.machine.clone();
-            if let Decision::Queued(ticket) = trial.on_request(cancelled) {
-                prop_assert!(trial.on_cancel(ticket, &mut Vec::new()));
+            let queued = match cancelled {
+                Some(class) => queued(trial.on_request(class)),
+                None => queued_unclassified(trial.on_unclassified()),
+            };
+            for ticket in &queued {
+                prop_assert!(trial.on_cancel(*ticket, &mut Vec::new()));
+            }
+            if !queued.is_empty() {
                 disturbed.machine = trial;
             }
             untouched.apply(event)?;

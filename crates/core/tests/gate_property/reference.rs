@@ -9,7 +9,8 @@ pub(crate) type Id = usize;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Want {
-    Place,
+    /// A position among the writes. While the read of this number waits, it may run there as a write instead.
+    Place(Id),
     Permit(Class),
 }
 
@@ -36,7 +37,7 @@ pub(crate) struct Model {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Answer {
-    Admitted,
+    Admitted(Class),
     Queued,
     Overloaded,
     Closed,
@@ -66,9 +67,11 @@ impl Model {
         self.line.extend(wants.iter().map(new));
         let admitted = self.scan();
         let last = wants[wants.len() - 1].0;
-        assert!(admitted.iter().all(|id| *id == last), "an arrival lets nobody else run");
-        if admitted == [last] && self.line.len() <= self.max_queued.max(before.line.len()) {
-            return Answer::Admitted;
+        assert!(admitted.iter().all(|(id, _)| *id == last), "an arrival lets nobody else run");
+        if let [(_, class)] = admitted[..]
+            && self.line.len() <= self.max_queued.max(before.line.len())
+        {
+            return Answer::Admitted(class);
         }
         if self.line.len() <= self.max_queued {
             return Answer::Queued;
@@ -84,10 +87,10 @@ impl Model {
         let waiting = self.line.iter_mut().find(|waiting| waiting.id == place).expect("the place is queued");
         waiting.want = Want::Permit(Class::Write);
         let admitted = self.scan();
-        if admitted.is_empty() { Answer::Queued } else { Answer::Admitted }
+        admitted.first().map_or(Answer::Queued, |(_, class)| Answer::Admitted(*class))
     }
 
-    pub(crate) fn release(&mut self, index: usize) -> Vec<Id> {
+    pub(crate) fn release(&mut self, index: usize) -> Vec<(Id, Class)> {
         let (_, class) = self.running.remove(index);
         if self.alternates(class) {
             self.line.iter_mut().for_each(|waiting| waiting.in_turn = true);
@@ -95,7 +98,7 @@ impl Model {
         self.scan()
     }
 
-    pub(crate) fn cancel(&mut self, id: Id) -> Vec<Id> {
+    pub(crate) fn cancel(&mut self, id: Id) -> Vec<(Id, Class)> {
         self.line.retain(|waiting| waiting.id != id);
         self.scan()
     }
@@ -106,14 +109,20 @@ impl Model {
     }
 
     /// Admits whoever may run, one at a time, starting over after each.
-    fn scan(&mut self) -> Vec<Id> {
+    fn scan(&mut self) -> Vec<(Id, Class)> {
         let mut admitted = Vec::new();
         while let Some(index) = self.next() {
             let Waiting { id, want, turns_waited, .. } = self.line.remove(index);
-            let Want::Permit(class) = want else { panic!("a place is not admitted") };
+            let (id, class) = match want {
+                Want::Permit(class) => (id, class),
+                Want::Place(read) => {
+                    self.line.retain(|waiting| waiting.id != read);
+                    (read, Class::Write)
+                }
+            };
             assert!(!is_read(class) || turns_waited <= 1, "a read waited for {turns_waited} write turns");
             self.run(id, class);
-            admitted.push(id);
+            admitted.push((id, class));
         }
         admitted
     }
@@ -149,13 +158,17 @@ impl Model {
         let session_room = kind != ReadKind::Session || self.sessions() < self.max_readers;
         let held_back = match self.head().map(|head| head.want) {
             Some(Want::Permit(class)) => self.alternates(class) && !waiting.in_turn && kind != ReadKind::Nested,
-            Some(Want::Place) | None => false,
+            Some(Want::Place(_)) | None => false,
         };
         kinds.contains(&kind) && !alternating_out && room && session_room && !held_back
     }
 
     fn may_write(&self, waiting: &Waiting) -> bool {
-        let Want::Permit(class) = waiting.want else { return false };
+        let class = match waiting.want {
+            Want::Permit(class) => class,
+            Want::Place(read) if self.line.iter().any(|other| other.id == read) => Class::Write,
+            Want::Place(_) => return false,
+        };
         let is_head = self.head().is_some_and(|head| head.id == waiting.id);
         let writer_out = self.running.iter().any(|(_, class)| !is_read(*class));
         let in_turn = self.line.iter().any(|other| is_reader(other) && other.in_turn);
@@ -195,8 +208,8 @@ impl Model {
             active_writer: runs(Class::Write),
             active_exclusive: runs(Class::Exclusive),
             waiting_readers: waiting(&is_reader),
-            waiting_writers: waiting(&|waiting| !is_reader(waiting) && waiting.want != Want::Place),
-            places: waiting(&|waiting| waiting.want == Want::Place),
+            waiting_writers: waiting(&|waiting| !is_reader(waiting) && !is_place(waiting)),
+            places: waiting(&is_place),
             queued: self.line.len(),
             peak_readers: count(self.peak_readers),
             peak_readers_beside_writer: count(self.peak_readers_beside_writer),
@@ -211,6 +224,10 @@ pub(crate) fn is_read(class: Class) -> bool {
 
 pub(crate) fn is_reader(waiting: &Waiting) -> bool {
     matches!(waiting.want, Want::Permit(Class::Read(_)))
+}
+
+pub(crate) fn is_place(waiting: &Waiting) -> bool {
+    matches!(waiting.want, Want::Place(_))
 }
 
 #[derive(Clone, Copy, Debug)]
