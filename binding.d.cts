@@ -71,6 +71,11 @@ export interface BindingConfig {
   pragmas: Array<[string, string]>
 }
 
+export interface BindingCounter {
+  name: string
+  value: number
+}
+
 /** Why a call failed. */
 export interface BindingFailure {
   /** `ERR_SLUICE_…`, or the name of SQLite's extended result code. */
@@ -126,7 +131,7 @@ export interface BindingStatus {
   queued: number
   handles: number
   wal: BindingWal
-  counters: Record<string, number>
+  counters: Array<BindingCounter>
 }
 
 export interface BindingWal {

@@ -109,7 +109,7 @@ describe('pragma', () => {
     expect(db.status().counters['modeSwitches']).toBe(1)
   })
 
-  const OWNED = { synchronous: 'durability', busy_timeout: 'busyTimeoutMs', query_only: 'readonly', locking_mode: 'concurrency', writable_schema: 'defensive', trusted_schema: 'schema', wal_autocheckpoint: 'checkpoints' }
+  const OWNED = { synchronous: 'durability', busy_timeout: 'busyTimeoutMs', query_only: 'readonly', locking_mode: 'concurrency', writable_schema: 'defensive', trusted_schema: 'schema', wal_autocheckpoint: 'checkpoint' }
   it.each(Object.entries(OWNED))('R05, R06: refuses to set %s, and says why', async (name, hint) => {
     const db = await openWithTable()
     const { code, message } = await failureOf(db.pragma(name, 1))

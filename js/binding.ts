@@ -59,7 +59,7 @@ export interface BindingStatus {
   queued: number
   handles: number
   wal: { bytes: number; oldestReaderMs?: number | null }
-  counters: Record<string, number>
+  counters: Array<{ name: string; value: number }>
 }
 
 /** Why a call failed, as data. */

@@ -85,11 +85,12 @@ export class Handle {
   status(): Status {
     const status = this.#binding.status()
     if (status === null) throw new Error('BUG: the status of a database that has not been opened')
-    const { writer, wal } = status
+    const { writer, wal, counters } = status
     return {
       ...status,
       writer: { ...writer, holder: writer.holder ?? null },
       wal: { ...wal, oldestReaderMs: wal.oldestReaderMs ?? null },
+      counters: Object.fromEntries(counters.map(({ name, value }) => [name, value])),
     }
   }
 

@@ -1,6 +1,5 @@
 //! The numbers of a moment, as data for JavaScript.
 
-use std::collections::HashMap;
 use std::time::Duration;
 
 use napi_derive::napi;
@@ -21,7 +20,13 @@ pub struct BindingStatus {
     pub queued: f64,
     pub handles: u32,
     pub wal: BindingWal,
-    pub counters: HashMap<String, f64>,
+    pub counters: Vec<BindingCounter>,
+}
+
+#[napi(object, object_from_js = false)]
+pub struct BindingCounter {
+    pub name: &'static str,
+    pub value: f64,
 }
 
 #[napi(object, object_from_js = false)]
@@ -102,7 +107,11 @@ impl BindingStatus {
                 bytes: count(status.wal.bytes),
                 oldest_reader_ms: status.wal.oldest_reader.map(milliseconds),
             },
-            counters: status.counters.iter().map(|(name, number)| ((*name).to_owned(), count(*number))).collect(),
+            counters: status
+                .counters
+                .iter()
+                .map(|(name, number)| BindingCounter { name, value: count(*number) })
+                .collect(),
         }
     }
 }

@@ -57,8 +57,6 @@ pub struct Admission {
     queues: Queues,
     /// Waiting readers with smaller tickets are in turn.
     turn_boundary: Ticket,
-    peak_readers: u32,
-    peak_readers_beside_writer: u32,
     mode_switches: u64,
 }
 
@@ -76,8 +74,6 @@ impl Admission {
             permits: Permits::default(),
             queues: Queues::default(),
             turn_boundary: Ticket::default(),
-            peak_readers: 0,
-            peak_readers_beside_writer: 0,
             mode_switches: 0,
         }
     }
@@ -259,8 +255,6 @@ impl Admission {
             waiting_writers: self.queues.waiting_writers(),
             places: self.queues.places(),
             queued: self.queues.len(),
-            peak_readers: self.peak_readers,
-            peak_readers_beside_writer: self.peak_readers_beside_writer,
             mode_switches: self.mode_switches,
         }
     }
@@ -392,10 +386,6 @@ impl Admission {
     fn grant(&mut self, class: Class) {
         assert!(self.phase == Phase::Open, "BUG: I8 a request is admitted after close");
         self.permits.take(class);
-        self.peak_readers = self.peak_readers.max(self.permits.readers);
-        if self.permits.writers > 0 {
-            self.peak_readers_beside_writer = self.peak_readers_beside_writer.max(self.permits.readers);
-        }
         if self.is_alternating(class) {
             self.mode_switches += 1;
         }

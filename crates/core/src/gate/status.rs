@@ -47,10 +47,6 @@ pub struct AdmissionStatus {
     pub places: usize,
     /// Everything that waits: readers, writers and places.
     pub queued: usize,
-    /// The most read permits that were ever out at once.
-    pub peak_readers: u32,
-    /// The most read permits that were ever out while the write permit was: the proof that reads run beside a write.
-    pub peak_readers_beside_writer: u32,
     /// How often the mode went from read to write: one for each alternating permit admitted.
     pub mode_switches: u64,
 }

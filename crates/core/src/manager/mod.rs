@@ -1,5 +1,6 @@
 //! The connection manager: admits calls, gives them connections, and closes in order.
 
+mod activity;
 mod close;
 mod options;
 mod pragma;
@@ -29,6 +30,7 @@ use crate::rows::Limits;
 use crate::statement::Statements;
 use crate::worker::{Job, Work, Worker};
 
+use activity::Activity;
 use close::CloseGate;
 pub use options::Options;
 use readers::Readers;
@@ -91,6 +93,7 @@ pub(crate) struct Shared {
     /// Settings that every connection gets on top of the options.
     pragmas: Mutex<Vec<(String, String)>>,
     pub(crate) counters: Counters,
+    pub(crate) activity: Activity,
     close: CloseGate,
     queue_timer: Timer,
     prune_timer: Timer,

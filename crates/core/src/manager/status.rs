@@ -139,9 +139,10 @@ impl Shared {
             sql: current.query.sql().chars().take(SQL_CHARS).collect(),
         });
         let mut counters = self.counters.list().to_vec();
+        let (peak_readers, peak_readers_beside_writer) = self.activity.peaks();
         counters.extend([
-            ("peakReaders", u64::from(gate.peak_readers)),
-            ("peakReadersBesideWriter", u64::from(gate.peak_readers_beside_writer)),
+            ("peakReaders", u64::from(peak_readers)),
+            ("peakReadersBesideWriter", u64::from(peak_readers_beside_writer)),
             ("modeSwitches", gate.mode_switches),
         ]);
         Status {

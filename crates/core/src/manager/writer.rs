@@ -8,6 +8,7 @@ use std::sync::mpsc;
 use parking_lot::Mutex;
 use tokio::sync::{oneshot, watch};
 
+use super::activity::Activity;
 use super::close::CloseGate;
 use super::options::connection_config;
 use super::readers::{Readers, close, fail_run};
@@ -66,6 +67,7 @@ pub(super) async fn open(location: Location, options: Options) -> Result<Arc<Sha
         lost: Mutex::new(None),
         pragmas: Mutex::default(),
         counters: Counters::default(),
+        activity: Activity::default(),
         close: CloseGate::new(interrupted),
         queue_timer: Timer::new(Shared::expire),
         prune_timer: Timer::new(Shared::prune),

@@ -153,11 +153,17 @@ impl Reader<'_> {
         let counters = &self.shared.counters;
         // A read needs no place in the write queue: it goes before the first step, which may take long, and before each answer, so
         // that whoever is answered finds the queue without it.
-        match guard(|| self.statements.read(&request, &reply, &mut || drop(place.take()))) {
+        let mut reading = None;
+        let mut classified = || {
+            drop(place.take());
+            reading.get_or_insert_with(|| self.shared.activity.begin_reading());
+        };
+        let result = guard(|| self.statements.read(&request, &reply, &mut classified));
+        drop(reading);
+        match result {
             Ok(Ok(answer)) => {
                 request.query.set_hint(Some(Route::Read));
                 counters.reads.add();
-                drop(place);
                 let began = std::mem::replace(&mut self.now, Instant::now());
                 request.query.learn_duration(self.now.duration_since(began));
                 answers.answer(reply, Delivery::End(answer.shape, answer.chunk, answer.outcome), self.now);

@@ -113,9 +113,11 @@ impl Writer<'_> {
         drop(place);
         self.worker.begin(work.query(), Instant::now());
         // Those that waited behind the job that found it out come here without a look at the manager.
-        let result = match self.shared.lost() {
-            Some(lost) => Ok(Err(lost.into())),
-            None => guard(|| self.run_work(&work, policy, unclassified)),
+        let result = if let Some(lost) = self.shared.lost() {
+            Ok(Err(lost.into()))
+        } else {
+            let _writing = self.shared.activity.begin_writing();
+            guard(|| self.run_work(&work, policy, unclassified))
         };
         let counters = &self.shared.counters;
         match result {

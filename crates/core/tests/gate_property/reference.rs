@@ -30,8 +30,6 @@ pub(crate) struct Model {
     pub(crate) closing: bool,
     pub(crate) running: Vec<(Id, Class)>,
     pub(crate) line: Vec<Waiting>,
-    peak_readers: usize,
-    peak_readers_beside_writer: usize,
     mode_switches: u64,
 }
 
@@ -52,8 +50,6 @@ impl Model {
             closing: false,
             running: Vec::new(),
             line: Vec::new(),
-            peak_readers: 0,
-            peak_readers_beside_writer: 0,
             mode_switches: 0,
         }
     }
@@ -134,11 +130,6 @@ impl Model {
             self.mode_switches += 1;
             self.line.iter_mut().for_each(|waiting| waiting.turns_waited += 1);
         }
-        let readers = self.readers();
-        self.peak_readers = self.peak_readers.max(readers);
-        if self.running.iter().any(|(_, class)| *class == Class::Write) {
-            self.peak_readers_beside_writer = self.peak_readers_beside_writer.max(readers);
-        }
     }
 
     fn next(&self) -> Option<usize> {
@@ -211,8 +202,6 @@ impl Model {
             waiting_writers: waiting(&|waiting| !is_reader(waiting) && !is_place(waiting)),
             places: waiting(&is_place),
             queued: self.line.len(),
-            peak_readers: count(self.peak_readers),
-            peak_readers_beside_writer: count(self.peak_readers_beside_writer),
             mode_switches: self.mode_switches,
         }
     }
