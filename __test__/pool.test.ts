@@ -31,11 +31,10 @@ describe('readers', () => {
     await untilQuiet(db)
     expect(db.status().readers).toMatchObject({ open: 3, idle: 3, active: 0, waiting: 0 })
     expect(counter(db, 'readerOpens')).toBe(3)
-    expect(counter(db, 'peakReaders')).toBe(3)
   })
 
   it('are used last in, first out: a calm load is served by one', async () => {
-    const db = await openWithTable({ maxReaders: 4, idleTtlMs: 300 })
+    const db = await openWithTable({ maxReaders: 4, idleTtlMs: 1_000 })
     await Promise.all(Array.from({ length: 8 }, () => db.all(COUNTING_READ, [100_000])))
     expect(db.status().readers.open).toBe(4)
     // The one in use is never idle for long; the others are.
@@ -49,9 +48,10 @@ describe('readers', () => {
   it('are pruned by a timer after idleTtlMs, with nothing else going on', async () => {
     const db = await openWithTable({ maxReaders: 2, idleTtlMs: 30 })
     await Promise.all([db.all(COUNTING_READ, [100_000]), db.all(COUNTING_READ, [100_000])])
-    expect(db.status().readers.open).toBe(2)
+    const opened = counter(db, 'readerOpens')
+    expect(opened).toBeGreaterThanOrEqual(2)
     await until(() => db.status().readers.open === 0, 'the readers are pruned')
-    expect(counter(db, 'prunes')).toBe(2)
+    expect(counter(db, 'prunes')).toBe(opened)
     expect(await db.all('SELECT x FROM t')).toEqual([])
     expect(db.status().readers.open).toBe(1)
   })
