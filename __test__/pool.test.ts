@@ -206,7 +206,7 @@ describe('waiting', () => {
 
   it('shows in the status, and I4: leaves no trace there', async () => {
     const db = await openKnowing({ maxReaders: 2 })
-    const calls = [...Array.from({ length: 5 }, () => db.all(COUNTING_READ, [100_000])), ...Array.from({ length: 3 }, () => db.run(COUNTING_WRITE, [100_000]))]
+    const calls = [...Array.from({ length: 5 }, () => db.all(COUNTING_READ, [2_000_000])), ...Array.from({ length: 3 }, () => db.run(COUNTING_WRITE, [2_000_000]))]
     expect(db.status()).toMatchObject({ mode: 'read', phase: 'open', readers: { active: 2, waiting: 3 }, writer: { active: true, waiting: 2 }, queued: 5 })
     await Promise.all(calls)
     await untilQuiet(db)

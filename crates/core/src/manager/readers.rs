@@ -258,10 +258,14 @@ impl Shared {
         let ttl = self.options.idle_ttl;
         let (pruned, next) = {
             let mut readers = self.readers.lock();
-            (readers.prune(now, ttl), readers.next_expiry(ttl))
+            let pruned = readers.prune(now, ttl);
+            // Under the lock, so that nobody finds them gone and not counted.
+            for _ in &pruned {
+                self.counters.prunes.add();
+            }
+            (pruned, readers.next_expiry(ttl))
         };
         for worker in pruned {
-            self.counters.prunes.add();
             drop(close_worker(&worker));
         }
         next
