@@ -61,6 +61,13 @@ describe('the first error of a script', () => {
     expect(await valuesOf(db)).toEqual([1])
   })
 
+  it('takes no values beside it, and then runs nothing', async () => {
+    const db = await openWithTable()
+    const exec = db.exec.bind(db) as (script: string, values: unknown) => Promise<void>
+    expect(await codeOf(exec('INSERT INTO t VALUES (1)', [1]))).toBe('ERR_SLUICE_INVALID_PARAMETER')
+    expect(await valuesOf(db)).toEqual([])
+  })
+
   it('counts statements only: neither comments nor empty ones', async () => {
     const db = await openWithTable()
     const error = await failureOf(db.exec('/* a */; ; INSERT INTO t VALUES (1); -- b\n ; nonsense'))

@@ -197,17 +197,19 @@ export class Database {
   /**
    * Runs a script of any number of statements, in order, on the writer; rows are not carried over. It stops at the first error,
    * whose `statementIndex` says which statement it was. Without a BEGIN of the script's own, each statement commits by itself;
-   * a transaction that the script leaves open is rolled back.
+   * a transaction that the script leaves open is rolled back, and `ERR_SLUICE_MANUAL_TRANSACTION` says so.
    *
-   * @throws {@link SqliteError} and {@link SluiceError} as {@link Database.execute}, but for those on several statements and on
-   * transaction control
+   * @throws {@link SqliteError} and {@link SluiceError} as {@link Database.execute}, but for those on several statements; among them
+   * `ERR_SLUICE_INVALID_PARAMETER` for a script with parameters, and for values beside it: a script takes none
    *
    * @example
    * ```ts
    * await db.exec('CREATE TABLE a (id INTEGER PRIMARY KEY); CREATE TABLE b (a REFERENCES a)')
    * ```
    */
-  async exec(script: string): Promise<void> {
+  exec(script: string): Promise<void>
+  async exec(script: string, ...values: unknown[]): Promise<void> {
+    if (values.length > 0) throw new SluiceError('ERR_SLUICE_INVALID_PARAMETER', 'db.exec takes a script and no values: use db.run for one statement')
     const call = this.#handle.script(script)
     await call.settled
     call.expectSuccess()
