@@ -163,7 +163,9 @@ function checksOn(label, node) {
 function newerChecks() {
   let binary
   const fetched = ['fetches Node 24', () => { binary = newerNode(); }]
-  return [fetched, ...checksOn('Node 24', () => binary)]
+  // Node 20 brings no SQLite of its own.
+  const other = ['Node 24: acknowledges no write into a log that another SQLite removed', () => runOnDatabase(binary, 'other-sqlite.mjs')]
+  return [fetched, ...checksOn('Node 24', () => binary), other]
 }
 
 try {
