@@ -836,7 +836,9 @@ function __napiStampBindingTarget(exportsObject, target) {
 module.exports.__napiBindingTarget = __napiStampBindingTarget(nativeBinding, __napiLoadedBindingTarget)
 module.exports = nativeBinding
 module.exports.BindingChannel = nativeBinding.BindingChannel
+module.exports.BindingCursor = nativeBinding.BindingCursor
 module.exports.BindingDatabase = nativeBinding.BindingDatabase
+module.exports.BindingSession = nativeBinding.BindingSession
 module.exports.compileOptions = nativeBinding.compileOptions
 module.exports.sqliteVersion = nativeBinding.sqliteVersion
 module.exports.suggest = nativeBinding.suggest

@@ -19,6 +19,8 @@ export declare class BindingChannel {
   drain(): number
   /** Takes what the last `drain` could not put into the inbox. */
   takeExtras(): Array<Crossing>
+  /** Stops a call that may be stopped, unless it has been answered. */
+  cancel(call: number, timedOut: boolean): void
   /**
    * Does what the end of the environment does: stops deliveries, interrupts what runs, and closes the databases.
    *
@@ -31,7 +33,15 @@ export declare class BindingChannel {
   unref(): void
 }
 
-/** A database that is or will be open. */
+/** A result that is fetched bit by bit. */
+export declare class BindingCursor {
+  /** Answers `call` with the next `rows` rows. */
+  fetch(call: number, rows: number, cancellable: boolean): void
+  /** Gives back what it holds. */
+  close(): void
+}
+
+/** A handle on a database that is or will be open. */
 export declare class BindingDatabase {
   /** Remembers what to open. */
   constructor(channel: BindingChannel, path: string | Uint8Array, config: BindingConfig)
@@ -42,15 +52,47 @@ export declare class BindingDatabase {
   /** Lets a number go. Calls in flight keep their text. */
   forget(query: number): void
   /** Submits the request in the request buffer. */
-  submit(byteLength: number, extras?: Array<string | Uint8Array> | undefined | null): void
+  submit(byteLength: number, extras: Extras): void
   /** Runs a script. */
-  script(call: number, sql: string): void
+  script(call: number, sql: string, cancellable: boolean): void
+  /** Adds the request in the request buffer to the batch that is being made. */
+  stage(byteLength: number, extras: Extras): void
+  /** Forgets the batch that is being made. */
+  unstage(): void
+  /** Runs the batch that was made: its requests answer under their own numbers, and the whole under `call`. */
+  batch(call: number, cancellable: boolean): void
+  /** Begins a session. Answers `call` when it may be used, and `ended` when it has ended. A limit of 0 is none. */
+  session(call: number, ended: number, kind: 'immediate' | 'exclusive' | 'deferred' | 'read' | 'writeMode', idleMs: number, totalMs: number, cancellable: boolean): BindingSession
+  /** Steps the request in the request buffer bit by bit. A limit of 0 is none. */
+  iterate(byteLength: number, extras: Extras, rows: number, totalMs: number): BindingCursor | null
+  /** Makes a handle on the same database, on which BEGIN and COMMIT as text work. */
+  sibling(idleMs: number): BindingDatabase
+  /** Returns how many handles there are. */
+  get handles(): number
   /** Reads or sets a PRAGMA. */
-  pragma(call: number, name: string, value?: string | undefined | null): void
+  pragma(call: number, name: string, value: string | undefined | null, scope: number): void
+  /** Moves pages from the write-ahead log into the database. Answers with one row, as `PRAGMA wal_checkpoint` does. */
+  checkpoint(call: number, mode: 'passive' | 'full' | 'restart' | 'truncate'): void
+  /** Closes the handle: its transaction is rolled back. The others are not touched. */
+  closeHandle(call: number): void
   /** Returns the numbers of this moment. */
   status(): BindingStatus | null
   /** Closes it. */
   close(call: number, timeoutMs: number): void
+}
+
+/** A connection of one's own over many calls. */
+export declare class BindingSession {
+  /** Submits the request in the request buffer. */
+  submit(byteLength: number, extras: Extras): void
+  /** Runs a script. */
+  script(call: number, sql: string, cancellable: boolean): void
+  /** Steps the request in the request buffer bit by bit. */
+  iterate(byteLength: number, extras: Extras, rows: number): BindingCursor | null
+  /** Begins or ends what is within the session, or itself. `depth` is that of a savepoint, from 1. */
+  control(call: number, control: 'immediate' | 'exclusive' | 'deferred' | 'commit' | 'rollback' | 'savepoint' | 'release' | 'rollbackTo' | 'end', depth: number): void
+  /** Stops what runs, rolls back, and ends the session. */
+  abort(timedOut: boolean): void
 }
 
 /** Options of a database. Durations are in milliseconds. */
@@ -68,6 +110,8 @@ export interface BindingConfig {
   statementCacheSize: number
   durability: 'full' | 'normal' | 'off'
   foreignKeys: boolean
+  /** Without it each write commits by itself. */
+  groupCommit?: BindingGroupLimits
   pragmas: Array<[string, string]>
 }
 
@@ -92,6 +136,13 @@ export interface BindingFailure {
   statementIndex?: number
   /** The parameter at fault: its name, or its index from 1. */
   parameter?: string | number
+}
+
+/** When a group of writes is committed, at the latest. */
+export interface BindingGroupLimits {
+  maxStatements: number
+  maxMs: number
+  maxBytes: number
 }
 
 export interface BindingHolder {

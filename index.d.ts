@@ -51,6 +51,78 @@ export interface ValueOptions {
 	readonly integers?: IntegerMode | undefined;
 	/** How a `Date` is bound. */
 	readonly dates?: DateMode | undefined;
+	/** Gives the call up when it is aborted (`AbortError`). While it waits it leaves no trace; while it runs it is stopped, and no other. */
+	readonly signal?: AbortSignal | undefined;
+	/** How long the call may take in all, in milliseconds, before it is stopped (`ERR_SLUICE_TIMEOUT`). No limit if left out. */
+	readonly timeoutMs?: number | undefined;
+	/**
+	 * Lets the call wait although it is made in a callback of `transaction`, `read` or `writeMode` on the same database: for work that
+	 * the callback does not wait for.
+	 * @defaultValue false
+	 */
+	readonly detached?: boolean | undefined;
+}
+/** Options of `exec`. */
+export type ExecOptions = Pick<ValueOptions, "signal" | "timeoutMs" | "detached">;
+/** Options of `iterate`. */
+export interface IterateOptions extends CallOptions {
+	/**
+	 * How many rows are fetched at a time, 1 to 1,000,000.
+	 * @defaultValue 1_000
+	 */
+	readonly chunkRows?: number | undefined;
+}
+/** How a transaction begins: {@link https://sqlite.org/lang_transaction.html}. */
+export type TransactionBehavior = "immediate" | "exclusive" | "deferred";
+/** Options of `read` and `writeMode`. */
+export interface SessionOptions {
+	/** Ends the session when it is aborted, and rejects with an `AbortError`. */
+	readonly signal?: AbortSignal | undefined;
+	/** How long it may take in all, the wait for its turn included, in milliseconds. No limit if left out. */
+	readonly timeoutMs?: number | undefined;
+	/**
+	 * Lets it wait although it is begun in a callback of `transaction`, `read` or `writeMode` on the same database.
+	 * @defaultValue false
+	 */
+	readonly detached?: boolean | undefined;
+}
+/** Options of `begin`. */
+export interface BeginOptions extends SessionOptions {
+	/**
+	 * When it takes the right to write: at its beginning (`'immediate'`), at its beginning and, without a write-ahead log, keeping other
+	 * processes from reading too (`'exclusive'`), or with its first write (`'deferred'`), which fails with `SQLITE_BUSY_SNAPSHOT` if
+	 * another process has written meanwhile.
+	 * @defaultValue 'immediate'
+	 */
+	readonly behavior?: TransactionBehavior | undefined;
+}
+/** Options of `transaction`. */
+export interface TransactionOptions extends BeginOptions {
+	/**
+	 * Runs the whole callback again, in a new transaction, when another process was in the way (`SQLITE_BUSY…`): `attempts` times in all,
+	 * with `delayMs` milliseconds (50 if left out) in between. What the callback did outside the database is done again too.
+	 * @defaultValue none
+	 */
+	readonly retry?: {
+		readonly attempts: number;
+		readonly delayMs?: number | undefined;
+	} | undefined;
+}
+/** A statement of a batch: its text, or its text and its values. */
+export type BatchItem = string | {
+	readonly sql: string;
+	readonly params?: SqlParameters | undefined;
+};
+/** How far a checkpoint goes: {@link https://sqlite.org/c3ref/wal_checkpoint_v2.html}. */
+export type CheckpointMode = "passive" | "full" | "restart" | "truncate";
+/** What a checkpoint did. */
+export interface CheckpointResult {
+	/** Whether a reader or writer, of another process perhaps, kept it from moving everything. */
+	readonly busy: boolean;
+	/** How many pages the write-ahead log holds; 0 without one. */
+	readonly walPages: number;
+	/** How many of them are in the database file now. */
+	readonly checkpointedPages: number;
 }
 /** Options of one call that returns rows. What is left out is as it was said to `open`. */
 export interface CallOptions extends ValueOptions {
@@ -132,7 +204,7 @@ export interface Status {
 	};
 	/** How many calls wait for anything at all. */
 	readonly queued: number;
-	/** How many handles use these connections; 1, as each `open` makes its own. */
+	/** How many handles use these connections: that of `open`, and those of `handle()`, which are not closed. */
 	readonly handles: number;
 	/** The write-ahead log: {@link https://sqlite.org/wal.html}. */
 	readonly wal: {
@@ -140,6 +212,8 @@ export interface Status {
 		readonly bytes: number;
 		/** How long the oldest read has kept it from being reset, in milliseconds; `null` when no read is running. */
 		readonly oldestReaderMs: number | null;
+		/** What that read runs; `null` when no read is running. */
+		readonly oldestReaderSql: string | null;
 	};
 	/** What has been counted since the database was opened, by name. */
 	readonly counters: {
@@ -187,6 +261,30 @@ export interface OpenOptions {
 	 * @defaultValue 'full'
 	 */
 	readonly durability?: "full" | "normal" | "off" | undefined;
+	/**
+	 * Whether writes that wait at the same time share one commit: none can tell but by the time it takes. `false`: each commits by itself.
+	 * A group is committed when nobody waits, and at the latest after `maxStatements` statements, `maxMs` milliseconds of work, or
+	 * `maxBytes` bytes of results.
+	 * @defaultValue true: 512 statements, 5 ms, 1 MiB
+	 */
+	readonly groupCommit?: boolean | GroupCommitOptions | undefined;
+	/**
+	 * How long a transaction may last, in milliseconds; then it is rolled back, and its owner told (`ERR_SLUICE_TX_TIMEOUT`). 0 is no limit.
+	 * @defaultValue 0
+	 */
+	readonly transactionTimeoutMs?: number | undefined;
+	/**
+	 * How long a transaction may be idle, in milliseconds; then it is rolled back, and its owner told (`ERR_SLUICE_TX_TIMEOUT`). Keep it
+	 * below `acquireTimeoutMs`, so that the culprit fails before those who wait for it. 0 is no limit.
+	 * @defaultValue 10_000
+	 */
+	readonly transactionIdleTimeoutMs?: number | undefined;
+	/**
+	 * How long a read session or an iterator may last, in milliseconds, because it keeps the write-ahead log from being reset; then it is
+	 * ended (`ERR_SLUICE_READ_LEASE_TIMEOUT`). 0 is no limit.
+	 * @defaultValue 0
+	 */
+	readonly maxReadLeaseMs?: number | undefined;
 	/**
 	 * How long a call waits for its turn, in milliseconds; then it is rejected with `ERR_SLUICE_ACQUIRE_TIMEOUT`.
 	 * @defaultValue 30_000
@@ -242,64 +340,51 @@ export interface OpenOptions {
 		readonly [name: string]: string | number | boolean;
 	} | undefined;
 }
-/**
- * Runs one text of SQL again and again, with other values each time. Made by {@link Database.prepare}.
- *
- * It belongs to its handle, not to a connection: each connection prepares it when it first runs there, and again when the schema
- * has changed. There is nothing to close.
- *
- * Its methods do what those of the same name on {@link Database} do, and fail with the same errors.
- *
- * @example
- * ```ts
- * const byEmail = db.prepare<[string], { id: number; name: string }>('SELECT id, name FROM users WHERE email = ?')
- * const user = await byEmail.get(['ada@example.com'])
- * ```
- *
- * @typeParam P - the values it takes
- * @typeParam T - a row
- */
-export declare class Statement<P extends SqlParameters = SqlParameters, T = Row> {
-	#private;
-	/** Holds the text. */
-	readonly sql: string;
-	private constructor();
-	/** Runs the statement and returns everything about it. See {@link Database.execute}. */
-	execute(params?: P, options?: CallOptions): Promise<ExecuteResult<T>>;
-	/** Runs the statement and returns all rows. See {@link Database.all}. */
-	all(params?: P, options?: CallOptions): Promise<T[]>;
-	/** Runs the statement and returns the first row, or `undefined` if there is none. See {@link Database.get}. */
-	get(params?: P, options?: CallOptions): Promise<T | undefined>;
-	/** Runs the statement and returns all rows as arrays. See {@link Database.values}. */
-	values(params?: P, options?: ValueOptions): Promise<SqlValue[][]>;
-	/** Runs the statement and returns the first column of all rows. See {@link Database.pluck}. */
-	pluck<V = SqlValue>(params?: P, options?: ValueOptions): Promise<V[]>;
-	/** Runs the statement and returns what it changed. See {@link Database.run}. */
-	run(params?: P, options?: ValueOptions): Promise<RunResult>;
+/** When a group of writes is committed, at the latest. */
+export interface GroupCommitOptions {
 	/**
-	 * Returns the columns the statement would have if it were run now, without running it. Empty for one that returns no rows.
-	 *
-	 * @throws {@link SqliteError} for what SQLite cannot prepare, and errors of the driver as {@link Database.execute}
+	 * After how many statements, 1 to 65,536.
+	 * @defaultValue 512
 	 */
-	columns(): Promise<readonly Column[]>;
+	readonly maxStatements?: number | undefined;
+	/**
+	 * After how much work, in milliseconds.
+	 * @defaultValue 5
+	 */
+	readonly maxMs?: number | undefined;
+	/**
+	 * After how many bytes of results.
+	 * @defaultValue 1_048_576
+	 */
+	readonly maxBytes?: number | undefined;
 }
 /**
- * Gives access to one database. Made by {@link open}.
+ * Delivers the rows of one statement one after another, and holds few of them at a time. Made by `iterate`.
  *
- * Every call may be started at any time, also while others are under way: reads run in parallel, each on its own snapshot, and writes one
- * after another in the order of their calls. Values are those of the moment of the call. A resolved write is committed.
+ * Ending the loop in any way (its end, `break`, `return`, an error) gives back what it holds; so do `return()`, disposing of it, the
+ * option `signal`, and the garbage collector.
  *
- * Beside the errors named at each method, every call can be rejected with `ERR_SLUICE_CLOSED` once `close` has been called,
- * `ERR_SLUICE_OVERLOADED` when `maxQueued` calls are waiting, `ERR_SLUICE_ACQUIRE_TIMEOUT` when its turn did not come in time, and
- * `ERR_SLUICE_PANIC` after a fault in the driver; the database stays usable.
+ * @typeParam T - a row
  */
-export declare class Database {
+export declare class RowIterator<T> implements AsyncIterableIterator<T> {
 	#private;
 	private constructor();
-	/** Holds the absolute path that was fixed at `open`; `':memory:'` and `''` stand for themselves. */
-	get path(): string;
-	/** Tells whether `close` has been called. */
-	get closed(): boolean;
+	[Symbol.asyncIterator](): this;
+	/**
+	 * Returns the next row.
+	 *
+	 * @throws as the call that made the iterator; afterwards it is at its end
+	 */
+	next(): Promise<IteratorResult<T, undefined>>;
+	/** Ends it, and gives back what it holds. */
+	return(): Promise<IteratorResult<T, undefined>>;
+	/** Ends it, and throws `error`. */
+	throw(error?: unknown): Promise<IteratorResult<T, undefined>>;
+	/** Ends it at the end of an `await using` block. */
+	[Symbol.asyncDispose](): Promise<void>;
+}
+declare abstract class Reads {
+	#private;
 	/**
 	 * Runs one statement and returns everything about it: columns, rows, changes, and who ran it.
 	 *
@@ -314,9 +399,10 @@ export declare class Database {
 	 * `ERR_SLUICE_INVALID_PARAMETER` for values that do not fit the statement; `ERR_SLUICE_OUT_OF_RANGE` for an integer that cannot be
 	 * carried exactly; `ERR_SLUICE_MULTIPLE_STATEMENTS`; `ERR_SLUICE_MANUAL_TRANSACTION` for BEGIN, COMMIT and the like;
 	 * `ERR_SLUICE_PRAGMA` and `ERR_SLUICE_NOT_AUTHORIZED` for what must not run here; `ERR_SLUICE_CONNECTION_STATE` for functions such as
-	 * `changes()`; `ERR_SLUICE_TOO_LARGE` past `maxResultBytes`
+	 * `changes()`; `ERR_SLUICE_TOO_LARGE` past `maxResultBytes`; `ERR_SLUICE_REENTRANT` for a call that would wait for the callback in
+	 * which it is made; `ERR_SLUICE_TIMEOUT` past its `timeoutMs`; {@link AbortError} when its `signal` is aborted
 	 * @throws {@link SluiceError}: `ERR_SLUICE_DECODE` when the rows could not be made, for want of memory perhaps; a write has
-	 * committed then
+	 * committed then. `ERR_SLUICE_OUTCOME_UNKNOWN` when an I/O error during the commit of a write leaves that open
 	 *
 	 * @example
 	 * ```ts
@@ -328,7 +414,7 @@ export declare class Database {
 	 * Runs one statement and returns all rows.
 	 *
 	 * @typeParam T - a row; nothing checks that it is one
-	 * @throws as {@link Database.execute}
+	 * @throws as `execute`
 	 *
 	 * @example
 	 * ```ts
@@ -340,7 +426,7 @@ export declare class Database {
 	 * Runs one statement and returns the first row, or `undefined` if there is none. A read stops there; a write runs to its end.
 	 *
 	 * @typeParam T - a row; nothing checks that it is one
-	 * @throws as {@link Database.execute}
+	 * @throws as `execute`
 	 *
 	 * @example
 	 * ```ts
@@ -351,14 +437,14 @@ export declare class Database {
 	/**
 	 * Runs one statement and returns all rows as arrays, whatever `rowMode` says.
 	 *
-	 * @throws as {@link Database.execute}
+	 * @throws as `execute`
 	 */
 	values(sql: string, params?: SqlParameters, options?: ValueOptions): Promise<SqlValue[][]>;
 	/**
 	 * Runs one statement and returns the first column of all rows.
 	 *
 	 * @typeParam V - a value of that column; nothing checks that it is one
-	 * @throws as {@link Database.execute}
+	 * @throws as `execute`
 	 *
 	 * @example
 	 * ```ts
@@ -367,22 +453,11 @@ export declare class Database {
 	 */
 	pluck<V = SqlValue>(sql: string, params?: SqlParameters, options?: ValueOptions): Promise<V[]>;
 	/**
-	 * Runs one statement and returns what it changed. Rows it may return are not carried over.
-	 *
-	 * @throws as {@link Database.execute}
-	 *
-	 * @example
-	 * ```ts
-	 * const { lastInsertRowid } = await db.run('INSERT INTO users (name) VALUES (?)', ['Ada'])
-	 * ```
-	 */
-	run(sql: string, params?: SqlParameters, options?: ValueOptions): Promise<RunResult>;
-	/**
 	 * Runs the statement of a template literal and returns all rows. Values become parameters, never text: an array is no list of
 	 * values, but an error.
 	 *
 	 * @typeParam T - a row; nothing checks that it is one
-	 * @throws `ERR_SLUICE_INVALID_ARGUMENT` when called as a plain function; otherwise as {@link Database.execute}
+	 * @throws `ERR_SLUICE_INVALID_ARGUMENT` when called as a plain function; otherwise as `execute`
 	 *
 	 * @example
 	 * ```ts
@@ -391,62 +466,98 @@ export declare class Database {
 	 */
 	sql<T = Row>(strings: TemplateStringsArray, ...values: SqlParameter[]): Promise<T[]>;
 	/**
-	 * Runs a script of any number of statements, in order, on the writer; rows are not carried over. It stops at the first error,
-	 * whose `statementIndex` says which statement it was. Without a BEGIN of the script's own, each statement commits by itself;
-	 * a transaction that the script leaves open is rolled back, and `ERR_SLUICE_MANUAL_TRANSACTION` says so.
+	 * Runs one statement and delivers its rows one after another, of which few are held at a time.
 	 *
-	 * @throws {@link SqliteError} and {@link SluiceError} as {@link Database.execute}, but for those on several statements; among them
-	 * `ERR_SLUICE_INVALID_PARAMETER` for a script with parameters, and for values beside it: a script takes none
+	 * On a database it sees one state of it, on a read connection that is its own until the loop ends: in any way. It begins at once.
+	 * Two kinds of statements cannot be stepped like that, and have all their rows fetched first: those that write, and, where reads and
+	 * writes take turns (`concurrency: 'exclusive'`), all. In a transaction or session it uses the connection of that, and other calls may
+	 * be made in the loop.
+	 *
+	 * @typeParam T - a row; nothing checks that it is one
+	 * @throws as `execute`, from the iterator; `ERR_SLUICE_READ_LEASE_TIMEOUT` past `maxReadLeaseMs`
 	 *
 	 * @example
 	 * ```ts
-	 * await db.exec('CREATE TABLE a (id INTEGER PRIMARY KEY); CREATE TABLE b (a REFERENCES a)')
+	 * for await (const { name } of db.iterate<{ name: string }>('SELECT name FROM users')) console.log(name)
 	 * ```
 	 */
-	exec(script: string): Promise<void>;
+	iterate<T = Row>(sql: string, params?: SqlParameters, options?: IterateOptions): RowIterator<T>;
+}
+/**
+ * Runs one text of SQL that reads again and again, with other values each time. Made by {@link ReadSession.prepare}.
+ *
+ * It belongs to what prepared it, not to a connection: each connection prepares it when it first runs there, and again when the
+ * schema has changed. There is nothing to close.
+ *
+ * Its methods do what those of the same name on {@link Database} do, and fail with the same errors.
+ *
+ * @typeParam P - the values it takes
+ * @typeParam T - a row
+ */
+export declare class ReadStatement<P extends SqlParameters = SqlParameters, T = Row> {
+	#private;
+	/** Holds the text. */
+	readonly sql: string;
+	protected constructor(maker: symbol, runner: object, sql: string);
+	/** Runs the statement and returns everything about it. See {@link Database.execute}. */
+	execute(params?: P, options?: CallOptions): Promise<ExecuteResult<T>>;
+	/** Runs the statement and returns all rows. See {@link Database.all}. */
+	all(params?: P, options?: CallOptions): Promise<T[]>;
+	/** Runs the statement and returns the first row, or `undefined` if there is none. See {@link Database.get}. */
+	get(params?: P, options?: CallOptions): Promise<T | undefined>;
+	/** Runs the statement and returns all rows as arrays. See {@link Database.values}. */
+	values(params?: P, options?: ValueOptions): Promise<SqlValue[][]>;
+	/** Runs the statement and returns the first column of all rows. See {@link Database.pluck}. */
+	pluck<V = SqlValue>(params?: P, options?: ValueOptions): Promise<V[]>;
+	/** Runs the statement and delivers its rows one after another. See {@link Database.iterate}. */
+	iterate(params?: P, options?: IterateOptions): RowIterator<T>;
 	/**
-	 * Prepares a statement to be run many times. Nothing is sent yet: errors in the text come with its first call.
+	 * Returns the columns the statement would have if it were run now, without running it. Empty for one that returns no rows.
+	 *
+	 * @throws {@link SqliteError} for what SQLite cannot prepare, and errors of the driver as {@link Database.execute}
+	 */
+	columns(): Promise<readonly Column[]>;
+}
+/**
+ * Runs one text of SQL again and again, with other values each time. Made by {@link Database.prepare}.
+ *
+ * @example
+ * ```ts
+ * const byEmail = db.prepare<[string], { id: number; name: string }>('SELECT id, name FROM users WHERE email = ?')
+ * const user = await byEmail.get(['ada@example.com'])
+ * ```
+ *
+ * @typeParam P - the values it takes
+ * @typeParam T - a row
+ */
+export declare class Statement<P extends SqlParameters = SqlParameters, T = Row> extends ReadStatement<P, T> {
+	#private;
+	private constructor();
+	/** Runs the statement and returns what it changed. See {@link Database.run}. */
+	run(params?: P, options?: ValueOptions): Promise<RunResult>;
+}
+/**
+ * Reads one state of a database over many statements. Made by {@link Database.read}.
+ *
+ * It has no way to write, and its connection refuses one.
+ */
+export declare class ReadSession extends Reads {
+	#private;
+	private constructor();
+	/**
+	 * Prepares a statement that reads, to be run many times in this session. Nothing is sent yet: errors in the text come with its
+	 * first call.
 	 *
 	 * @typeParam P - the values it takes
 	 * @typeParam T - a row; nothing checks that it is one
 	 * @throws `ERR_SLUICE_INVALID_ARGUMENT` at once if `sql` is no string
 	 */
-	prepare<P extends SqlParameters = SqlParameters, T = Row>(sql: string): Statement<P, T>;
-	/**
-	 * Reads or sets a PRAGMA and returns its rows, as objects: {@link https://sqlite.org/pragma.html}. One that belongs to a connection
-	 * is set on all of them, present and future.
-	 *
-	 * @typeParam T - a row; nothing checks that it is one
-	 * @param name - its name, with a schema or without: `'user_version'`, `'main.user_version'`
-	 * @param value - what to set it to, or what to ask it about
-	 * @throws {@link SqliteError} for what SQLite refuses
-	 * @throws {@link SluiceError}: `ERR_SLUICE_INVALID_ARGUMENT`, and `ERR_SLUICE_PRAGMA` for one that the driver keeps to itself
-	 *
-	 * @example
-	 * ```ts
-	 * await db.pragma('cache_size', -16_000)
-	 * const [row] = await db.pragma<{ user_version: number }>('user_version')
-	 * ```
-	 */
-	pragma<T = Row>(name: string, value?: string | number | boolean): Promise<T[]>;
-	/** Returns what the manager of this database is doing. It costs no wait, and works after `close` too. */
-	status(): Status;
-	/**
-	 * Closes the handle, and the database with its last handle. Nothing new is admitted from now on, and what waits for its turn is rejected
-	 * with `ERR_SLUICE_CLOSED`; what is under way finishes, or is interrupted after `timeoutMs`.
-	 *
-	 * May be called more than once: every caller gets the same outcome.
-	 *
-	 * @throws {@link SqliteError} when the file could not be closed in order
-	 */
-	close(options?: CloseOptions): Promise<void>;
-	/** Closes the handle at the end of an `await using` block. */
-	[Symbol.asyncDispose](): Promise<void>;
+	prepare<P extends SqlParameters = SqlParameters, T = Row>(sql: string): ReadStatement<P, T>;
 }
 /**
  * Names every error of the driver itself. `docs/ERRORS.md` explains each.
  */
-export type SluiceErrorCode = "ERR_SLUICE_ACQUIRE_TIMEOUT" | "ERR_SLUICE_BINDING_MISSING" | "ERR_SLUICE_CLOSED" | "ERR_SLUICE_CONNECTION_STATE" | "ERR_SLUICE_DATABASE_REPLACED" | "ERR_SLUICE_DECODE" | "ERR_SLUICE_INVALID_ARGUMENT" | "ERR_SLUICE_INVALID_OPTION" | "ERR_SLUICE_INVALID_PARAMETER" | "ERR_SLUICE_MANUAL_TRANSACTION" | "ERR_SLUICE_MULTIPLE_STATEMENTS" | "ERR_SLUICE_NETWORK_FILE_SYSTEM" | "ERR_SLUICE_NOT_AUTHORIZED" | "ERR_SLUICE_OUT_OF_RANGE" | "ERR_SLUICE_OVERLOADED" | "ERR_SLUICE_PANIC" | "ERR_SLUICE_PRAGMA" | "ERR_SLUICE_SQLITE_BUILD" | "ERR_SLUICE_TOO_LARGE" | "ERR_SLUICE_WAL_GONE";
+export type SluiceErrorCode = "ABORT_ERR" | "ERR_SLUICE_ACQUIRE_TIMEOUT" | "ERR_SLUICE_BINDING_MISSING" | "ERR_SLUICE_CLOSED" | "ERR_SLUICE_CONNECTION_STATE" | "ERR_SLUICE_DATABASE_REPLACED" | "ERR_SLUICE_DECODE" | "ERR_SLUICE_INVALID_ARGUMENT" | "ERR_SLUICE_INVALID_OPTION" | "ERR_SLUICE_INVALID_PARAMETER" | "ERR_SLUICE_MANUAL_TRANSACTION" | "ERR_SLUICE_MULTIPLE_STATEMENTS" | "ERR_SLUICE_NETWORK_FILE_SYSTEM" | "ERR_SLUICE_NOT_AUTHORIZED" | "ERR_SLUICE_OUTCOME_UNKNOWN" | "ERR_SLUICE_OUT_OF_RANGE" | "ERR_SLUICE_OVERLOADED" | "ERR_SLUICE_PANIC" | "ERR_SLUICE_PRAGMA" | "ERR_SLUICE_READ_LEASE_TIMEOUT" | "ERR_SLUICE_REENTRANT" | "ERR_SLUICE_SQLITE_BUILD" | "ERR_SLUICE_TIMEOUT" | "ERR_SLUICE_TOO_LARGE" | "ERR_SLUICE_TX_ABORTED" | "ERR_SLUICE_TX_CLOSED" | "ERR_SLUICE_TX_TIMEOUT" | "ERR_SLUICE_WAL_GONE";
 /**
  * Names an error of SQLite by its extended result code, such as `'SQLITE_CONSTRAINT_UNIQUE'`:
  * {@link https://sqlite.org/rescode.html}.
@@ -517,10 +628,294 @@ export declare class SqliteError extends SluiceError {
 	constructor(code: SqliteErrorCode, message: string, details: SqliteErrorDetails);
 }
 /**
+ * Reports that a call was given up through its `signal`. Its `code` is `'ABORT_ERR'` and its `cause` the reason of the signal, as with
+ * Node's own functions.
+ */
+export declare class AbortError extends SluiceError {
+	readonly code: "ABORT_ERR";
+	constructor(reason: unknown);
+}
+/**
  * Tells whether `value` is an error of the driver, from whichever copy of the package or realm: the same as
  * `value instanceof SluiceError`, for those who narrow types with functions.
  */
 export declare function isSluiceError(value: unknown): value is SluiceError;
+declare abstract class Writes extends Reads {
+	#private;
+	/**
+	 * Runs one statement and returns what it changed. Rows it may return are not carried over.
+	 *
+	 * @throws as `execute`
+	 *
+	 * @example
+	 * ```ts
+	 * const { lastInsertRowid } = await db.run('INSERT INTO users (name) VALUES (?)', ['Ada'])
+	 * ```
+	 */
+	run(sql: string, params?: SqlParameters, options?: ValueOptions): Promise<RunResult>;
+	/**
+	 * Runs a script of any number of statements, in order, on the writer; rows are not carried over. It stops at the first error,
+	 * whose `statementIndex` says which statement it was. On a database and without a BEGIN of the script's own, each statement
+	 * commits by itself; a transaction that the script leaves open is rolled back, and `ERR_SLUICE_MANUAL_TRANSACTION` says so. In a
+	 * transaction it takes part in that.
+	 *
+	 * @throws {@link SqliteError} and {@link SluiceError} as `execute`, but for those on several statements; among them
+	 * `ERR_SLUICE_INVALID_PARAMETER` for a script with parameters, and for values beside it: a script takes none
+	 *
+	 * @example
+	 * ```ts
+	 * await db.exec('CREATE TABLE a (id INTEGER PRIMARY KEY); CREATE TABLE b (a REFERENCES a)')
+	 * ```
+	 */
+	exec(script: string, options?: ExecOptions): Promise<void>;
+	/**
+	 * Prepares a statement to be run many times. Nothing is sent yet: errors in the text come with its first call.
+	 *
+	 * @typeParam P - the values it takes
+	 * @typeParam T - a row; nothing checks that it is one
+	 * @throws `ERR_SLUICE_INVALID_ARGUMENT` at once if `sql` is no string
+	 */
+	prepare<P extends SqlParameters = SqlParameters, T = Row>(sql: string): Statement<P, T>;
+}
+/**
+ * Gives access to one transaction. Made by {@link Database.transaction} and {@link Database.begin}.
+ *
+ * Its calls run in the order in which they are made, on a connection that is its own; nobody else's statement lands in between. BEGIN,
+ * COMMIT and the like as text are refused.
+ *
+ * Beside the errors named at each method, every call can be rejected with `ERR_SLUICE_TX_CLOSED` once it has ended,
+ * `ERR_SLUICE_TX_ABORTED` once SQLite has rolled it back by itself, and `ERR_SLUICE_TX_TIMEOUT` once it was rolled back because it was
+ * idle, or lasted, for too long.
+ */
+export declare class Transaction extends Writes {
+	#private;
+	private constructor();
+	/** Tells whether it can be used: it has not been committed or rolled back, by its holder or for taking too long. */
+	get open(): boolean;
+	/**
+	 * Runs `callback` in a transaction within this one: a savepoint ({@link https://sqlite.org/lang_savepoint.html}). It is kept when the
+	 * callback returns, as part of this one, and undone when it throws. Several run one after another. Calls on this transaction wait
+	 * until it has ended; made in the callback itself they are rejected (`ERR_SLUICE_REENTRANT`): use its own `tx`.
+	 *
+	 * @throws what the callback throws; as `commit`
+	 */
+	transaction<R>(callback: (tx: Transaction) => Promise<R> | R): Promise<R>;
+	/**
+	 * Calls `callback` after the commit, before `commit` or `transaction` returns. Of a nested transaction: after the commit of the
+	 * outermost one. It is not called after a rollback. What it throws does not change that the transaction is committed: it is an
+	 * uncaught error.
+	 */
+	afterCommit(callback: () => unknown): void;
+	/**
+	 * Commits. What was called before and not awaited is part of it.
+	 *
+	 * @throws {@link SqliteError}: a deferred foreign key or a lock of another process that refuses the commit leaves the transaction open
+	 * @throws {@link SluiceError}: `ERR_SLUICE_TX_ABORTED` when SQLite has rolled back; `ERR_SLUICE_TX_CLOSED`; `ERR_SLUICE_TX_TIMEOUT`;
+	 * `ERR_SLUICE_OUTCOME_UNKNOWN` after an I/O error, when it may have taken effect or not
+	 */
+	commit(): Promise<void>;
+	/**
+	 * Rolls back. Succeeds too when SQLite has done so by itself.
+	 *
+	 * @throws `ERR_SLUICE_TX_CLOSED`; `ERR_SLUICE_TX_TIMEOUT`
+	 */
+	rollback(): Promise<void>;
+	/** Rolls back at the end of an `await using` block, unless it was committed. */
+	[Symbol.asyncDispose](): Promise<void>;
+}
+/**
+ * Has a database for itself: no other connection of this process is open. Made by {@link Database.writeMode}.
+ *
+ * There is no transaction but those that are begun here; BEGIN and COMMIT as text are allowed.
+ */
+export declare class WriteMode extends Writes {
+	#private;
+	private constructor();
+	/**
+	 * Runs `callback` in a transaction, which is committed when it returns and rolled back when it throws. Several run one after another.
+	 *
+	 * @throws what the callback throws; as {@link Transaction.commit}
+	 */
+	transaction<R>(callback: (tx: Transaction) => Promise<R> | R, options?: Pick<BeginOptions, "behavior">): Promise<R>;
+}
+/**
+ * Gives access to one database. Made by {@link open}.
+ *
+ * Every call may be started at any time, also while others are under way: reads run in parallel, each on its own snapshot, and writes one
+ * after another in the order of their calls. Values are those of the moment of the call. A resolved write is committed.
+ *
+ * Beside the errors named at each method, every call can be rejected with `ERR_SLUICE_CLOSED` once `close` has been called,
+ * `ERR_SLUICE_OVERLOADED` when `maxQueued` calls are waiting, `ERR_SLUICE_ACQUIRE_TIMEOUT` when its turn did not come in time, and
+ * `ERR_SLUICE_PANIC` after a fault in the driver; the database stays usable.
+ */
+export declare class Database extends Writes {
+	#private;
+	private constructor();
+	/** Holds the absolute path that was fixed at `open`; `':memory:'` and `''` stand for themselves. */
+	get path(): string;
+	/** Tells whether `close` has been called. */
+	get closed(): boolean;
+	/** Counts the handles on this database that are not closed: that of `open`, and those of `handle()`. */
+	get handleCount(): number;
+	/**
+	 * Runs `callback` in a transaction, which is committed when it returns, and rolled back when it throws. What it returns is returned.
+	 *
+	 * The transaction has the right to write from its beginning (`behavior`), and waits for it in the queue of all writes. Use only `tx`
+	 * in the callback: a write on the database itself is rejected at once (`ERR_SLUICE_REENTRANT`), because it would wait for the
+	 * transaction; a read sees the committed state, or is rejected too where reads and writes take turns.
+	 *
+	 * On Node 20 and 22 the first callback of a process makes every later `await` somewhat slower, because that is what
+	 * `AsyncLocalStorage` costs there; `begin` does without.
+	 *
+	 * @throws what the callback throws, always
+	 * @throws {@link SqliteError}: `SQLITE_BUSY` when another process kept the file locked for `busyTimeoutMs`, and as
+	 * {@link Transaction.commit}
+	 * @throws {@link SluiceError}: `ERR_SLUICE_REENTRANT`; `ERR_SLUICE_TX_ABORTED`, `ERR_SLUICE_TX_TIMEOUT` and {@link AbortError} when it was
+	 * ended before its callback
+	 *
+	 * @example
+	 * ```ts
+	 * const id = await db.transaction(async (tx) => {
+	 *   const { lastInsertRowid } = await tx.run('INSERT INTO orders (customer) VALUES (?)', [customer])
+	 *   await tx.run('INSERT INTO items (order_id, article) VALUES (?, ?)', [lastInsertRowid, article])
+	 *   return lastInsertRowid
+	 * })
+	 * ```
+	 */
+	transaction<R>(callback: (tx: Transaction) => Promise<R> | R, options?: TransactionOptions): Promise<R>;
+	/**
+	 * Begins a transaction that ends with `tx.commit()`, `tx.rollback()` or the end of an `await using` block. Prefer
+	 * {@link Database.transaction}: here nobody can tell a call that would wait for the transaction from any other; it is rejected when
+	 * `acquireTimeoutMs` has passed, or goes on when the transaction has been idle for `transactionIdleTimeoutMs` and is rolled back.
+	 *
+	 * @throws as {@link Database.transaction}, but for its callback
+	 *
+	 * @example
+	 * ```ts
+	 * const tx = await db.begin()
+	 * try {
+	 *   await tx.run('UPDATE counters SET n = n + 1')
+	 *   await tx.commit()
+	 * } finally {
+	 *   await tx[Symbol.asyncDispose]()
+	 * }
+	 * ```
+	 */
+	begin(options?: BeginOptions): Promise<Transaction>;
+	/**
+	 * Runs `callback` on one state of the database, that of its beginning: all its statements see it, whatever is written meanwhile. It
+	 * keeps the write-ahead log from being reset until it ends; `maxReadLeaseMs` limits that.
+	 *
+	 * @throws what the callback throws, always
+	 * @throws {@link SluiceError}: `ERR_SLUICE_REENTRANT` in a callback that has a session already, or the database for itself;
+	 * `ERR_SLUICE_READ_LEASE_TIMEOUT`; `ERR_SLUICE_TIMEOUT` and {@link AbortError} when it was ended before its callback;
+	 * `ERR_SLUICE_INVALID_OPTION` where `maxReaders` is 0
+	 *
+	 * @example
+	 * ```ts
+	 * const page = await db.read(async (r) => ({
+	 *   total: (await r.get<{ n: number }>('SELECT count(*) AS n FROM users'))!.n,
+	 *   users: await r.all('SELECT * FROM users ORDER BY id LIMIT 20'),
+	 * }))
+	 * ```
+	 */
+	read<R>(callback: (r: ReadSession) => Promise<R> | R, options?: SessionOptions): Promise<R>;
+	/**
+	 * Runs `callback` in exclusive write mode: reads and writes that run are waited for, new ones wait, and every other connection of
+	 * this process to the database is closed. Connections that are opened later are fresh.
+	 *
+	 * What needs it by nature, such as a change of the journal mode, takes it by itself.
+	 *
+	 * @throws what the callback throws, always
+	 * @throws {@link SluiceError}: `ERR_SLUICE_REENTRANT`; `ERR_SLUICE_TX_TIMEOUT` when it was idle for `transactionIdleTimeoutMs` or lasted
+	 * longer than it may; {@link AbortError}
+	 *
+	 * @example
+	 * ```ts
+	 * await db.writeMode(async (w) => {
+	 *   await w.transaction((tx) => tx.exec(migration))
+	 *   await w.run('VACUUM')
+	 * })
+	 * ```
+	 */
+	writeMode<R>(callback: (w: WriteMode) => Promise<R> | R, options?: SessionOptions): Promise<R>;
+	/**
+	 * Runs statements as one transaction, all or nothing, and returns the result of each, as {@link Database.execute} does. It is one trip
+	 * to the writer, however many they are.
+	 *
+	 * @param items - texts, or texts and values
+	 * @throws as {@link Database.execute}; `statementIndex` is the item at fault, from 0, if there is one. Nothing is changed then.
+	 *
+	 * @example
+	 * ```ts
+	 * const [, { rows }] = await db.batch([
+	 *   { sql: 'UPDATE users SET visits = visits + 1 WHERE id = ?', params: [id] },
+	 *   { sql: 'SELECT visits FROM users WHERE id = ?', params: [id] },
+	 * ])
+	 * ```
+	 */
+	batch(items: readonly BatchItem[], options?: CallOptions): Promise<ExecuteResult[]>;
+	/**
+	 * Makes another handle on this database, with the same connections. On it BEGIN, COMMIT, ROLLBACK and SAVEPOINT work as text: from
+	 * such a text until the end of the transaction, its calls run in order on a connection of its own. For code that knows transactions
+	 * only as text; {@link Database.transaction} is safer and faster.
+	 *
+	 * When SQLite has rolled such a transaction back by itself, or it was idle for `transactionIdleTimeoutMs`, every call on the handle is
+	 * rejected (`ERR_SLUICE_TX_ABORTED`, `ERR_SLUICE_TX_TIMEOUT`) until COMMIT, which is rejected too, or ROLLBACK.
+	 *
+	 * @throws `ERR_SLUICE_CLOSED` at once
+	 *
+	 * @example
+	 * ```ts
+	 * const own = db.handle()
+	 * await own.run('BEGIN')
+	 * await own.run('DELETE FROM sessions')
+	 * await own.run('ROLLBACK')
+	 * await own.close()
+	 * ```
+	 */
+	handle(): Database;
+	/**
+	 * Moves pages from the write-ahead log into the database file: {@link https://sqlite.org/wal.html#ckpt}. The driver does so by itself;
+	 * this is for those who need it at a certain moment. `'passive'` waits for nobody; the others wait until no call of this process runs,
+	 * and hold new ones back meanwhile.
+	 *
+	 * @param mode - how far it goes; `'passive'` if left out
+	 * @throws {@link SqliteError} for what SQLite refuses
+	 * @throws {@link SluiceError}: `ERR_SLUICE_INVALID_ARGUMENT`; `ERR_SLUICE_REENTRANT`
+	 */
+	checkpoint(mode?: CheckpointMode): Promise<CheckpointResult>;
+	/**
+	 * Reads or sets a PRAGMA and returns its rows, as objects: {@link https://sqlite.org/pragma.html}. One that belongs to a connection
+	 * is set on all of them, present and future.
+	 *
+	 * @typeParam T - a row; nothing checks that it is one
+	 * @param name - its name, with a schema or without: `'user_version'`, `'main.user_version'`
+	 * @param value - what to set it to, or what to ask it about
+	 * @throws {@link SqliteError} for what SQLite refuses
+	 * @throws {@link SluiceError}: `ERR_SLUICE_INVALID_ARGUMENT`, and `ERR_SLUICE_PRAGMA` for one that the driver keeps to itself
+	 *
+	 * @example
+	 * ```ts
+	 * await db.pragma('cache_size', -16_000)
+	 * const [row] = await db.pragma<{ user_version: number }>('user_version')
+	 * ```
+	 */
+	pragma<T = Row>(name: string, value?: string | number | boolean): Promise<T[]>;
+	/** Returns what the manager of this database is doing. It costs no wait, and works after `close` too. */
+	status(): Status;
+	/**
+	 * Closes the handle, and the database with its last handle. Nothing new is admitted from now on, and what waits for its turn is rejected
+	 * with `ERR_SLUICE_CLOSED`; what is under way finishes, or is interrupted after `timeoutMs`.
+	 *
+	 * May be called more than once: every caller gets the same outcome.
+	 *
+	 * @throws {@link SqliteError} when the file could not be closed in order
+	 */
+	close(options?: CloseOptions): Promise<void>;
+	/** Closes the handle at the end of an `await using` block. */
+	[Symbol.asyncDispose](): Promise<void>;
+}
 /**
  * Opens a database. The file is created if there is none, and gets a write-ahead log if it is new.
  *

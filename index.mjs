@@ -4,10 +4,16 @@ import loaded from './core.cjs'
 if (loaded.error) throw loaded.error
 
 export const {
+  AbortError,
   Database,
+  ReadSession,
+  ReadStatement,
+  RowIterator,
   SluiceError,
   SqliteError,
   Statement,
+  Transaction,
+  WriteMode,
   isSluiceError,
   open,
 } = loaded.core

@@ -10,6 +10,8 @@ export interface BindingChannel {
   drain(): number
   /** Takes the values of the last `drain()` that the inbox has no form for. */
   takeExtras(): BindingExtra[]
+  /** Stops a call that may be stopped, unless it has been answered. */
+  cancel(call: number, timedOut: boolean): void
   /** Stops deliveries, interrupts what runs and closes the databases: the process ends. */
   tearDown(): void
   /** Keeps the event loop alive. */
@@ -24,11 +26,44 @@ export interface BindingDatabase {
   intern(sql: string): number
   forget(query: number): void
   submit(byteLength: number, extras?: Array<string | Uint8Array> | null): void
-  script(call: number, sql: string): void
-  pragma(call: number, name: string, value?: string | null): void
+  script(call: number, sql: string, cancellable: boolean): void
+  /** Adds the request in the request buffer to the batch that is being made. */
+  stage(byteLength: number, extras?: Array<string | Uint8Array> | null): void
+  /** Forgets the batch that is being made. */
+  unstage(): void
+  batch(call: number, cancellable: boolean): void
+  session(call: number, ended: number, kind: BindingSessionKind, idleMs: number, totalMs: number, cancellable: boolean): BindingSession
+  /** Returns `null` when the call has been answered already. */
+  iterate(byteLength: number, extras: Array<string | Uint8Array> | null | undefined, rows: number, totalMs: number): BindingCursor | null
+  checkpoint(call: number, mode: 'passive' | 'full' | 'restart' | 'truncate'): void
+  sibling(idleMs: number): BindingDatabase
+  readonly handles: number
+  closeHandle(call: number): void
+  pragma(call: number, name: string, value: string | null | undefined, scope: number): void
   /** Returns `null` before it is open. */
   status(): BindingStatus | null
   close(call: number, timeoutMs: number): void
+}
+
+/** What a session is for. */
+export type BindingSessionKind = 'immediate' | 'exclusive' | 'deferred' | 'read' | 'writeMode'
+
+/** What begins or ends within a session, or ends it. */
+export type BindingControl = 'immediate' | 'exclusive' | 'deferred' | 'commit' | 'rollback' | 'savepoint' | 'release' | 'rollbackTo' | 'end'
+
+/** A connection of one's own over many calls. Collected, it rolls back and ends. */
+export interface BindingSession {
+  submit(byteLength: number, extras?: Array<string | Uint8Array> | null): void
+  script(call: number, sql: string, cancellable: boolean): void
+  iterate(byteLength: number, extras: Array<string | Uint8Array> | null | undefined, rows: number): BindingCursor | null
+  control(call: number, control: BindingControl, depth: number): void
+  abort(timedOut: boolean): void
+}
+
+/** A result that is fetched bit by bit. Collected, it closes. */
+export interface BindingCursor {
+  fetch(call: number, rows: number, cancellable: boolean): void
+  close(): void
 }
 
 /** What `open` was told, complete and checked. */
@@ -46,6 +81,7 @@ export interface BindingConfig {
   statementCacheSize: number
   durability: 'full' | 'normal' | 'off'
   foreignKeys: boolean
+  groupCommit: { maxStatements: number; maxMs: number; maxBytes: number } | undefined
   pragmas: Array<[string, string]>
 }
 
@@ -58,7 +94,7 @@ export interface BindingStatus {
   writer: { active: boolean; waiting: number; holder?: { sql: string; forMs: number } | null }
   queued: number
   handles: number
-  wal: { bytes: number; oldestReaderMs?: number | null }
+  wal: { bytes: number; oldestReaderMs?: number | null; oldestReaderSql?: string | null }
   counters: Array<{ name: string; value: number }>
 }
 

@@ -1,5 +1,5 @@
 import type { BindingFailure, BindingShape } from './binding.js'
-import { SluiceError, errorOf } from './errors.js'
+import { AbortError, SluiceError, errorOf } from './errors.js'
 import { CarriedFailure } from './inbox.js'
 import type { Inbox } from './inbox.js'
 import { dilute } from './pauses.js'
@@ -19,6 +19,7 @@ import {
   INSERTED,
   KIND_END,
   KIND_FAILED,
+  KIND_MORE,
   KIND_ROWS,
   ROUTE_WRITE,
   SHAPE_NEW,
@@ -52,9 +53,17 @@ export class Call {
   changes = 0
   lastInsertRowid: number | bigint | undefined = undefined
   wrote = false
+  /** Whether its cursor has more rows. */
+  more = false
   failure: BindingFailure | null = null
   /** What reading the answer threw, if it did. */
   fault: unknown = undefined
+  /** Stops it, when its caller may want that. */
+  stop: { readonly signal: AbortSignal | undefined; release(): void } | null = null
+  /** Whether it keeps the event loop alive. */
+  referenced = false
+  /** Whether the answer has come. */
+  isSettled = false
   /** Settles the call. */
   settle!: () => void
   readonly settled: Promise<void>
@@ -73,7 +82,8 @@ export class Call {
   receive(inbox: Inbox): boolean {
     const kind = inbox.header(HEADER_KIND)
     try {
-      if (kind === KIND_ROWS || kind === KIND_END) this.#receiveRows(inbox)
+      if (kind === KIND_ROWS || kind === KIND_END || kind === KIND_MORE) this.#receiveRows(inbox)
+      if (kind === KIND_MORE) this.more = true
       if (kind === KIND_END) this.#receiveOutcome(inbox)
       if (kind === KIND_FAILED) this.failure = inbox.extra(inbox.header(HEADER_FAILURE_EXTRA)) as BindingFailure
     } catch (error) {
@@ -134,6 +144,7 @@ export class Call {
   /** Throws if the call failed. To be called by the public method itself, after its `await`. */
   expectSuccess(): void {
     if (this.failure === null) return
+    if (this.failure.code === 'ABORT_ERR') throw new AbortError(this.stop?.signal?.reason)
     if (this.fault === undefined) throw errorOf(this.failure, this.sql)
     throw new SluiceError('ERR_SLUICE_DECODE', this.failure.message, { cause: this.fault })
   }

@@ -46,8 +46,8 @@ export class Channel {
 
   /** Gives `call` a number, under which its answer will come, and keeps it until then. */
   enter(call: Call): number {
-    const number = this.#freeNumbers.pop() ?? this.#calls.length
-    this.#calls[number] = call
+    const number = this.enterUnreferenced(call)
+    call.referenced = true
     this.#unsettled++
     if (!this.#referenced) {
       this.#referenced = true
@@ -56,16 +56,25 @@ export class Channel {
     return number
   }
 
+  /** As `enter`, for a call whose answer nobody waits for: it does not keep the event loop alive. */
+  enterUnreferenced(call: Call): number {
+    const number = this.#freeNumbers.pop() ?? this.#calls.length
+    this.#calls[number] = call
+    return number
+  }
+
   /** Takes back a number whose call the addon refused: no answer will come. */
   leave(number: number): void {
-    this.#release(number)
+    this.#release(number, this.#calls[number]!)
     this.#rest()
   }
 
-  #release(number: number): void {
+  #release(number: number, call: Call): void {
     this.#calls[number] = undefined
     this.#freeNumbers.push(number)
-    this.#unsettled--
+    if (call.referenced) this.#unsettled--
+    if (call.stop !== null) call.stop.release()
+    call.isSettled = true
   }
 
   /** Lets the event loop end when nobody waits for anything. */
@@ -120,7 +129,7 @@ export class Channel {
       return false
     }
     if (!call.receive(this.#inbox)) return false
-    this.#release(number)
+    this.#release(number, call)
     call.settle()
     return true
   }

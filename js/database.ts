@@ -1,25 +1,35 @@
-import { SluiceError } from './errors.js'
-import { Handle } from './handle.js'
-import { closeTimeoutMs, rowCallMode, valueCallMode } from './options.js'
-import { expectSql } from './queries.js'
-import { executeResult, runResult } from './results.js'
-import { makeStatement } from './statement.js'
-import type { Statement } from './statement.js'
-import { templateText } from './template.js'
+import { setTimeout as delay } from 'node:timers/promises'
+
+import { SluiceError, isSluiceError } from './errors.js'
+import type { Handle } from './handle.js'
+import { kindOf } from './kinds.js'
+import { checkpointMode, closeTimeoutMs, rowCallMode, sessionMode } from './options.js'
+import type { SessionMode } from './options.js'
+import { SessionRunner, makeReadSession } from './read-session.js'
+import type { ReadSession } from './read-session.js'
+import { executeResult } from './results.js'
+import { Scope } from './scope.js'
+import type { Session } from './session.js'
+import { expectCallback, makeTransaction, runTransaction } from './transaction.js'
+import type { Transaction } from './transaction.js'
 import type {
+  BatchItem,
+  BeginOptions,
   CallOptions,
+  CheckpointMode,
+  CheckpointResult,
   CloseOptions,
   ExecuteResult,
   Row,
-  RunResult,
-  SqlParameter,
-  SqlParameters,
-  SqlValue,
+  SessionOptions,
   Status,
-  ValueOptions,
+  TransactionOptions,
 } from './types.js'
-import { TAKE_ALL, TAKE_FIRST, TAKE_NONE } from './layout.js'
+import { makeWriteMode } from './write-mode.js'
+import type { WriteMode } from './write-mode.js'
+import { Writes } from './writes.js'
 
+const MAKER = Symbol('maker')
 let construct: (handle: Handle) => Database
 
 /**
@@ -32,16 +42,17 @@ let construct: (handle: Handle) => Database
  * `ERR_SLUICE_OVERLOADED` when `maxQueued` calls are waiting, `ERR_SLUICE_ACQUIRE_TIMEOUT` when its turn did not come in time, and
  * `ERR_SLUICE_PANIC` after a fault in the driver; the database stays usable.
  */
-export class Database {
+export class Database extends Writes {
   readonly #handle: Handle
 
   static {
-    construct = (handle) => new Database(handle)
+    construct = (handle) => new Database(MAKER, handle)
   }
 
-  private constructor(handle: Handle) {
-    if (!(handle instanceof Handle)) throw new SluiceError('ERR_SLUICE_INVALID_ARGUMENT', 'a Database is made by open(path)')
-    this.#handle = handle
+  private constructor(maker: symbol, handle: object) {
+    if (maker !== MAKER) throw new SluiceError('ERR_SLUICE_INVALID_ARGUMENT', 'a Database is made by open(path)')
+    super(handle)
+    this.#handle = handle as Handle
   }
 
   /** Holds the absolute path that was fixed at `open`; `':memory:'` and `''` stand for themselves. */
@@ -54,177 +65,196 @@ export class Database {
     return this.#handle.closed
   }
 
+  /** Counts the handles on this database that are not closed: that of `open`, and those of `handle()`. */
+  get handleCount(): number {
+    return this.#handle.count
+  }
+
   /**
-   * Runs one statement and returns everything about it: columns, rows, changes, and who ran it.
+   * Runs `callback` in a transaction, which is committed when it returns, and rolled back when it throws. What it returns is returned.
    *
-   * A statement that returns no rows has none, and no columns; a text without a statement (empty, or only a comment) likewise.
+   * The transaction has the right to write from its beginning (`behavior`), and waits for it in the queue of all writes. Use only `tx`
+   * in the callback: a write on the database itself is rejected at once (`ERR_SLUICE_REENTRANT`), because it would wait for the
+   * transaction; a read sees the committed state, or is rejected too where reads and writes take turns.
    *
-   * @typeParam T - a row; nothing checks that it is one
-   * @param sql - one statement; a comment may follow
-   * @param params - the values of its parameters
-   * @param options - what to do differently from what was said to `open`
+   * On Node 20 and 22 the first callback of a process makes every later `await` somewhat slower, because that is what
+   * `AsyncLocalStorage` costs there; `begin` does without.
+   *
+   * @throws what the callback throws, always
+   * @throws {@link SqliteError}: `SQLITE_BUSY` when another process kept the file locked for `busyTimeoutMs`, and as
+   * {@link Transaction.commit}
+   * @throws {@link SluiceError}: `ERR_SLUICE_REENTRANT`; `ERR_SLUICE_TX_ABORTED`, `ERR_SLUICE_TX_TIMEOUT` and {@link AbortError} when it was
+   * ended before its callback
+   *
+   * @example
+   * ```ts
+   * const id = await db.transaction(async (tx) => {
+   *   const { lastInsertRowid } = await tx.run('INSERT INTO orders (customer) VALUES (?)', [customer])
+   *   await tx.run('INSERT INTO items (order_id, article) VALUES (?, ?)', [lastInsertRowid, article])
+   *   return lastInsertRowid
+   * })
+   * ```
+   */
+  async transaction<R>(callback: (tx: Transaction) => Promise<R> | R, options?: TransactionOptions): Promise<R> {
+    expectCallback(callback)
+    const mode = sessionMode(options, 'transaction')
+    for (let attempt = 1; ; attempt++) {
+      try {
+        const session = await this.#begin('transaction', mode, 'transaction')
+        return await runTransaction(session, new Scope(this.#handle.manager, 'transaction'), callback)
+      } catch (error) {
+        if (attempt >= mode.retry.attempts || !isBusy(error)) throw error
+      }
+      this.#handle.countRetry()
+      await delay(mode.retry.delayMs, undefined, mode.limits?.signal === undefined ? {} : { signal: mode.limits.signal })
+    }
+  }
+
+  /**
+   * Begins a transaction that ends with `tx.commit()`, `tx.rollback()` or the end of an `await using` block. Prefer
+   * {@link Database.transaction}: here nobody can tell a call that would wait for the transaction from any other; it is rejected when
+   * `acquireTimeoutMs` has passed, or goes on when the transaction has been idle for `transactionIdleTimeoutMs` and is rolled back.
+   *
+   * @throws as {@link Database.transaction}, but for its callback
+   *
+   * @example
+   * ```ts
+   * const tx = await db.begin()
+   * try {
+   *   await tx.run('UPDATE counters SET n = n + 1')
+   *   await tx.commit()
+   * } finally {
+   *   await tx[Symbol.asyncDispose]()
+   * }
+   * ```
+   */
+  async begin(options?: BeginOptions): Promise<Transaction> {
+    return makeTransaction(await this.#begin('transaction', sessionMode(options, 'begin'), 'begin'))
+  }
+
+  /**
+   * Runs `callback` on one state of the database, that of its beginning: all its statements see it, whatever is written meanwhile. It
+   * keeps the write-ahead log from being reset until it ends; `maxReadLeaseMs` limits that.
+   *
+   * @throws what the callback throws, always
+   * @throws {@link SluiceError}: `ERR_SLUICE_REENTRANT` in a callback that has a session already, or the database for itself;
+   * `ERR_SLUICE_READ_LEASE_TIMEOUT`; `ERR_SLUICE_TIMEOUT` and {@link AbortError} when it was ended before its callback;
+   * `ERR_SLUICE_INVALID_OPTION` where `maxReaders` is 0
+   *
+   * @example
+   * ```ts
+   * const page = await db.read(async (r) => ({
+   *   total: (await r.get<{ n: number }>('SELECT count(*) AS n FROM users'))!.n,
+   *   users: await r.all('SELECT * FROM users ORDER BY id LIMIT 20'),
+   * }))
+   * ```
+   */
+  async read<R>(callback: (r: ReadSession) => Promise<R> | R, options?: SessionOptions): Promise<R> {
+    expectCallback(callback)
+    const session = await this.#begin('read', sessionMode(options, 'session'), 'read')
+    const runner = new SessionRunner(session, 'read')
+    const scope = new Scope(this.#handle.manager, 'read')
+    return runSession(runner, scope, () => callback(makeReadSession(runner)))
+  }
+
+  /**
+   * Runs `callback` in exclusive write mode: reads and writes that run are waited for, new ones wait, and every other connection of
+   * this process to the database is closed. Connections that are opened later are fresh.
+   *
+   * What needs it by nature, such as a change of the journal mode, takes it by itself.
+   *
+   * @throws what the callback throws, always
+   * @throws {@link SluiceError}: `ERR_SLUICE_REENTRANT`; `ERR_SLUICE_TX_TIMEOUT` when it was idle for `transactionIdleTimeoutMs` or lasted
+   * longer than it may; {@link AbortError}
+   *
+   * @example
+   * ```ts
+   * await db.writeMode(async (w) => {
+   *   await w.transaction((tx) => tx.exec(migration))
+   *   await w.run('VACUUM')
+   * })
+   * ```
+   */
+  async writeMode<R>(callback: (w: WriteMode) => Promise<R> | R, options?: SessionOptions): Promise<R> {
+    expectCallback(callback)
+    const session = await this.#begin('writeMode', sessionMode(options, 'session'), 'writeMode')
+    const runner = new SessionRunner(session, 'writeMode')
+    const scope = new Scope(this.#handle.manager, 'writeMode')
+    return runSession(runner, scope, () => callback(makeWriteMode(runner)))
+  }
+
+  /**
+   * Runs statements as one transaction, all or nothing, and returns the result of each, as {@link Database.execute} does. It is one trip
+   * to the writer, however many they are.
+   *
+   * @param items - texts, or texts and values
+   * @throws as {@link Database.execute}; `statementIndex` is the item at fault, from 0, if there is one. Nothing is changed then.
+   *
+   * @example
+   * ```ts
+   * const [, { rows }] = await db.batch([
+   *   { sql: 'UPDATE users SET visits = visits + 1 WHERE id = ?', params: [id] },
+   *   { sql: 'SELECT visits FROM users WHERE id = ?', params: [id] },
+   * ])
+   * ```
+   */
+  async batch(items: readonly BatchItem[], options?: CallOptions): Promise<ExecuteResult[]> {
+    const { whole, parts } = this.#handle.batch(batchItems(items), rowCallMode(options, this.#handle.mode))
+    await whole.settled
+    whole.expectSuccess()
+    return parts.map((part) => {
+      part.expectSuccess()
+      return executeResult<Row>(part)
+    })
+  }
+
+  /**
+   * Makes another handle on this database, with the same connections. On it BEGIN, COMMIT, ROLLBACK and SAVEPOINT work as text: from
+   * such a text until the end of the transaction, its calls run in order on a connection of its own. For code that knows transactions
+   * only as text; {@link Database.transaction} is safer and faster.
+   *
+   * When SQLite has rolled such a transaction back by itself, or it was idle for `transactionIdleTimeoutMs`, every call on the handle is
+   * rejected (`ERR_SLUICE_TX_ABORTED`, `ERR_SLUICE_TX_TIMEOUT`) until COMMIT, which is rejected too, or ROLLBACK.
+   *
+   * @throws `ERR_SLUICE_CLOSED` at once
+   *
+   * @example
+   * ```ts
+   * const own = db.handle()
+   * await own.run('BEGIN')
+   * await own.run('DELETE FROM sessions')
+   * await own.run('ROLLBACK')
+   * await own.close()
+   * ```
+   */
+  handle(): Database {
+    return makeDatabase(this.#handle.sibling())
+  }
+
+  /**
+   * Moves pages from the write-ahead log into the database file: {@link https://sqlite.org/wal.html#ckpt}. The driver does so by itself;
+   * this is for those who need it at a certain moment. `'passive'` waits for nobody; the others wait until no call of this process runs,
+   * and hold new ones back meanwhile.
+   *
+   * @param mode - how far it goes; `'passive'` if left out
    * @throws {@link SqliteError} for what SQLite refuses
-   * @throws {@link SluiceError}, with nothing changed: `ERR_SLUICE_INVALID_ARGUMENT`; `ERR_SLUICE_INVALID_OPTION`;
-   * `ERR_SLUICE_INVALID_PARAMETER` for values that do not fit the statement; `ERR_SLUICE_OUT_OF_RANGE` for an integer that cannot be
-   * carried exactly; `ERR_SLUICE_MULTIPLE_STATEMENTS`; `ERR_SLUICE_MANUAL_TRANSACTION` for BEGIN, COMMIT and the like;
-   * `ERR_SLUICE_PRAGMA` and `ERR_SLUICE_NOT_AUTHORIZED` for what must not run here; `ERR_SLUICE_CONNECTION_STATE` for functions such as
-   * `changes()`; `ERR_SLUICE_TOO_LARGE` past `maxResultBytes`
-   * @throws {@link SluiceError}: `ERR_SLUICE_DECODE` when the rows could not be made, for want of memory perhaps; a write has
-   * committed then
-   *
-   * @example
-   * ```ts
-   * const { rows, columns, route } = await db.execute('SELECT name FROM users WHERE age > :age', { age: 30 })
-   * ```
+   * @throws {@link SluiceError}: `ERR_SLUICE_INVALID_ARGUMENT`; `ERR_SLUICE_REENTRANT`
    */
-  async execute<T = Row>(sql: string, params?: SqlParameters, options?: CallOptions): Promise<ExecuteResult<T>> {
-    const mode = rowCallMode(options, this.#handle.mode)
-    const call = this.#handle.statement(sql, params, mode, mode.rowMode, TAKE_ALL)
+  async checkpoint(mode?: CheckpointMode): Promise<CheckpointResult> {
+    const call = this.#handle.checkpoint(checkpointMode(mode))
     await call.settled
     call.expectSuccess()
-    return executeResult<T>(call)
+    const [row] = call.takeRows() as Array<{ busy: number; log: number; checkpointed: number }>
+    const { busy = 0, log = 0, checkpointed = 0 } = row ?? {}
+    return { busy: busy !== 0, walPages: Math.max(log, 0), checkpointedPages: Math.max(checkpointed, 0) }
   }
 
-  /**
-   * Runs one statement and returns all rows.
-   *
-   * @typeParam T - a row; nothing checks that it is one
-   * @throws as {@link Database.execute}
-   *
-   * @example
-   * ```ts
-   * const users = await db.all<{ id: number; name: string }>('SELECT id, name FROM users')
-   * ```
-   */
-  async all<T = Row>(sql: string, params?: SqlParameters, options?: CallOptions): Promise<T[]> {
-    const mode = rowCallMode(options, this.#handle.mode)
-    const call = this.#handle.statement(sql, params, mode, mode.rowMode, TAKE_ALL)
-    await call.settled
-    call.expectSuccess()
-    return call.takeRows() as T[]
-  }
-
-  /**
-   * Runs one statement and returns the first row, or `undefined` if there is none. A read stops there; a write runs to its end.
-   *
-   * @typeParam T - a row; nothing checks that it is one
-   * @throws as {@link Database.execute}
-   *
-   * @example
-   * ```ts
-   * const user = await db.get<{ name: string }>('SELECT name FROM users WHERE id = ?', [7])
-   * ```
-   */
-  async get<T = Row>(sql: string, params?: SqlParameters, options?: CallOptions): Promise<T | undefined> {
-    const mode = rowCallMode(options, this.#handle.mode)
-    const call = this.#handle.statement(sql, params, mode, mode.rowMode, TAKE_FIRST)
-    await call.settled
-    call.expectSuccess()
-    return call.takeFirst() as T | undefined
-  }
-
-  /**
-   * Runs one statement and returns all rows as arrays, whatever `rowMode` says.
-   *
-   * @throws as {@link Database.execute}
-   */
-  async values(sql: string, params?: SqlParameters, options?: ValueOptions): Promise<SqlValue[][]> {
-    const mode = valueCallMode(options, this.#handle.mode)
-    const call = this.#handle.statement(sql, params, mode, 'array', TAKE_ALL)
-    await call.settled
-    call.expectSuccess()
-    return call.takeRows() as SqlValue[][]
-  }
-
-  /**
-   * Runs one statement and returns the first column of all rows.
-   *
-   * @typeParam V - a value of that column; nothing checks that it is one
-   * @throws as {@link Database.execute}
-   *
-   * @example
-   * ```ts
-   * const names = await db.pluck<string>('SELECT name FROM users ORDER BY name')
-   * ```
-   */
-  async pluck<V = SqlValue>(sql: string, params?: SqlParameters, options?: ValueOptions): Promise<V[]> {
-    const mode = valueCallMode(options, this.#handle.mode)
-    const call = this.#handle.statement(sql, params, mode, 'pluck', TAKE_ALL)
-    await call.settled
-    call.expectSuccess()
-    return call.takeRows() as V[]
-  }
-
-  /**
-   * Runs one statement and returns what it changed. Rows it may return are not carried over.
-   *
-   * @throws as {@link Database.execute}
-   *
-   * @example
-   * ```ts
-   * const { lastInsertRowid } = await db.run('INSERT INTO users (name) VALUES (?)', ['Ada'])
-   * ```
-   */
-  async run(sql: string, params?: SqlParameters, options?: ValueOptions): Promise<RunResult> {
-    const mode = valueCallMode(options, this.#handle.mode)
-    const call = this.#handle.statement(sql, params, mode, 'array', TAKE_NONE)
-    await call.settled
-    call.expectSuccess()
-    return runResult(call)
-  }
-
-  /**
-   * Runs the statement of a template literal and returns all rows. Values become parameters, never text: an array is no list of
-   * values, but an error.
-   *
-   * @typeParam T - a row; nothing checks that it is one
-   * @throws `ERR_SLUICE_INVALID_ARGUMENT` when called as a plain function; otherwise as {@link Database.execute}
-   *
-   * @example
-   * ```ts
-   * const users = await db.sql<{ id: number }>`SELECT id FROM users WHERE name = ${name} AND age > ${age}`
-   * ```
-   */
-  async sql<T = Row>(strings: TemplateStringsArray, ...values: SqlParameter[]): Promise<T[]> {
-    const text = templateText(strings)
-    const { mode } = this.#handle
-    const call = this.#handle.statement(text, values, mode, mode.rowMode, TAKE_ALL)
-    await call.settled
-    call.expectSuccess()
-    return call.takeRows() as T[]
-  }
-
-  /**
-   * Runs a script of any number of statements, in order, on the writer; rows are not carried over. It stops at the first error,
-   * whose `statementIndex` says which statement it was. Without a BEGIN of the script's own, each statement commits by itself;
-   * a transaction that the script leaves open is rolled back, and `ERR_SLUICE_MANUAL_TRANSACTION` says so.
-   *
-   * @throws {@link SqliteError} and {@link SluiceError} as {@link Database.execute}, but for those on several statements; among them
-   * `ERR_SLUICE_INVALID_PARAMETER` for a script with parameters, and for values beside it: a script takes none
-   *
-   * @example
-   * ```ts
-   * await db.exec('CREATE TABLE a (id INTEGER PRIMARY KEY); CREATE TABLE b (a REFERENCES a)')
-   * ```
-   */
-  exec(script: string): Promise<void>
-  async exec(script: string, ...values: unknown[]): Promise<void> {
-    if (values.length > 0) throw new SluiceError('ERR_SLUICE_INVALID_PARAMETER', 'db.exec takes a script and no values: use db.run for one statement')
-    const call = this.#handle.script(script)
-    await call.settled
-    call.expectSuccess()
-  }
-
-  /**
-   * Prepares a statement to be run many times. Nothing is sent yet: errors in the text come with its first call.
-   *
-   * @typeParam P - the values it takes
-   * @typeParam T - a row; nothing checks that it is one
-   * @throws `ERR_SLUICE_INVALID_ARGUMENT` at once if `sql` is no string
-   */
-  prepare<P extends SqlParameters = SqlParameters, T = Row>(sql: string): Statement<P, T> {
-    expectSql(sql)
-    return makeStatement<P, T>(this.#handle, sql)
+  /** Waits for the connection of a session. */
+  async #begin(kind: 'transaction' | 'read' | 'writeMode', mode: SessionMode, what: string): Promise<Session> {
+    const session = this.#handle.session(kind, mode, what)
+    await session.begun.settled
+    session.begun.expectSuccess()
+    return session
   }
 
   /**
@@ -278,4 +308,38 @@ export class Database {
 /** Makes a database; its constructor is not for users. */
 export function makeDatabase(handle: Handle): Database {
   return construct(handle)
+}
+
+/** Runs the callback of a session, and ends that: the callback's own error always survives. */
+async function runSession<R>(runner: SessionRunner, scope: Scope, callback: () => Promise<R> | R): Promise<R> {
+  let result: R
+  try {
+    result = await runner.session.whileOpen(scope.run(callback))
+    while (runner.nested !== null) await runner.nested
+  } catch (error) {
+    scope.live = false
+    runner.over = true
+    await runner.session.control('end', 0).settled
+    throw error
+  }
+  runner.over = true
+  const ended = runner.session.control('end', 0)
+  await ended.settled
+  ended.expectSuccess()
+  return result
+}
+
+/** Whether another process was in the way. */
+function isBusy(error: unknown): boolean {
+  return isSluiceError(error) && error.code.startsWith('SQLITE_BUSY')
+}
+
+function batchItems(items: readonly BatchItem[]): Array<{ sql: string; params: unknown }> {
+  if (!Array.isArray(items)) throw new SluiceError('ERR_SLUICE_INVALID_ARGUMENT', `a batch is an array of statements, not ${kindOf(items)}`)
+  return items.map((item: BatchItem, index) => {
+    if (typeof item === 'string') return { sql: item, params: undefined }
+    if (typeof item === 'object' && item !== null) return { sql: item.sql, params: item.params }
+    const message = `a statement of a batch is a text, or an object with sql and params, not ${kindOf(item)}`
+    throw new SluiceError('ERR_SLUICE_INVALID_ARGUMENT', message, { statementIndex: index })
+  })
 }

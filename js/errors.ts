@@ -4,6 +4,7 @@ import type { BindingFailure } from './binding.js'
  * Names every error of the driver itself. `docs/ERRORS.md` explains each.
  */
 export type SluiceErrorCode =
+  | 'ABORT_ERR'
   | 'ERR_SLUICE_ACQUIRE_TIMEOUT'
   | 'ERR_SLUICE_BINDING_MISSING'
   | 'ERR_SLUICE_CLOSED'
@@ -17,12 +18,19 @@ export type SluiceErrorCode =
   | 'ERR_SLUICE_MULTIPLE_STATEMENTS'
   | 'ERR_SLUICE_NETWORK_FILE_SYSTEM'
   | 'ERR_SLUICE_NOT_AUTHORIZED'
+  | 'ERR_SLUICE_OUTCOME_UNKNOWN'
   | 'ERR_SLUICE_OUT_OF_RANGE'
   | 'ERR_SLUICE_OVERLOADED'
   | 'ERR_SLUICE_PANIC'
   | 'ERR_SLUICE_PRAGMA'
+  | 'ERR_SLUICE_READ_LEASE_TIMEOUT'
+  | 'ERR_SLUICE_REENTRANT'
   | 'ERR_SLUICE_SQLITE_BUILD'
+  | 'ERR_SLUICE_TIMEOUT'
   | 'ERR_SLUICE_TOO_LARGE'
+  | 'ERR_SLUICE_TX_ABORTED'
+  | 'ERR_SLUICE_TX_CLOSED'
+  | 'ERR_SLUICE_TX_TIMEOUT'
   | 'ERR_SLUICE_WAL_GONE'
 
 /**
@@ -117,6 +125,7 @@ export class SluiceError extends Error {
   static override [Symbol.hasInstance](value: unknown): boolean {
     if (this === SluiceError) return brandOf(value) !== undefined
     if (this === (SqliteError as unknown)) return brandOf(value) === 'SqliteError'
+    if (this === (AbortError as unknown)) return brandOf(value) === 'AbortError'
     return Function.prototype[Symbol.hasInstance].call(this, value)
   }
 }
@@ -142,6 +151,22 @@ export class SqliteError extends SluiceError {
   constructor(code: SqliteErrorCode, message: string, details: SqliteErrorDetails) {
     super(code, message, details)
     assignKnown(this, { extendedCode: details.errno })
+  }
+}
+
+/**
+ * Reports that a call was given up through its `signal`. Its `code` is `'ABORT_ERR'` and its `cause` the reason of the signal, as with
+ * Node's own functions.
+ */
+export class AbortError extends SluiceError {
+  declare readonly code: 'ABORT_ERR'
+
+  static {
+    brand(this.prototype, 'AbortError')
+  }
+
+  constructor(reason: unknown) {
+    super('ABORT_ERR', 'The operation was aborted', { cause: reason })
   }
 }
 

@@ -1,6 +1,6 @@
 import { binding } from './binding.js'
-import type { BindingConfig, BindingDatabase } from './binding.js'
-import { Call } from './call.js'
+import type { BindingConfig, BindingDatabase, BindingSessionKind } from './binding.js'
+import type { Call } from './call.js'
 import { environmentChannel } from './channel.js'
 import type { Channel } from './channel.js'
 import { SluiceError } from './errors.js'
@@ -8,30 +8,69 @@ import { kindOf } from './kinds.js'
 import { locationText } from './location.js'
 import type { Location } from './location.js'
 import { isPragmaName } from './options.js'
-import type { CallMode } from './options.js'
-import { QueryCache, expectSql } from './queries.js'
+import type { CallMode, LeaseLimits, SessionMode } from './options.js'
+import { QueryCache } from './queries.js'
 import type { RowForm } from './rows.js'
-import type { Status } from './types.js'
-import { INTEGERS_BIGINT } from './layout.js'
+import type { RowSource } from './row-source.js'
+import type { Runner } from './runner.js'
+import { expectOutside, innermost, reentrant, scopeFlags } from './scope.js'
+import { Session } from './session.js'
+import { Submitter } from './submitter.js'
+import type { CheckpointMode, Status } from './types.js'
+import { SCOPE_SHIFT } from './layout.js'
+
+/** What all handles on one database share. */
+interface Shared {
+  readonly path: string
+  readonly mode: CallMode
+  readonly leases: LeaseLimits
+  /** Stands for the manager, in scopes. */
+  readonly manager: object
+  readonly counters: { transactionRetries: number }
+}
 
 /** Starts the calls of one handle on a database. What a call came to is for the public method to say, after its `await`. */
-export class Handle {
-  /** The path that was fixed when the handle was made. */
-  readonly path: string
-  /** What calls do that say nothing else. */
-  readonly mode: CallMode
+export class Handle implements Runner {
+  readonly busy = null
+  readonly #shared: Shared
   readonly #binding: BindingDatabase
-  readonly #channel: Channel
-  readonly #queries: QueryCache
+  readonly #submitter: Submitter
   /** The one closing call, once there is one: nothing is admitted after it. */
   #closing: Call | null = null
 
-  constructor(location: Location, config: BindingConfig, mode: CallMode) {
-    this.path = locationText(location)
-    this.mode = mode
-    this.#channel = environmentChannel()
-    this.#binding = new binding.BindingDatabase(this.#channel.binding, location, config)
-    this.#queries = new QueryCache(this.#binding)
+  private constructor(shared: Shared, database: BindingDatabase, channel: Channel) {
+    this.#shared = shared
+    this.#binding = database
+    this.#submitter = new Submitter(this, database, channel, new QueryCache(database))
+  }
+
+  /** Makes the first handle on a database, which is not open yet. */
+  static first(location: Location, config: BindingConfig, mode: CallMode, leases: LeaseLimits): Handle {
+    const channel = environmentChannel()
+    const database = new binding.BindingDatabase(channel.binding, location, config)
+    const counters = { transactionRetries: 0 }
+    return new Handle({ path: locationText(location), mode, leases, manager: {}, counters }, database, channel)
+  }
+
+  /** Makes a handle on the same database, on which BEGIN and COMMIT as text work. */
+  sibling(): Handle {
+    this.#expectOpen()
+    const database = this.#binding.sibling(this.#shared.leases.transactionIdleTimeoutMs)
+    return new Handle(this.#shared, database, this.#submitter.channel)
+  }
+
+  /** The path that was fixed when the first handle was made. */
+  get path(): string {
+    return this.#shared.path
+  }
+
+  get mode(): CallMode {
+    return this.#shared.mode
+  }
+
+  /** Stands for the manager, in scopes. */
+  get manager(): object {
+    return this.#shared.manager
   }
 
   /** Whether `close` has been called. */
@@ -39,46 +78,100 @@ export class Handle {
     return this.#closing !== null
   }
 
-  open(): Call {
-    return this.#command(undefined, (number) => this.#binding.open(number))
+  get count(): number {
+    return this.#binding.handles
   }
 
-  /** Starts a statement. `take` says which rows are wanted, and `form` how they are made. */
+  open(): Call {
+    return this.#submitter.command(undefined, null, (number) => this.#binding.open(number))
+  }
+
   statement(sql: string, params: unknown, mode: CallMode, form: RowForm, take: number): Call {
     this.#expectOpen()
-    const { packer } = this.#channel
-    const byteLength = packer.pack(mode.integers | take, params, mode.dates)
-    const query = this.#queries.lookup(sql)
-    const call = new Call(this, query, sql, form, mode.integers === INTEGERS_BIGINT)
-    const number = this.#channel.enter(call)
-    packer.address(number, query.id)
-    try {
-      this.#binding.submit(byteLength, packer.takeExtras())
-    } catch (error) {
-      this.#channel.leave(number)
-      throw error
-    } finally {
-      this.#queries.giveBack(query)
-    }
-    return call
+    return this.#submitter.statement(sql, params, mode, form, take | this.#scope(mode))
   }
 
-  script(sql: string): Call {
+  script(sql: string, mode: CallMode): Call {
     this.#expectOpen()
-    expectSql(sql)
-    return this.#command(sql, (number) => this.#binding.script(number, sql))
+    if (!mode.detached) expectOutside(this.manager, 'exec')
+    return this.#submitter.script(sql, mode)
+  }
+
+  iterate(sql: string, params: unknown, mode: CallMode, form: RowForm, rows: number): RowSource {
+    this.#expectOpen()
+    if (!mode.detached) this.#expectReadable('iterate')
+    const { maxReadLeaseMs } = this.#shared.leases
+    return this.#submitter.iterate(sql, params, mode, form, rows, this.#scope(mode), (byteLength, extras) =>
+      this.#binding.iterate(byteLength, extras, rows, maxReadLeaseMs),
+    )
+  }
+
+  /** Starts a batch. `items` are texts and values; the calls of the items are settled with that of the whole. */
+  batch(items: ReadonlyArray<{ sql: string; params: unknown }>, mode: CallMode): { whole: Call; parts: Call[] } {
+    this.#expectOpen()
+    if (!mode.detached) expectOutside(this.manager, 'batch')
+    const parts: Call[] = []
+    const numbers: number[] = []
+    try {
+      for (const { sql, params } of items) {
+        const part = this.#submitter.stage(sql, params, mode, mode.rowMode, 0, (byteLength, extras, number) => {
+          this.#binding.stage(byteLength, extras)
+          numbers.push(number)
+        })
+        parts.push(part)
+      }
+      const whole = this.#submitter.command(undefined, mode.limits, (number, cancellable) => this.#binding.batch(number, cancellable))
+      return { whole, parts }
+    } catch (error) {
+      this.#binding.unstage()
+      for (const number of numbers) this.#submitter.channel.leave(number)
+      throw error instanceof SluiceError ? atItem(error, parts.length) : error
+    }
+  }
+
+  /** Begins a session. */
+  session(kind: 'transaction' | 'read' | 'writeMode', mode: SessionMode, what: string): Session {
+    this.#expectOpen()
+    if (!mode.detached) {
+      if (kind === 'read') this.#expectReadable(what)
+      else expectOutside(this.manager, what)
+    }
+    const { maxReadLeaseMs, transactionIdleTimeoutMs, transactionTimeoutMs } = this.#shared.leases
+    const [idleMs, totalMs] = kind === 'read' ? [0, maxReadLeaseMs] : [transactionIdleTimeoutMs, transactionTimeoutMs]
+    const sort: BindingSessionKind = kind === 'transaction' ? mode.behavior : kind
+    return new Session(this.#submitter, this.mode, mode.limits, (call, ended) =>
+      this.#binding.session(call, ended, sort, idleMs, totalMs, mode.limits !== null),
+    )
+  }
+
+  countRetry(): void {
+    this.#shared.counters.transactionRetries++
+  }
+
+  checkpoint(mode: CheckpointMode): Call {
+    this.#expectOpen()
+    if (mode !== 'passive') expectOutside(this.manager, 'checkpoint')
+    return this.#submitter.command(undefined, null, (number) => this.#binding.checkpoint(number, mode))
   }
 
   pragma(name: string, value: unknown): Call {
     this.#expectOpen()
     if (!isPragmaName(name)) throw invalid('name must be the name of a PRAGMA, with or without a schema')
     const argument = pragmaArgument(value)
-    return this.#command(`PRAGMA ${name}`, (number) => this.#binding.pragma(number, name, argument))
+    const scope = scopeFlags(this.manager) >> SCOPE_SHIFT
+    return this.#submitter.command(`PRAGMA ${name}`, null, (number) => this.#binding.pragma(number, name, argument, scope))
   }
 
-  /** Starts to close, or returns the call that has started already. */
+  /** Starts to close, or returns the call that has started already. The last handle closes the database. */
   close(timeoutMs: number): Call {
-    this.#closing ??= this.#command(undefined, (number) => this.#binding.close(number, timeoutMs))
+    if (this.#closing === null) {
+      const isLast = this.#binding.handles === 1
+      if (isLast) expectOutside(this.manager, 'close')
+      this.#closing = this.#submitter.command(undefined, null, (number) => {
+        if (isLast) this.#binding.close(number, timeoutMs)
+        else this.#binding.closeHandle(number)
+      })
+    }
     return this.#closing
   }
 
@@ -89,26 +182,33 @@ export class Handle {
     return {
       ...status,
       writer: { ...writer, holder: writer.holder ?? null },
-      wal: { ...wal, oldestReaderMs: wal.oldestReaderMs ?? null },
-      counters: Object.fromEntries(counters.map(({ name, value }) => [name, value])),
+      wal: { ...wal, oldestReaderMs: wal.oldestReaderMs ?? null, oldestReaderSql: wal.oldestReaderSql ?? null },
+      counters: { ...Object.fromEntries(counters.map(({ name, value }) => [name, value])), ...this.#shared.counters },
     }
   }
 
-  #command(sql: string | undefined, send: (number: number) => void): Call {
-    const call = new Call(this, null, sql, 'object', false)
-    const number = this.#channel.enter(call)
-    try {
-      send(number)
-    } catch (error) {
-      this.#channel.leave(number)
-      throw error
-    }
-    return call
+  /** The request flags of the callback in which a call is made. */
+  #scope(mode: CallMode): number {
+    return mode.detached ? 0 : scopeFlags(this.manager)
+  }
+
+  /** Refuses what holds a read connection where that cannot be had, or where the callback has one that should be used. */
+  #expectReadable(what: string): void {
+    const scope = innermost(this.manager)
+    if (scope === undefined) return
+    const besideIt = scope.kind === 'transaction' && this.#binding.status()?.concurrency === 'wal'
+    if (!besideIt) throw reentrant(what, scope.kind)
   }
 
   #expectOpen(): void {
     if (this.#closing !== null) throw new SluiceError('ERR_SLUICE_CLOSED', `the database '${this.path}' has been closed`)
   }
+}
+
+/** Returns the error with the item of a batch that it is about. */
+function atItem(error: SluiceError, statementIndex: number): SluiceError {
+  Object.defineProperty(error, 'statementIndex', { value: statementIndex, enumerable: true, configurable: true, writable: true })
+  return error
 }
 
 /** A PRAGMA takes its value as text, from which SQLite reads the number where it wants one. */

@@ -1,23 +1,36 @@
 export { Database } from './database.js'
-export { SluiceError, SqliteError, isSluiceError } from './errors.js'
+export { AbortError, SluiceError, SqliteError, isSluiceError } from './errors.js'
 export type { SluiceErrorCode, SluiceErrorDetails, SqliteErrorCode, SqliteErrorDetails } from './errors.js'
 export { open } from './open.js'
-export type { OpenOptions } from './options.js'
-export { Statement } from './statement.js'
+export type { GroupCommitOptions, OpenOptions } from './options.js'
+export { ReadSession } from './read-session.js'
+export { RowIterator } from './row-iterator.js'
+export { ReadStatement, Statement } from './statement.js'
+export { Transaction } from './transaction.js'
 export type {
+  BatchItem,
+  BeginOptions,
   CallOptions,
+  CheckpointMode,
+  CheckpointResult,
   CloseOptions,
   Column,
   DateMode,
+  ExecOptions,
   ExecuteResult,
   IntegerMode,
+  IterateOptions,
   Route,
   Row,
   RowMode,
   RunResult,
+  SessionOptions,
   SqlParameter,
   SqlParameters,
   SqlValue,
   Status,
+  TransactionBehavior,
+  TransactionOptions,
   ValueOptions,
 } from './types.js'
+export { WriteMode } from './write-mode.js'

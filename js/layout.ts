@@ -38,6 +38,16 @@ export const PARAMS_NONE: number = 0 << 4
 export const PARAMS_POSITIONAL: number = 1 << 4
 export const PARAMS_NAMED: number = 2 << 4
 
+/** In whose callback a call is made (request flags). */
+export const SCOPE_OUTSIDE: number = 0 << 7
+export const SCOPE_READ: number = 1 << 7
+export const SCOPE_TRANSACTION: number = 2 << 7
+export const SCOPE_EXCLUSIVE: number = 3 << 7
+/** By how many bits the scope is moved to the left (request flags). */
+export const SCOPE_SHIFT = 7
+/** The call may be stopped (request flags). */
+export const CANCELLABLE: number = 1 << 9
+
 /** Where the regions of the inbox begin, in bytes, and how large they are. */
 export const MAX_HEADERS = 1_024
 export const HEADER_WORDS = 16
@@ -68,6 +78,8 @@ export const KIND_ROWS = 1
 export const KIND_END = 2
 export const KIND_FAILED = 3
 export const KIND_DONE = 4
+/** The last rows of this call; its cursor has more. */
+export const KIND_MORE = 5
 
 /** The flags of a result. */
 export const HAS_EXTRAS: number = 1 << 0

@@ -34,8 +34,8 @@ import type { OpenOptions } from './options.js'
  * ```
  */
 export async function open(path: string | URL | Uint8Array, options?: OpenOptions): Promise<Database> {
-  const { config, mode } = openConfig(options)
-  const handle = new Handle(locate(path, config.uri), config, mode)
+  const { config, mode, leases } = openConfig(options)
+  const handle = Handle.first(locate(path, config.uri), config, mode, leases)
   const call = handle.open()
   await call.settled
   call.expectSuccess()

@@ -4,7 +4,18 @@ import { binding } from './binding.js'
 import type { BindingConfig } from './binding.js'
 import { SluiceError } from './errors.js'
 import { isPlainObject, kindOf } from './kinds.js'
-import type { CallOptions, CloseOptions, DateMode, IntegerMode, RowMode } from './types.js'
+import type { CallLimits } from './signals.js'
+import type {
+  CallOptions,
+  CheckpointMode,
+  CloseOptions,
+  DateMode,
+  ExecOptions,
+  IntegerMode,
+  IterateOptions,
+  RowMode,
+  TransactionBehavior,
+} from './types.js'
 import { INTEGERS_AUTO, INTEGERS_BIGINT, INTEGERS_NUMBER } from './layout.js'
 
 /**
@@ -48,6 +59,30 @@ export interface OpenOptions {
    * @defaultValue 'full'
    */
   readonly durability?: 'full' | 'normal' | 'off' | undefined
+  /**
+   * Whether writes that wait at the same time share one commit: none can tell but by the time it takes. `false`: each commits by itself.
+   * A group is committed when nobody waits, and at the latest after `maxStatements` statements, `maxMs` milliseconds of work, or
+   * `maxBytes` bytes of results.
+   * @defaultValue true: 512 statements, 5 ms, 1 MiB
+   */
+  readonly groupCommit?: boolean | GroupCommitOptions | undefined
+  /**
+   * How long a transaction may last, in milliseconds; then it is rolled back, and its owner told (`ERR_SLUICE_TX_TIMEOUT`). 0 is no limit.
+   * @defaultValue 0
+   */
+  readonly transactionTimeoutMs?: number | undefined
+  /**
+   * How long a transaction may be idle, in milliseconds; then it is rolled back, and its owner told (`ERR_SLUICE_TX_TIMEOUT`). Keep it
+   * below `acquireTimeoutMs`, so that the culprit fails before those who wait for it. 0 is no limit.
+   * @defaultValue 10_000
+   */
+  readonly transactionIdleTimeoutMs?: number | undefined
+  /**
+   * How long a read session or an iterator may last, in milliseconds, because it keeps the write-ahead log from being reset; then it is
+   * ended (`ERR_SLUICE_READ_LEASE_TIMEOUT`). 0 is no limit.
+   * @defaultValue 0
+   */
+  readonly maxReadLeaseMs?: number | undefined
   /**
    * How long a call waits for its turn, in milliseconds; then it is rejected with `ERR_SLUICE_ACQUIRE_TIMEOUT`.
    * @defaultValue 30_000
@@ -102,6 +137,25 @@ export interface OpenOptions {
   readonly pragmas?: { readonly [name: string]: string | number | boolean } | undefined
 }
 
+/** When a group of writes is committed, at the latest. */
+export interface GroupCommitOptions {
+  /**
+   * After how many statements, 1 to 65,536.
+   * @defaultValue 512
+   */
+  readonly maxStatements?: number | undefined
+  /**
+   * After how much work, in milliseconds.
+   * @defaultValue 5
+   */
+  readonly maxMs?: number | undefined
+  /**
+   * After how many bytes of results.
+   * @defaultValue 1_048_576
+   */
+  readonly maxBytes?: number | undefined
+}
+
 /** How one option is checked, and what it is when it is left out. */
 interface Rule<V> {
   readonly initial: V
@@ -144,6 +198,14 @@ const OPEN_RULES: Rules<OpenConfig> = {
   maxReaders: count(Math.min(Math.max(availableParallelism(), 2), 8), 0, 1_024),
   idleTtlMs: count(60_000, 0, MAX_MS),
   durability: choice<OpenConfig['durability']>('full', ['full', 'normal', 'off']),
+  groupCommit: {
+    initial: true,
+    expected: 'true, false or an object',
+    accepts: (value) => typeof value === 'boolean' || (typeof value === 'object' && value !== null && isPlainObject(value)),
+  },
+  transactionTimeoutMs: count(0, 0, MAX_MS),
+  transactionIdleTimeoutMs: count(10_000, 0, MAX_MS),
+  maxReadLeaseMs: count(0, 0, MAX_MS),
   acquireTimeoutMs: count(30_000, 0, MAX_MS),
   busyTimeoutMs: count(5_000, 0, MAX_MS),
   maxQueued: count(262_144, 1, MAX_COUNT),
@@ -160,21 +222,27 @@ const OPEN_RULES: Rules<OpenConfig> = {
   },
 }
 
+const GROUP_RULES: Rules<{ maxStatements: number; maxMs: number; maxBytes: number }> = {
+  maxStatements: count(512, 1, 65_536),
+  maxMs: count(5, 0, MAX_MS),
+  maxBytes: count(2 ** 20, 0, Number.MAX_SAFE_INTEGER),
+}
+
 const CLOSE_RULES: Rules<{ timeoutMs: number }> = { timeoutMs: count(10_000, 0, MAX_MS) }
 
 /** Checks `options` against `rules` and fills in what is left out. */
-function complete<T extends object>(rules: Rules<T>, options: unknown): T {
+function complete<T extends object>(rules: Rules<T>, options: unknown, within = ''): T {
   const config = {} as T
   for (const name in rules) config[name] = rules[name].initial
   if (options === undefined) return config
   expectObject(options)
   // Inherited keys count: options made by Object.create(defaults) say what they seem to say.
   for (const name in options) {
-    if (!Object.hasOwn(rules, name)) throw unknownOption(name, Object.keys(rules))
+    if (!Object.hasOwn(rules, name)) throw unknownOption(name, Object.keys(rules), within)
     const value: unknown = options[name]
     if (value === undefined) continue
     const key = name as unknown as keyof T
-    if (!rules[key].accepts(value)) throw invalidOption(name, rules[key].expected, value)
+    if (!rules[key].accepts(value)) throw invalidOption(within + name, rules[key].expected, value)
     config[key] = value as T[keyof T]
   }
   return config
@@ -186,10 +254,10 @@ function expectObject(options: unknown): asserts options is Record<string, unkno
   }
 }
 
-function unknownOption(name: string, known: string[]): SluiceError {
+function unknownOption(name: string, known: string[], within = ''): SluiceError {
   const suggestion = binding.suggest(name, known)
   const hint = suggestion === null ? `the options are ${known.join(', ')}` : `did you mean '${suggestion}'?`
-  return new SluiceError('ERR_SLUICE_INVALID_OPTION', `unknown option '${name}': ${hint}`, { option: name })
+  return new SluiceError('ERR_SLUICE_INVALID_OPTION', `unknown option '${within}${name}': ${hint}`, { option: within + name })
 }
 
 function invalidOption(name: string, expected: string, value: unknown): SluiceError {
@@ -198,12 +266,30 @@ function invalidOption(name: string, expected: string, value: unknown): SluiceEr
 }
 
 /** Checks the options of `open`, and splits them into what the manager gets and what this side keeps. */
-export function openConfig(options: OpenOptions | undefined): { config: BindingConfig; mode: CallMode } {
-  const { integers, dates, rowMode, pragmas, ...rest } = complete<OpenConfig>(OPEN_RULES, options)
+export function openConfig(options: OpenOptions | undefined): { config: BindingConfig; mode: CallMode; leases: LeaseLimits } {
+  const { integers, dates, rowMode, pragmas, groupCommit, ...others } = complete<OpenConfig>(OPEN_RULES, options)
+  const { transactionTimeoutMs, transactionIdleTimeoutMs, maxReadLeaseMs, ...rest } = others
   return {
-    config: { ...rest, pragmas: Object.entries(pragmas).map(([name, value]) => [name, pragmaText(name, value)]) },
-    mode: { integers: INTEGER_FLAGS[integers], dates, rowMode },
+    config: {
+      ...rest,
+      groupCommit: groupLimits(groupCommit),
+      pragmas: Object.entries(pragmas).map(([name, value]) => [name, pragmaText(name, value)]),
+    },
+    mode: { integers: INTEGER_FLAGS[integers], dates, rowMode, limits: null, detached: false },
+    leases: { transactionTimeoutMs, transactionIdleTimeoutMs, maxReadLeaseMs },
   }
+}
+
+function groupLimits(option: boolean | GroupCommitOptions): BindingConfig['groupCommit'] {
+  if (option === false) return undefined
+  return complete(GROUP_RULES, option === true ? undefined : option, 'groupCommit.')
+}
+
+/** How long sessions may take, in milliseconds; 0 is no limit. */
+export interface LeaseLimits {
+  readonly transactionTimeoutMs: number
+  readonly transactionIdleTimeoutMs: number
+  readonly maxReadLeaseMs: number
 }
 
 /** Checks the options of `close`, and returns how long it may take in milliseconds. */
@@ -245,6 +331,10 @@ export interface CallMode {
   readonly integers: number
   readonly dates: DateMode
   readonly rowMode: RowMode
+  /** `null`: nobody stops it. */
+  readonly limits: CallLimits | null
+  /** Whether it may wait for the callback in which it is made. */
+  readonly detached: boolean
 }
 
 const INTEGER_FLAGS: { readonly [mode in IntegerMode]: number } = {
@@ -253,8 +343,10 @@ const INTEGER_FLAGS: { readonly [mode in IntegerMode]: number } = {
   bigint: INTEGERS_BIGINT,
 }
 
-const ROW_OPTIONS = ['integers', 'dates', 'rowMode']
-const VALUE_OPTIONS = ['integers', 'dates']
+const LIMIT_OPTIONS = ['signal', 'timeoutMs', 'detached']
+const VALUE_OPTIONS = ['integers', 'dates', ...LIMIT_OPTIONS]
+const ROW_OPTIONS = [...VALUE_OPTIONS, 'rowMode']
+const ITERATE_OPTIONS = [...ROW_OPTIONS, 'chunkRows']
 
 /** Checks the options of a call that returns rows. What is left out is taken from `mode`. */
 export function rowCallMode(options: CallOptions | undefined, mode: CallMode): CallMode {
@@ -266,6 +358,20 @@ export function valueCallMode(options: CallOptions | undefined, mode: CallMode):
   return options === undefined ? mode : callMode(options, mode, VALUE_OPTIONS)
 }
 
+/** Checks the options of a script. */
+export function execCallMode(options: ExecOptions | undefined, mode: CallMode): CallMode {
+  return options === undefined ? mode : callMode(options, mode, LIMIT_OPTIONS)
+}
+
+const CHUNK_ROWS = count(1_000, 1, 1_000_000)
+
+/** Checks the options of `iterate`, and returns how many rows are fetched at a time too. */
+export function iterateMode(options: IterateOptions | undefined, mode: CallMode): { mode: CallMode; rows: number } {
+  if (options === undefined) return { mode, rows: CHUNK_ROWS.initial }
+  const own = callMode(options, mode, ITERATE_OPTIONS)
+  return { mode: own, rows: pick('chunkRows', CHUNK_ROWS, options as Record<string, unknown>) ?? CHUNK_ROWS.initial }
+}
+
 function callMode(options: unknown, mode: CallMode, known: string[]): CallMode {
   expectObject(options)
   for (const name in options) if (!known.includes(name)) throw unknownOption(name, known)
@@ -274,7 +380,72 @@ function callMode(options: unknown, mode: CallMode, known: string[]): CallMode {
     integers: integers === undefined ? mode.integers : INTEGER_FLAGS[integers],
     dates: pick('dates', DATES, options) ?? mode.dates,
     rowMode: pick('rowMode', ROW_MODE, options) ?? mode.rowMode,
+    limits: limitsOf(options),
+    detached: pick('detached', DETACHED, options) ?? false,
   }
+}
+
+const DETACHED = flag(false)
+const TIMEOUT_MS = count(0, 0, MAX_MS)
+const SIGNAL: Rule<AbortSignal | undefined> = {
+  initial: undefined,
+  expected: 'an AbortSignal',
+  accepts: (value) => value instanceof EventTarget && typeof (value as { aborted?: unknown }).aborted === 'boolean',
+}
+
+function limitsOf(options: Record<string, unknown>): CallLimits | null {
+  const signal = pick('signal', SIGNAL, options)
+  const timeoutMs = pick('timeoutMs', TIMEOUT_MS, options)
+  return signal === undefined && timeoutMs === undefined ? null : { signal, timeoutMs }
+}
+
+/** How a session is begun. */
+export interface SessionMode {
+  readonly behavior: TransactionBehavior
+  readonly limits: CallLimits | null
+  readonly detached: boolean
+  /** How often the whole is tried when another process is in the way, and how long to wait in between, in milliseconds. */
+  readonly retry: { readonly attempts: number; readonly delayMs: number }
+}
+
+const BEHAVIOR = choice<TransactionBehavior>('immediate', ['immediate', 'exclusive', 'deferred'])
+const RETRY: Rule<object | undefined> = {
+  initial: undefined,
+  expected: 'an object with attempts and delayMs',
+  accepts: (value) => typeof value === 'object' && value !== null && isPlainObject(value) && 'attempts' in value,
+}
+const RETRY_RULES: Rules<{ attempts: number; delayMs: number }> = { attempts: count(1, 1, 1_000), delayMs: count(50, 0, MAX_MS) }
+const DEFAULT_SESSION: SessionMode = { behavior: 'immediate', limits: null, detached: false, retry: { attempts: 1, delayMs: 50 } }
+
+/** The options of each way to begin a session, beside the limits that all have. */
+const SESSION_OPTIONS: { readonly [kind in 'transaction' | 'begin' | 'session']: readonly string[] } = {
+  transaction: ['behavior', 'retry'],
+  begin: ['behavior'],
+  session: [],
+}
+
+/** Checks the options of a session. */
+export function sessionMode(options: unknown, kind: keyof typeof SESSION_OPTIONS): SessionMode {
+  if (options === undefined) return DEFAULT_SESSION
+  expectObject(options)
+  const known = [...LIMIT_OPTIONS, ...SESSION_OPTIONS[kind]]
+  for (const name in options) if (!known.includes(name)) throw unknownOption(name, known)
+  const retry = pick('retry', RETRY, options)
+  return {
+    behavior: pick('behavior', BEHAVIOR, options) ?? 'immediate',
+    limits: limitsOf(options),
+    detached: pick('detached', DETACHED, options) ?? false,
+    retry: retry === undefined ? DEFAULT_SESSION.retry : complete(RETRY_RULES, retry, 'retry.'),
+  }
+}
+
+const CHECKPOINT_MODE = choice<CheckpointMode>('passive', ['passive', 'full', 'restart', 'truncate'])
+
+/** Checks how far a checkpoint is to go. */
+export function checkpointMode(mode: unknown): CheckpointMode {
+  if (mode === undefined) return 'passive'
+  if (!CHECKPOINT_MODE.accepts(mode)) throw new SluiceError('ERR_SLUICE_INVALID_ARGUMENT', `mode must be ${CHECKPOINT_MODE.expected}`)
+  return mode as CheckpointMode
 }
 
 function pick<V>(name: string, rule: Rule<V>, options: Record<string, unknown>): V | undefined {

@@ -53,6 +53,81 @@ export interface ValueOptions {
   readonly integers?: IntegerMode | undefined
   /** How a `Date` is bound. */
   readonly dates?: DateMode | undefined
+  /** Gives the call up when it is aborted (`AbortError`). While it waits it leaves no trace; while it runs it is stopped, and no other. */
+  readonly signal?: AbortSignal | undefined
+  /** How long the call may take in all, in milliseconds, before it is stopped (`ERR_SLUICE_TIMEOUT`). No limit if left out. */
+  readonly timeoutMs?: number | undefined
+  /**
+   * Lets the call wait although it is made in a callback of `transaction`, `read` or `writeMode` on the same database: for work that
+   * the callback does not wait for.
+   * @defaultValue false
+   */
+  readonly detached?: boolean | undefined
+}
+
+/** Options of `exec`. */
+export type ExecOptions = Pick<ValueOptions, 'signal' | 'timeoutMs' | 'detached'>
+
+/** Options of `iterate`. */
+export interface IterateOptions extends CallOptions {
+  /**
+   * How many rows are fetched at a time, 1 to 1,000,000.
+   * @defaultValue 1_000
+   */
+  readonly chunkRows?: number | undefined
+}
+
+/** How a transaction begins: {@link https://sqlite.org/lang_transaction.html}. */
+export type TransactionBehavior = 'immediate' | 'exclusive' | 'deferred'
+
+/** Options of `read` and `writeMode`. */
+export interface SessionOptions {
+  /** Ends the session when it is aborted, and rejects with an `AbortError`. */
+  readonly signal?: AbortSignal | undefined
+  /** How long it may take in all, the wait for its turn included, in milliseconds. No limit if left out. */
+  readonly timeoutMs?: number | undefined
+  /**
+   * Lets it wait although it is begun in a callback of `transaction`, `read` or `writeMode` on the same database.
+   * @defaultValue false
+   */
+  readonly detached?: boolean | undefined
+}
+
+/** Options of `begin`. */
+export interface BeginOptions extends SessionOptions {
+  /**
+   * When it takes the right to write: at its beginning (`'immediate'`), at its beginning and, without a write-ahead log, keeping other
+   * processes from reading too (`'exclusive'`), or with its first write (`'deferred'`), which fails with `SQLITE_BUSY_SNAPSHOT` if
+   * another process has written meanwhile.
+   * @defaultValue 'immediate'
+   */
+  readonly behavior?: TransactionBehavior | undefined
+}
+
+/** Options of `transaction`. */
+export interface TransactionOptions extends BeginOptions {
+  /**
+   * Runs the whole callback again, in a new transaction, when another process was in the way (`SQLITE_BUSY…`): `attempts` times in all,
+   * with `delayMs` milliseconds (50 if left out) in between. What the callback did outside the database is done again too.
+   * @defaultValue none
+   */
+  readonly retry?: { readonly attempts: number; readonly delayMs?: number | undefined } | undefined
+}
+
+/** A statement of a batch: its text, or its text and its values. */
+export type BatchItem = string | { readonly sql: string; readonly params?: SqlParameters | undefined }
+
+/** How far a checkpoint goes: {@link https://sqlite.org/c3ref/wal_checkpoint_v2.html}. */
+export type CheckpointMode = 'passive' | 'full' | 'restart' | 'truncate'
+
+/** What a checkpoint did. */
+export interface CheckpointResult {
+  /** Whether a reader or writer, of another process perhaps, kept it from moving everything. */
+  readonly busy: boolean
+  /** How many pages the write-ahead log holds; 0 without one. */
+  readonly walPages: number
+  /** How many of them are in the database file now. */
+  readonly checkpointedPages: number
 }
 
 /** Options of one call that returns rows. What is left out is as it was said to `open`. */
@@ -138,7 +213,7 @@ export interface Status {
   }
   /** How many calls wait for anything at all. */
   readonly queued: number
-  /** How many handles use these connections; 1, as each `open` makes its own. */
+  /** How many handles use these connections: that of `open`, and those of `handle()`, which are not closed. */
   readonly handles: number
   /** The write-ahead log: {@link https://sqlite.org/wal.html}. */
   readonly wal: {
@@ -146,6 +221,8 @@ export interface Status {
     readonly bytes: number
     /** How long the oldest read has kept it from being reset, in milliseconds; `null` when no read is running. */
     readonly oldestReaderMs: number | null
+    /** What that read runs; `null` when no read is running. */
+    readonly oldestReaderSql: string | null
   }
   /** What has been counted since the database was opened, by name. */
   readonly counters: { readonly [name: string]: number }

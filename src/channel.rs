@@ -1,7 +1,7 @@
 //! One environment's end of the completion queue.
 
 use std::cell::RefCell;
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::rc::Rc;
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
@@ -11,7 +11,7 @@ use napi::{Env, Error, Result};
 use napi_derive::napi;
 use parking_lot::Mutex;
 use sluice_core::completion::delivery_bytes;
-use sluice_core::{Channel, Delivery, Manager, Value};
+use sluice_core::{Cancel, CancelReason, Channel, Delivery, Manager, Value};
 
 use crate::failure::{BindingFailure, BindingShape};
 use crate::inbox::{Extra, INBOX_BYTES, Writer};
@@ -31,11 +31,36 @@ type Registry = Vec<Weak<OnceLock<Manager>>>;
 pub(crate) struct Shared {
     pub(crate) completions: Arc<Channel>,
     pub(crate) requests: RefCell<Option<SharedMemory>>,
+    /// What stops the calls that may be stopped, until they are answered.
+    cancels: RefCell<HashMap<u32, Arc<Cancel>>>,
     /// Not owners: a handle that is collected closes its database.
     databases: Arc<Mutex<Registry>>,
 }
 
 impl Shared {
+    /// Makes the means to stop `call`, if somebody may want to.
+    pub(crate) fn cancel(&self, call: u32, cancellable: bool) -> Option<Arc<Cancel>> {
+        if !cancellable {
+            return None;
+        }
+        let cancel = Cancel::new();
+        self.cancels.borrow_mut().insert(call, Arc::clone(&cancel));
+        Some(cancel)
+    }
+
+    /// Forgets a call whose last answer goes out: its number may be given to another one.
+    fn answered(&self, call: u32, delivery: &Delivery) {
+        match delivery {
+            Delivery::Rows(..) => {}
+            Delivery::More(..) | Delivery::End(..) | Delivery::Failed(_) | Delivery::Done => {
+                let mut cancels = self.cancels.borrow_mut();
+                if !cancels.is_empty() {
+                    cancels.remove(&call);
+                }
+            }
+        }
+    }
+
     /// Lets the environment's end close a database.
     pub(crate) fn register(&self, database: &OpenDatabase) {
         let mut databases = self.databases.lock();
@@ -71,7 +96,12 @@ impl BindingChannel {
             |(waker, completions, databases)| tear_down(&waker, &completions, &databases),
         )?;
         Ok(Self {
-            shared: Rc::new(Shared { completions, requests: RefCell::new(None), databases }),
+            shared: Rc::new(Shared {
+                completions,
+                requests: RefCell::new(None),
+                cancels: RefCell::default(),
+                databases,
+            }),
             waker,
             inbox: SharedMemory::new(&env, &inbox)?,
             backlog: VecDeque::new(),
@@ -104,6 +134,7 @@ impl BindingChannel {
                 break;
             }
             bytes += delivery_bytes(&delivery);
+            self.shared.answered(call, &delivery);
             writer.push(call, delivery);
         }
         let headers = writer.finish();
@@ -115,6 +146,15 @@ impl BindingChannel {
     #[napi]
     pub fn take_extras<'env>(&mut self, env: &'env Env) -> Result<Vec<Crossing<'env>>> {
         self.extras.drain(..).map(|extra| cross(env, extra)).collect()
+    }
+
+    /// Stops a call that may be stopped, unless it has been answered.
+    #[napi]
+    pub fn cancel(&self, call: u32, timed_out: bool) {
+        let cancel = self.shared.cancels.borrow().get(&call).cloned();
+        if let Some(cancel) = cancel {
+            cancel.cancel(if timed_out { CancelReason::TimedOut } else { CancelReason::Aborted });
+        }
     }
 
     /// Does what the end of the environment does: stops deliveries, interrupts what runs, and closes the databases.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use napi_derive::napi;
-use sluice_core::{Concurrency, Durability, Error, ErrorCode, Options, Result};
+use sluice_core::{Concurrency, Durability, Error, ErrorCode, GroupLimits, Options, Result};
 
 /// The longest string of V8, in UTF-16 units. A text has at least as many bytes.
 const MAX_STRING: usize = (1 << 29) - 24;
@@ -27,8 +27,28 @@ pub struct BindingConfig {
     #[napi(ts_type = "'full' | 'normal' | 'off'")]
     pub durability: String,
     pub foreign_keys: bool,
+    /// Without it each write commits by itself.
+    pub group_commit: Option<BindingGroupLimits>,
     #[napi(ts_type = "Array<[string, string]>")]
     pub pragmas: Vec<Vec<String>>,
+}
+
+/// When a group of writes is committed, at the latest.
+#[napi(object)]
+pub struct BindingGroupLimits {
+    pub max_statements: u32,
+    pub max_ms: f64,
+    pub max_bytes: f64,
+}
+
+impl BindingGroupLimits {
+    fn into_limits(self) -> Result<GroupLimits> {
+        Ok(GroupLimits {
+            statements: self.max_statements,
+            time: duration("groupCommit.maxMs", self.max_ms)?,
+            bytes: size("groupCommit.maxBytes", self.max_bytes)?,
+        })
+    }
 }
 
 impl BindingConfig {
@@ -48,6 +68,7 @@ impl BindingConfig {
             statement_cache_size: self.statement_cache_size as usize,
             durability: durability(&self.durability)?,
             foreign_keys: self.foreign_keys,
+            group_commit: self.group_commit.map(BindingGroupLimits::into_limits).transpose()?,
             pragmas: self.pragmas.into_iter().map(pair).collect::<Result<_>>()?,
             ..Options::default()
         })

@@ -1,38 +1,44 @@
 //! A handle on a database.
+#![expect(clippy::needless_pass_by_value, reason = "a string of JavaScript is copied, and given by value")]
 
 use std::cell::RefCell;
 use std::path::PathBuf;
-use std::rc::Rc;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use napi::bindgen_prelude::{Either, Uint8Array};
 use napi::{Env, Error, Result};
 use napi_derive::napi;
-use sluice_core::completion::Reply;
-use sluice_core::{Channel, Delivery, ErrorCode, Failure, Manager, Options, Query, Request, Value, control};
+use sluice_core::{
+    Behavior, CheckpointMode, Delivery, ErrorCode, Failure, Manager, Options, PrivateHandle, Query, Request,
+    SessionKind, SessionLimits, Sink, control,
+};
 
-use crate::channel::{BindingChannel, OpenDatabase, Shared};
+use crate::channel::{BindingChannel, OpenDatabase};
 use crate::config::{BindingConfig, duration};
-use crate::request::Packed;
+use crate::handles::HandleCount;
+use crate::request;
+use crate::requests::{Requests, Submission};
+use crate::session::{BindingCursor, BindingSession};
 use crate::status::BindingStatus;
 
-/// A database that is or will be open.
+/// A handle on a database that is or will be open.
 #[napi]
 pub struct BindingDatabase {
-    shared: Rc<Shared>,
+    requests: Requests,
     database: OpenDatabase,
+    handles: HandleCount,
+    /// Only of a handle on which BEGIN and COMMIT as text work.
+    private: Option<PrivateHandle>,
     path: PathBuf,
     /// Taken by `open`.
     options: RefCell<Option<sluice_core::Result<Options>>>,
-    queries: RefCell<Queries>,
+    /// The batch that is being made.
+    staged: RefCell<Vec<(Request, u32)>>,
 }
 
-/// The texts that JavaScript names by number.
-#[derive(Default)]
-struct Queries {
-    by_id: Vec<Option<Arc<Query>>>,
-    free: Vec<u32>,
-}
+/// Values that do not fit the request buffer.
+pub(crate) type Extras = Option<Vec<Either<String, Uint8Array>>>;
 
 #[napi]
 impl BindingDatabase {
@@ -42,18 +48,20 @@ impl BindingDatabase {
         let database: OpenDatabase = Arc::new(OnceLock::new());
         channel.shared().register(&database);
         Self {
-            shared: Rc::clone(channel.shared()),
+            requests: Requests::new(channel.shared()),
             database,
+            handles: HandleCount::first(),
+            private: None,
             path: path_of(path),
             options: RefCell::new(Some(config.into_options())),
-            queries: RefCell::default(),
+            staged: RefCell::default(),
         }
     }
 
     /// Opens it.
     #[napi]
     pub fn open(&self, call: u32) {
-        let reply = self.reply(call);
+        let reply = self.requests.reply(call);
         let Some(options) = self.options.borrow_mut().take() else {
             return reply.fail(sluice_core::Error::new(ErrorCode::InvalidArgument, "the database is open already"));
         };
@@ -77,74 +85,180 @@ impl BindingDatabase {
     /// Names a text by a number.
     #[napi]
     pub fn intern(&self, sql: String) -> Result<u32> {
-        let mut queries = self.queries.borrow_mut();
-        let query = Some(Query::new(sql));
-        if let Some(id) = queries.free.pop() {
-            queries.by_id[id as usize] = query;
-            return Ok(id);
-        }
-        let id = u32::try_from(queries.by_id.len()).map_err(|_| Error::from_reason("too many statements"))?;
-        queries.by_id.push(query);
-        Ok(id)
+        self.requests.intern(sql)
     }
 
     /// Lets a number go. Calls in flight keep their text.
     #[napi]
     pub fn forget(&self, query: u32) {
-        let mut queries = self.queries.borrow_mut();
-        let Some(slot) = queries.by_id.get_mut(query as usize) else { return };
-        if slot.take().is_some() {
-            queries.free.push(query);
-        }
+        self.requests.forget(query);
     }
 
     /// Submits the request in the request buffer.
     #[napi]
-    pub fn submit(&self, env: Env, byte_length: u32, extras: Option<Vec<Either<String, Uint8Array>>>) -> Result<()> {
-        let extras = extras.unwrap_or_default().into_iter().map(value).collect();
-        let requests = self.shared.requests.borrow();
-        let bytes = requests.as_ref().and_then(|memory| memory.bytes(&env).get(..byte_length as usize));
-        let packed = bytes.and_then(|bytes| Packed::read(bytes, extras));
-        let Packed { call, query, take, integers, params } = packed.ok_or_else(|| Error::from_reason("no request"))?;
-        let query = self.queries.borrow().by_id.get(query as usize).cloned().flatten();
-        let query = query.ok_or_else(|| Error::from_reason("no such statement"))?;
-        match (self.database.get(), params) {
-            (Some(manager), Ok(params)) => {
-                manager.submit(Request { query, params, take, integers }, self.sink(), call);
-            }
-            (Some(_), Err(error)) => self.reply(call).fail(error),
-            (None, _) => self.reply(call).fail(not_open()),
+    pub fn submit(&self, env: Env, byte_length: u32, extras: Extras) -> Result<()> {
+        let Some(Submission { request, cancel, call }) = self.requests.take(env, byte_length, extras)? else {
+            return Ok(());
+        };
+        match (&self.private, self.database.get()) {
+            (Some(private), _) => private.submit(request, cancel, self.requests.sink(), call),
+            (None, Some(manager)) => manager.submit(request, cancel, self.requests.sink(), call),
+            (None, None) => self.requests.reply(call).fail(not_open()),
         }
         Ok(())
     }
 
     /// Runs a script.
     #[napi]
-    pub fn script(&self, call: u32, sql: String) {
-        match self.database.get() {
-            Some(manager) => manager.submit_script(Query::new(sql), self.sink(), call),
-            None => self.reply(call).fail(not_open()),
+    pub fn script(&self, call: u32, sql: String, cancellable: bool) {
+        let (cancel, sink) = (self.requests.cancel(call, cancellable), self.requests.sink());
+        match (&self.private, self.database.get()) {
+            (Some(private), _) => private.submit_script(Query::new(sql), cancel, sink, call),
+            (None, Some(manager)) => manager.submit_script(Query::new(sql), cancel, sink, call),
+            (None, None) => self.requests.reply(call).fail(not_open()),
         }
+    }
+
+    /// Adds the request in the request buffer to the batch that is being made.
+    #[napi]
+    pub fn stage(&self, env: Env, byte_length: u32, extras: Extras) -> Result<()> {
+        if let Some(Submission { request, cancel: _, call }) = self.requests.take(env, byte_length, extras)? {
+            self.staged.borrow_mut().push((request, call));
+        }
+        Ok(())
+    }
+
+    /// Forgets the batch that is being made.
+    #[napi]
+    pub fn unstage(&self) {
+        self.staged.borrow_mut().clear();
+    }
+
+    /// Runs the batch that was made: its requests answer under their own numbers, and the whole under `call`.
+    #[napi]
+    pub fn batch(&self, call: u32, cancellable: bool) {
+        let items = std::mem::take(&mut *self.staged.borrow_mut());
+        let cancel = self.requests.cancel(call, cancellable);
+        let sink: Arc<dyn Sink> = self.requests.sink();
+        match self.database.get() {
+            Some(manager) => manager.submit_batch(items, cancel, &sink, call),
+            None => self.requests.reply(call).fail(not_open()),
+        }
+    }
+
+    /// Begins a session. Answers `call` when it may be used, and `ended` when it has ended. A limit of 0 is none.
+    #[napi]
+    pub fn session(
+        &self,
+        call: u32,
+        ended: u32,
+        #[napi(ts_arg_type = "'immediate' | 'exclusive' | 'deferred' | 'read' | 'writeMode'")] kind: String,
+        idle_ms: f64,
+        total_ms: f64,
+        cancellable: bool,
+    ) -> Result<BindingSession> {
+        let kind = session_kind(&kind)?;
+        let limits = SessionLimits { idle: limit(idle_ms)?, total: limit(total_ms)? };
+        let Some(manager) = self.database.get() else { return Err(Error::from_reason("the database is not open")) };
+        let cancel = self.requests.cancel(call, cancellable);
+        let sink: Arc<dyn Sink> = self.requests.sink();
+        let session = manager.session(kind, limits, cancel, &sink, call, ended);
+        Ok(BindingSession::new(session, self.requests.clone()))
+    }
+
+    /// Steps the request in the request buffer bit by bit. A limit of 0 is none.
+    #[napi]
+    pub fn iterate(
+        &self,
+        env: Env,
+        byte_length: u32,
+        extras: Extras,
+        rows: u32,
+        total_ms: f64,
+    ) -> Result<Option<BindingCursor>> {
+        let Some(Submission { request, cancel, call }) = self.requests.take(env, byte_length, extras)? else {
+            return Ok(None);
+        };
+        let Some(manager) = self.database.get() else {
+            self.requests.reply(call).fail(not_open());
+            return Ok(None);
+        };
+        let limits = SessionLimits { idle: None, total: limit(total_ms)? };
+        let cursor = manager.iterate(request, rows as usize, limits, cancel, self.requests.sink(), call);
+        Ok(Some(BindingCursor::new(cursor, self.requests.clone())))
+    }
+
+    /// Makes a handle on the same database, on which BEGIN and COMMIT as text work.
+    #[napi]
+    pub fn sibling(&self, idle_ms: f64) -> Result<BindingDatabase> {
+        let Some(manager) = self.database.get() else { return Err(Error::from_reason("the database is not open")) };
+        let private = manager.private_handle(limit(idle_ms)?);
+        Ok(Self {
+            requests: self.requests.sibling(),
+            database: Arc::clone(&self.database),
+            handles: self.handles.another(),
+            private: Some(private),
+            path: self.path.clone(),
+            options: RefCell::new(None),
+            staged: RefCell::default(),
+        })
+    }
+
+    /// Returns how many handles there are.
+    #[napi(getter)]
+    pub fn handles(&self) -> u32 {
+        self.handles.count()
     }
 
     /// Reads or sets a PRAGMA.
     #[napi]
-    pub fn pragma(&self, call: u32, name: String, value: Option<String>) {
-        let reply = self.reply(call);
+    pub fn pragma(&self, call: u32, name: String, value: Option<String>, scope: u32) {
+        let reply = self.requests.reply(call);
         let Some(manager) = self.database.get().cloned() else { return reply.fail(not_open()) };
-        control::spawn(async move { manager.answer_pragma(&name, value.as_deref(), reply).await });
+        let scope = request::scope(scope);
+        control::spawn(async move { manager.answer_pragma(&name, value.as_deref(), scope, reply).await });
+    }
+
+    /// Moves pages from the write-ahead log into the database. Answers with one row, as `PRAGMA wal_checkpoint` does.
+    #[napi]
+    pub fn checkpoint(
+        &self,
+        call: u32,
+        #[napi(ts_arg_type = "'passive' | 'full' | 'restart' | 'truncate'")] mode: String,
+    ) -> Result<()> {
+        let reply = self.requests.reply(call);
+        let mode = checkpoint_mode(&mode)?;
+        match self.database.get() {
+            Some(manager) => manager.answer_checkpoint(mode, reply),
+            None => reply.fail(not_open()),
+        }
+        Ok(())
+    }
+
+    /// Closes the handle: its transaction is rolled back. The others are not touched.
+    #[napi]
+    pub fn close_handle(&self, call: u32) {
+        self.handles.leave();
+        if let Some(private) = &self.private {
+            private.close();
+        }
+        self.requests.reply(call).settle(Delivery::Done);
     }
 
     /// Returns the numbers of this moment.
     #[napi]
     pub fn status(&self) -> Option<BindingStatus> {
-        self.database.get().map(|manager| BindingStatus::new(&manager.status()))
+        self.database.get().map(|manager| BindingStatus::new(&manager.status(), self.handles.count()))
     }
 
     /// Closes it.
     #[napi]
     pub fn close(&self, call: u32, timeout_ms: f64) {
-        let reply = self.reply(call);
+        self.handles.leave();
+        if let Some(private) = &self.private {
+            private.close();
+        }
+        let reply = self.requests.reply(call);
         let Some(manager) = self.database.get().cloned() else { return reply.fail(not_open()) };
         let timeout = match duration("timeoutMs", timeout_ms) {
             Ok(timeout) => timeout,
@@ -157,25 +271,37 @@ impl BindingDatabase {
             }
         });
     }
-
-    fn sink(&self) -> Arc<Channel> {
-        Arc::clone(&self.shared.completions)
-    }
-
-    fn reply(&self, call: u32) -> Reply {
-        Reply::new(self.sink(), call)
-    }
 }
 
-fn not_open() -> Failure {
+pub(crate) fn not_open() -> Failure {
     sluice_core::Error::new(ErrorCode::Closed, "the database is not open").into()
 }
 
-fn value(extra: Either<String, Uint8Array>) -> Value {
-    match extra {
-        Either::A(text) => Value::Text(text),
-        Either::B(blob) => Value::Blob(blob.to_vec()),
+fn session_kind(name: &str) -> Result<SessionKind> {
+    match name {
+        "immediate" => Ok(SessionKind::Transaction(Behavior::Immediate)),
+        "exclusive" => Ok(SessionKind::Transaction(Behavior::Exclusive)),
+        "deferred" => Ok(SessionKind::Transaction(Behavior::Deferred)),
+        "read" => Ok(SessionKind::Read),
+        "writeMode" => Ok(SessionKind::Exclusive),
+        other => Err(Error::from_reason(format!("no such session: {other}"))),
     }
+}
+
+fn checkpoint_mode(name: &str) -> Result<CheckpointMode> {
+    match name {
+        "passive" => Ok(CheckpointMode::Passive),
+        "full" => Ok(CheckpointMode::Full),
+        "restart" => Ok(CheckpointMode::Restart),
+        "truncate" => Ok(CheckpointMode::Truncate),
+        other => Err(Error::from_reason(format!("no such checkpoint: {other}"))),
+    }
+}
+
+/// A limit in milliseconds; 0 is none.
+fn limit(milliseconds: f64) -> Result<Option<Duration>> {
+    let limit = duration("limit", milliseconds).map_err(|error| Error::from_reason(error.message))?;
+    Ok((!limit.is_zero()).then_some(limit))
 }
 
 #[cfg(unix)]

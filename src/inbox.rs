@@ -21,6 +21,7 @@ const KIND_ROWS: u32 = 1;
 const KIND_END: u32 = 2;
 const KIND_FAILED: u32 = 3;
 const KIND_DONE: u32 = 4;
+const KIND_MORE: u32 = 5;
 
 const HAS_EXTRAS: u32 = 1;
 const SHAPE_NEW: u32 = 1 << 1;
@@ -58,7 +59,7 @@ impl<'a> Writer<'a> {
             return false;
         }
         match delivery {
-            Delivery::Rows(_, chunk) | Delivery::End(_, chunk, _) => {
+            Delivery::Rows(_, chunk) | Delivery::More(_, chunk) | Delivery::End(_, chunk, _) => {
                 self.cells + chunk.cells.len() <= CELLS.len() / 8
                     && self.integers + chunk.integers.len() <= INTS.len() / 8
                     && self.text + chunk.text.len() <= TEXT.len()
@@ -74,6 +75,10 @@ impl<'a> Writer<'a> {
         match delivery {
             Delivery::Rows(shape, chunk) => {
                 header.kind = KIND_ROWS;
+                self.rows(&mut header, &shape, chunk);
+            }
+            Delivery::More(shape, chunk) => {
+                header.kind = KIND_MORE;
                 self.rows(&mut header, &shape, chunk);
             }
             Delivery::End(shape, chunk, outcome) => {

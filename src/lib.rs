@@ -4,9 +4,12 @@ mod channel;
 mod config;
 mod database;
 mod failure;
+mod handles;
 mod inbox;
 mod memory;
 mod request;
+mod requests;
+mod session;
 mod status;
 mod wake;
 

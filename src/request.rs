@@ -1,7 +1,7 @@
 //! Requests, as JavaScript packs them: a header of four words, the cells of the values, the bytes of the texts.
 
 use sluice_core::params::ParamsKind;
-use sluice_core::{Error, ErrorCode, Integers, Params, Result, Take, Value};
+use sluice_core::{Error, ErrorCode, Integers, Params, Result, Scope, Take, Value};
 
 const HEADER_BYTES: usize = 16;
 
@@ -13,6 +13,9 @@ pub(crate) struct Packed {
     pub(crate) query: u32,
     pub(crate) take: Take,
     pub(crate) integers: Integers,
+    pub(crate) scope: Scope,
+    /// Whether somebody may want to stop it.
+    pub(crate) cancellable: bool,
     pub(crate) params: Result<Params>,
 }
 
@@ -28,7 +31,9 @@ impl Packed {
             2 => Params::from_packed(ParamsKind::Named, count, values.into(), extras),
             kind => Err(Error::new(ErrorCode::InvalidParameter, format!("unknown kind of parameters: {kind}"))),
         };
-        Some(Self { call: word(0), query: word(1), take: take(flags), integers: integers(flags), params })
+        let cancellable = flags >> 9 & 1 == 1;
+        let (take, integers, scope) = (take(flags), integers(flags), scope(flags >> 7 & 3));
+        Some(Self { call: word(0), query: word(1), take, integers, scope, cancellable, params })
     }
 }
 
@@ -38,6 +43,16 @@ fn take(flags: u32) -> Take {
         (_, 1) => Take::First,
         (_, 2) => Take::None,
         _ => Take::All,
+    }
+}
+
+/// The scope that a number stands for.
+pub(crate) fn scope(number: u32) -> Scope {
+    match number {
+        1 => Scope::Read,
+        2 => Scope::Transaction,
+        3 => Scope::Exclusive,
+        _ => Scope::Outside,
     }
 }
 

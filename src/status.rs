@@ -71,7 +71,7 @@ fn milliseconds(duration: Duration) -> f64 {
 }
 
 impl BindingStatus {
-    pub fn new(status: &Status) -> Self {
+    pub fn new(status: &Status, handles: u32) -> Self {
         let readers = &status.readers;
         let holder = status.writer.holder.as_ref();
         Self {
@@ -102,7 +102,7 @@ impl BindingStatus {
                     .map(|holder| BindingHolder { sql: holder.sql.clone(), for_ms: milliseconds(holder.elapsed) }),
             },
             queued: size(status.queued),
-            handles: 1,
+            handles,
             wal: BindingWal {
                 bytes: count(status.wal.bytes),
                 oldest_reader_ms: status.wal.oldest_reader.map(milliseconds),

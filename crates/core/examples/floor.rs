@@ -156,7 +156,7 @@ fn submit(manager: &Manager, work: &Work, calls: usize) -> Outcome<usize> {
         let mut request = Request::new(Arc::clone(&query), Params::positional(values));
         request.take = work.take;
         counter.open.fetch_add(1, Ordering::AcqRel);
-        manager.submit(request, Arc::clone(&counter) as Arc<dyn Sink>, 1);
+        manager.submit(request, None, Arc::clone(&counter) as Arc<dyn Sink>, 1);
     }
     counter.wait_until(1);
     match counter.failed.load(Ordering::Acquire) {
@@ -206,7 +206,7 @@ impl Sink for Counter {
             Delivery::Rows(_, chunk) => {
                 self.rows.fetch_add(chunk.rows, Ordering::AcqRel);
             }
-            Delivery::End(_, chunk, _) => {
+            Delivery::End(_, chunk, _) | Delivery::More(_, chunk) => {
                 self.rows.fetch_add(chunk.rows, Ordering::AcqRel);
                 self.answered();
             }

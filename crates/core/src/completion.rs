@@ -20,6 +20,8 @@ pub enum Delivery {
     Rows(Arc<Shape>, Chunk),
     /// The last rows, and what the statement did. Nothing follows.
     End(Arc<Shape>, Chunk, Outcome),
+    /// The last rows of this call of a [`Cursor`](crate::Cursor), which has more. Nothing follows.
+    More(Arc<Shape>, Chunk),
     /// The call failed; rows that were delivered before are void. Nothing follows.
     Failed(Failure),
     /// The call had nothing to answer but that it is done. Nothing follows.
@@ -44,7 +46,7 @@ impl From<Error> for Failure {
 impl Delivery {
     fn bytes(&self) -> usize {
         match self {
-            Self::Rows(_, chunk) | Self::End(_, chunk, _) => chunk.bytes(),
+            Self::Rows(_, chunk) | Self::More(_, chunk) | Self::End(_, chunk, _) => chunk.bytes(),
             Self::Failed(_) | Self::Done => 0,
         }
     }
@@ -86,6 +88,11 @@ impl Reply {
     #[must_use]
     pub fn new(sink: Arc<dyn Sink>, call: u32) -> Self {
         Self { sink: Some(sink), call }
+    }
+
+    /// Takes the duty apart, for another one.
+    pub(crate) fn into_parts(mut self) -> (Arc<dyn Sink>, u32) {
+        (self.sink.take().expect("BUG: a reply is settled once"), self.call)
     }
 
     /// Sends some rows ahead of the end. Returns `false` when nobody will ever take them.

@@ -41,9 +41,13 @@ impl RawLease {
         Self { shared, worker, permit: Some(permit), disposition: Disposition::Reuse }
     }
 
+    pub(crate) fn worker(&self) -> &Arc<Worker> {
+        &self.worker
+    }
+
     async fn run(&mut self, work: Work, policy: Policy) -> Result<RowSet> {
         let (sink, answer) = collect();
-        let job = Job { work, reply: Reply::new(sink, 1), place: None };
+        let job = Job::new(work, Reply::new(sink, 1));
         if let Err(Message::RunLeased(job, _)) = self.worker.send(Message::RunLeased(job, policy)) {
             job.reply.fail(self.shared.lost_or_closed());
         }
@@ -186,6 +190,11 @@ impl Sink for Collector {
         let mut state = self.0.lock();
         let result = match delivery {
             Delivery::Rows(_, chunk) => return state.chunks.push(chunk),
+            Delivery::More(shape, chunk) => {
+                let mut chunks = std::mem::take(&mut state.chunks);
+                chunks.push(chunk);
+                Ok(row_set(&shape, &chunks, READ))
+            }
             Delivery::End(shape, chunk, outcome) => {
                 let mut chunks = std::mem::take(&mut state.chunks);
                 chunks.push(chunk);
@@ -203,6 +212,9 @@ impl Sink for Collector {
         self.0.lock().answer.as_ref().is_some_and(|answer| !answer.is_closed())
     }
 }
+
+/// What a part of a result reports.
+const READ: Outcome = Outcome { changes: 0, last_insert_rowid: None, route: Route::Read };
 
 /// What a script reports.
 const NOTHING: Outcome = Outcome { changes: 0, last_insert_rowid: None, route: Route::Write };

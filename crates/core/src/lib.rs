@@ -8,6 +8,7 @@
 //! [`connection`], which opens connections and decides what may run where.
 #![deny(unsafe_code)]
 
+mod cancel;
 pub mod cell;
 pub mod completion;
 pub mod connection;
@@ -19,18 +20,23 @@ mod manager;
 pub mod params;
 pub mod query;
 pub mod rows;
+mod session;
 mod statement;
 mod sync;
 mod value;
 mod worker;
 
+pub use cancel::{Cancel, CancelReason};
 pub use completion::{Channel, Delivery, Failure, Sink};
 pub use connection::{Durability, Route};
 pub use error::{Error, ErrorCode, Parameter, Result};
 pub use gate::Concurrency;
 pub use lease::{ExclusiveLease, ReadLease, RowSet, WriteLease};
-pub use manager::{HolderStatus, Manager, Options, ReaderStatus, Status, WalStatus, WriterStatus};
+pub use manager::{
+    CheckpointMode, GroupLimits, HolderStatus, Manager, Options, ReaderStatus, Status, WalStatus, WriterStatus,
+};
 pub use params::Params;
-pub use query::{Column, Integers, Outcome, Query, Request, Take};
+pub use query::{Column, Integers, Outcome, Query, Request, Scope, Take};
+pub use session::{Behavior, Control, Cursor, PrivateHandle, Session, SessionKind, SessionLimits};
 pub use value::Value;
 pub use worker::Disposition;

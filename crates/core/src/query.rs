@@ -16,6 +16,8 @@ pub struct Query {
     hint: AtomicU8,
     single: AtomicBool,
     short_runs: AtomicU8,
+    long_write: AtomicBool,
+    plain: AtomicBool,
     shapes: Mutex<Vec<Arc<Shape>>>,
 }
 
@@ -42,6 +44,8 @@ impl Query {
             hint: AtomicU8::new(UNKNOWN),
             single: AtomicBool::new(false),
             short_runs: AtomicU8::new(0),
+            long_write: AtomicBool::new(false),
+            plain: AtomicBool::new(false),
             shapes: Mutex::default(),
         })
     }
@@ -96,6 +100,26 @@ impl Query {
         let learnt = if elapsed > SHORT { 0 } else { runs.saturating_add(1).min(SHORT_RUNS) };
         if learnt != runs {
             self.short_runs.store(learnt, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether it is known neither to begin nor to end a transaction. No change of the schema makes another statement of a text.
+    pub(crate) fn is_known_plain(&self) -> bool {
+        self.plain.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set_known_plain(&self) {
+        self.plain.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether it took so long as a write that those of others must not wait for its transaction.
+    pub(crate) fn writes_long(&self) -> bool {
+        self.long_write.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set_writes_long(&self, long: bool) {
+        if self.writes_long() != long {
+            self.long_write.store(long, Ordering::Relaxed);
         }
     }
 
@@ -201,13 +225,29 @@ pub struct Request {
     pub take: Take,
     /// How INTEGER values are delivered.
     pub integers: Integers,
+    /// In whose callback the call is made, and so for what it must not wait.
+    pub scope: Scope,
+}
+
+/// In whose callback a call on the shared handle is made. It must not wait for what that callback holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Scope {
+    /// In none.
+    #[default]
+    Outside,
+    /// In one that holds a read session: reads pass waiting writers, writes are refused.
+    Read,
+    /// In one that holds a transaction: reads are let through where they run beside the writer, writes are refused.
+    Transaction,
+    /// In one that has the database to itself: everything is refused.
+    Exclusive,
 }
 
 impl Request {
     /// Makes a request for all rows.
     #[must_use]
     pub fn new(query: Arc<Query>, params: crate::params::Params) -> Self {
-        Self { query, params, take: Take::default(), integers: Integers::default() }
+        Self { query, params, take: Take::default(), integers: Integers::default(), scope: Scope::default() }
     }
 }
 

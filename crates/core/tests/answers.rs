@@ -26,8 +26,8 @@ async fn an_answer_does_not_wait_for_a_read_that_was_expected_to_run_short() -> 
     let (sender, mut wakes) = unbounded_channel();
     let channel = Channel::new(move || sender.send(()).unwrap_or_default());
     // Long enough for the second to queue behind it, and the last never ends by itself.
-    manager.submit(count_to(&first, 300_000), channel.clone(), 1);
-    manager.submit(count_to(&last, i64::MAX), channel.clone(), 2);
+    manager.submit(count_to(&first, 300_000), None, channel.clone(), 1);
+    manager.submit(count_to(&last, i64::MAX), None, channel.clone(), 2);
     let answered = async {
         let mut taken = VecDeque::new();
         while taken.is_empty() {

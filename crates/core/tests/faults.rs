@@ -38,7 +38,7 @@ impl Sink for Panicking {
 
 async fn panic_at(manager: &Manager, sql: &str) {
     let (alive, mut gone) = unbounded_channel();
-    manager.submit(request(sql), Arc::new(Panicking(Mutex::new(Some(alive)))), 1);
+    manager.submit(request(sql), None, Arc::new(Panicking(Mutex::new(Some(alive)))), 1);
     assert_eq!(gone.recv().await, None);
 }
 
@@ -68,7 +68,7 @@ impl Sink for Outcomes {
     fn deliver(&self, _call: u32, delivery: Delivery) {
         let outcome = match delivery {
             Delivery::Rows(..) => return,
-            Delivery::End(..) | Delivery::Done => None,
+            Delivery::End(..) | Delivery::More(..) | Delivery::Done => None,
             Delivery::Failed(failure) => Some(failure.error),
         };
         drop(self.0.send(outcome));
@@ -85,7 +85,7 @@ async fn no_queued_write_is_acknowledged_once_the_log_is_gone() -> Result<()> {
         let sink = Arc::new(Outcomes(outcomes));
         let insert = request("INSERT INTO t VALUES (1)");
         for call in 1..=4 {
-            manager.submit(insert.clone(), sink.clone(), call);
+            manager.submit(insert.clone(), None, sink.clone(), call);
         }
         std::fs::remove_file(dir.path().join("app.db-wal")).expect("there is a log");
         drop(lease);

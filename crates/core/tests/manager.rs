@@ -94,11 +94,11 @@ async fn reads_in_a_backlog_see_every_write_acknowledged_before_them() -> Result
         for round in 1..=200_i64 {
             // The backlog keeps both readers on shared snapshots while the write commits beside them.
             for call in 0..BACKLOG {
-                manager.submit(Request::new(Arc::clone(&read), Params::none()), Arc::clone(&sink), call);
+                manager.submit(Request::new(Arc::clone(&read), Params::none()), None, Arc::clone(&sink), call);
             }
             manager.run(Request::new(Arc::clone(&write), Params::none())).await?;
             for call in BACKLOG..2 * BACKLOG {
-                manager.submit(Request::new(Arc::clone(&read), Params::none()), Arc::clone(&sink), call);
+                manager.submit(Request::new(Arc::clone(&read), Params::none()), None, Arc::clone(&sink), call);
             }
             for _ in 0..2 * BACKLOG {
                 let (call, value) = answers.recv().await.expect("an answer");
@@ -135,7 +135,7 @@ impl Endless {
     /// Starts the read, and waits until it runs.
     async fn start(manager: &Manager) -> Arc<Self> {
         let endless = Arc::new(Self::default());
-        manager.submit(Request::new(Query::new(Self::SQL), Params::none()), Arc::<Self>::clone(&endless), 1);
+        manager.submit(Request::new(Query::new(Self::SQL), Params::none()), None, Arc::<Self>::clone(&endless), 1);
         while !endless.running.load(Ordering::SeqCst) {
             tokio::task::yield_now().await;
         }
@@ -183,7 +183,7 @@ async fn reads_with_new_texts_wait_for_a_reader_and_hold_up_no_write() -> Result
         let (third, query) = (Arc::new(Endless::default()), Query::new(Endless::SQL));
         let submit = || {
             let request = Request::new(Arc::clone(&query), Params::none());
-            manager.submit(request, Arc::<Endless>::clone(&third), 1);
+            manager.submit(request, None, Arc::<Endless>::clone(&third), 1);
         };
         submit();
         manager.query("INSERT INTO t VALUES (1)", Params::none()).await?;
@@ -216,7 +216,7 @@ async fn while_temporary_objects_pin_everything_to_the_writer_it_runs_reads_that
         let calls = ["CREATE TEMP TABLE t(x)", "SELECT 7"].map(|sql| {
             let request = Request::new(Query::new(sql), Params::none());
             let (sender, answer) = tokio::sync::mpsc::unbounded_channel();
-            manager.submit(request, Arc::new(Routes(sender)), 1);
+            manager.submit(request, None, Arc::new(Routes(sender)), 1);
             answer
         });
         assert_eq!(manager.status().queued, 4, "each waits for the writer and for a reader");

@@ -21,6 +21,8 @@ pub(super) enum Seen {
     Held = 1 << 12,
     /// The connection's state, where the policy allows it, or by a part of a DML statement that may be a trigger.
     StateRead = 1 << 13,
+    Commit = 1 << 14,
+    Rollback = 1 << 15,
 }
 
 /// What a statement asked for, since the log was last cleared.
@@ -86,6 +88,18 @@ impl AuthLog {
     #[must_use]
     pub fn transaction(self) -> bool {
         self.has(Seen::Transaction)
+    }
+
+    /// Returns whether it is `COMMIT` or `END`.
+    #[must_use]
+    pub fn commits(self) -> bool {
+        self.has(Seen::Commit)
+    }
+
+    /// Returns whether it is `ROLLBACK` of the whole transaction.
+    #[must_use]
+    pub fn rolls_back(self) -> bool {
+        self.has(Seen::Rollback)
     }
 
     /// Returns whether a PRAGMA was read.

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU16, Ordering};
 
 use parking_lot::Mutex;
 use rusqlite::ffi;
-use rusqlite::hooks::{AuthAction, AuthContext, Authorization};
+use rusqlite::hooks::{AuthAction, AuthContext, Authorization, TransactionOperation};
 
 use super::auth_log::{AuthLog, Seen};
 use super::denial::Denial;
@@ -131,7 +131,9 @@ impl Authorizer {
             Request::VirtualTable => self.allow_if(policy.allows_schema(), Seen::VirtualTable, Denial::Schema),
             Request::Temp => self.allow_if(policy.allows_schema(), Seen::Temp, Denial::Temp),
             Request::Attach => self.allow_if(policy.allows_schema(), Seen::Attach, Denial::Attach),
-            Request::Transaction => self.allow_if(policy.allows_transactions(), Seen::Transaction, Denial::Transaction),
+            Request::Commit => self.transaction(policy, Seen::Commit),
+            Request::Rollback => self.transaction(policy, Seen::Rollback),
+            Request::Transaction => self.transaction(policy, Seen::Transaction),
             Request::Unknown(action) => self.deny(Denial::Unknown { action }),
         }
     }
@@ -143,6 +145,11 @@ impl Authorizer {
 
     fn allow_if(&self, allowed: bool, seen: Seen, denial: Denial) -> Authorization {
         if allowed { self.allow(seen) } else { self.deny(denial) }
+    }
+
+    fn transaction(&self, policy: Policy, seen: Seen) -> Authorization {
+        self.record(seen);
+        self.allow_if(policy.allows_transactions(), Seen::Transaction, Denial::Transaction)
     }
 
     fn function(&self, policy: Policy, name: &str, accessor: Option<&str>) -> Authorization {
@@ -227,6 +234,9 @@ enum Request<'a> {
     Temp,
     Attach,
     Transaction,
+    Commit,
+    /// Of the whole transaction.
+    Rollback,
     Unknown(i32),
 }
 
@@ -240,6 +250,9 @@ impl<'a> Request<'a> {
             AuthAction::Insert { .. } => Self::Insert,
             AuthAction::Update { .. } | AuthAction::Delete { .. } => Self::Change,
             AuthAction::Pragma { pragma_name, pragma_value } => Self::Pragma { name: pragma_name, value: pragma_value },
+            // `rusqlite` has no name for the COMMIT that it is told of.
+            AuthAction::Transaction { operation: TransactionOperation::Unknown } => Self::Commit,
+            AuthAction::Transaction { operation: TransactionOperation::Rollback } => Self::Rollback,
             AuthAction::Transaction { .. } | AuthAction::Savepoint { .. } => Self::Transaction,
             AuthAction::Attach { .. } | AuthAction::Detach { .. } => Self::Attach,
             // `CREATE TABLE temp.t` is raised as an ordinary one.

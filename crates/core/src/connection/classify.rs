@@ -57,6 +57,13 @@ impl Classified {
         self.dml() && self.log.insert()
     }
 
+    /// Returns whether it may share a transaction with statements of other callers, none of whom can tell: it reads or changes
+    /// rows, and asks for nothing else. A statement that asked for nothing is none: `VACUUM`, and what had nothing to do yet.
+    #[must_use]
+    pub fn groups(&self) -> bool {
+        !self.log.is_empty() && !self.log.state_read() && (self.route == Route::Read || self.dml())
+    }
+
     /// Returns whether its log may hold what a virtual table asked for while connecting.
     fn is_ambiguous(self) -> bool {
         !self.readonly && self.log.is_ambiguous()

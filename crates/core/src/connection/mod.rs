@@ -7,6 +7,7 @@ mod auth_log;
 mod authorizer;
 pub mod build;
 mod classify;
+mod deferred;
 mod denial;
 pub mod identity;
 mod open;

@@ -137,6 +137,10 @@ impl Default for ConnectionConfig {
 /// PRAGMAs that must be set before the first page of a new file is written. Existing files ignore them until VACUUM.
 const BEFORE_FIRST_PAGE: [&str; 3] = ["page_size", "auto_vacuum", "encoding"];
 
+/// After how many steps of its virtual machine, about 10 us, a statement looks whether it was stopped:
+/// <https://sqlite.org/c3ref/progress_handler.html>.
+const PROGRESS_STEPS: i32 = 1_000;
+
 /// How long to wait before a lock of another process is tried again. Constant, because a growing pause starves the one that waits.
 const BUSY_INTERVAL: Duration = Duration::from_millis(2);
 
@@ -240,6 +244,8 @@ fn connect(location: &Location, config: &ConnectionConfig, role: Role) -> Result
     authorizer.install(&mut conn)?;
     let interrupted = Arc::new(AtomicBool::new(false));
     conn.busy_handler(Some(busy_handler(config, Arc::clone(&interrupted))))?;
+    let stop = Arc::clone(&interrupted);
+    conn.progress_handler(PROGRESS_STEPS, Some(move || stop.load(Ordering::Relaxed)))?;
     conn.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
     conn.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;
     Ok(PolicedConnection { conn, authorizer, role, interrupted })

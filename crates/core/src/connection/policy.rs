@@ -9,6 +9,7 @@ use super::pragma::PragmaKind;
 /// | `Internal` | yes | yes | yes | yes | all |
 /// | `Reader` | recorded | no | no | no | none |
 /// | `Statement` | yes | yes | no | no | `Database`, `JournalMode` |
+/// | `Grouped` | yes | no | no | no | none |
 /// | `Transaction` | yes | yes | no | yes | `Database`, `Transaction` |
 /// | `Script`, `Lease` | yes | yes | yes | yes | `Database`, `Transaction` |
 /// | `Exclusive` | yes | yes | yes | yes | `Database`, `Transaction`, `JournalMode` |
@@ -22,6 +23,8 @@ pub enum Policy {
     Reader,
     /// One statement on the shared writer, outside any transaction.
     Statement,
+    /// One statement that shares a transaction with those of other callers, without seeing anything of it.
+    Grouped,
     /// One statement inside a transaction that the driver began and will end.
     Transaction,
     /// A script, which has the writer until its end.
@@ -35,10 +38,11 @@ pub enum Policy {
 }
 
 impl Policy {
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 9] = [
         Self::Internal,
         Self::Reader,
         Self::Statement,
+        Self::Grouped,
         Self::Transaction,
         Self::Script,
         Self::Lease,
@@ -53,7 +57,7 @@ impl Policy {
     /// Whether schema changes, temporary objects and attached databases are allowed.
     pub(super) fn allows_schema(self) -> bool {
         match self {
-            Self::Reader => false,
+            Self::Reader | Self::Grouped => false,
             Self::Internal
             | Self::Statement
             | Self::Transaction
@@ -67,7 +71,7 @@ impl Policy {
     /// Whether the text may begin and end transactions.
     pub(super) fn allows_transactions(self) -> bool {
         match self {
-            Self::Reader | Self::Statement | Self::Transaction => false,
+            Self::Reader | Self::Statement | Self::Grouped | Self::Transaction => false,
             Self::Internal | Self::Script | Self::Lease | Self::Exclusive | Self::Tail => true,
         }
     }
@@ -75,7 +79,7 @@ impl Policy {
     /// Whether what earlier statements left on the connection is the caller's own.
     pub(super) fn allows_connection_state(self) -> bool {
         match self {
-            Self::Reader | Self::Statement => false,
+            Self::Reader | Self::Statement | Self::Grouped => false,
             Self::Internal | Self::Transaction | Self::Script | Self::Lease | Self::Exclusive | Self::Tail => true,
         }
     }

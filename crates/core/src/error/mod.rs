@@ -46,6 +46,22 @@ pub enum ErrorCode {
     WalGone,
     /// WAL cannot work on this file system.
     NetworkFileSystem,
+    /// The transaction or session has ended.
+    TxClosed,
+    /// SQLite rolled the transaction back by itself.
+    TxAborted,
+    /// The transaction was rolled back because it was idle, or lasted, for too long.
+    TxTimeout,
+    /// The read session was ended because it lasted longer than `max_read_lease`.
+    ReadLeaseTimeout,
+    /// The call was stopped because it took longer than its caller allows.
+    Timeout,
+    /// The call was stopped because its caller gave it up.
+    Aborted,
+    /// The call would wait for the callback in which it was made.
+    Reentrant,
+    /// The commit failed in a way that does not tell whether it took effect.
+    OutcomeUnknown,
     /// The SQLite library was not built as the driver needs it.
     SqliteBuild,
     /// A job panicked: its call failed and its connection was replaced.
@@ -53,7 +69,7 @@ pub enum ErrorCode {
 }
 
 impl ErrorCode {
-    /// Returns the code as JavaScript sees it, `ERR_SLUICE_…`. [`ErrorCode::Sqlite`] has none of its own.
+    /// Returns the code as JavaScript sees it, `ERR_SLUICE_…`, but for [`ErrorCode::Aborted`], which has the name Node gives it. [`ErrorCode::Sqlite`] has none of its own.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -74,6 +90,14 @@ impl ErrorCode {
             Self::DatabaseReplaced => "ERR_SLUICE_DATABASE_REPLACED",
             Self::WalGone => "ERR_SLUICE_WAL_GONE",
             Self::NetworkFileSystem => "ERR_SLUICE_NETWORK_FILE_SYSTEM",
+            Self::TxClosed => "ERR_SLUICE_TX_CLOSED",
+            Self::TxAborted => "ERR_SLUICE_TX_ABORTED",
+            Self::TxTimeout => "ERR_SLUICE_TX_TIMEOUT",
+            Self::ReadLeaseTimeout => "ERR_SLUICE_READ_LEASE_TIMEOUT",
+            Self::Timeout => "ERR_SLUICE_TIMEOUT",
+            Self::Aborted => "ABORT_ERR",
+            Self::Reentrant => "ERR_SLUICE_REENTRANT",
+            Self::OutcomeUnknown => "ERR_SLUICE_OUTCOME_UNKNOWN",
             Self::SqliteBuild => "ERR_SLUICE_SQLITE_BUILD",
             Self::Panic => "ERR_SLUICE_PANIC",
         }

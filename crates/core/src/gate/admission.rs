@@ -194,6 +194,19 @@ impl Admission {
         heir.map(|heir| heir.ticket)
     }
 
+    /// Returns whether [`Admission::on_pass`] of a write permit would find a request.
+    #[must_use]
+    pub fn has_heir_of_write(&self) -> bool {
+        if self.phase != Phase::Open || self.is_alternating(Class::Write) {
+            return false;
+        }
+        self.queues.first_write().is_some_and(|(_, intent)| match intent {
+            Intent::Place { read } => read.is_some_and(|read| self.queues.is_waiting_short(read)),
+            Intent::Write => true,
+            Intent::Exclusive => false,
+        })
+    }
+
     /// Takes a ticket out of the queue, and appends to `admitted` the requests that run now, in order.
     ///
     /// Returns false, and does nothing, if the ticket is not queued: it was admitted, cancelled or rejected before.

@@ -357,6 +357,15 @@ impl<W: Waiter> Permit<W> {
 }
 
 impl<W: Waiter> Permit<W> {
+    /// Returns whether [`Permit::pass_on`] would find somebody now, for a write permit. A hint: whoever waits may leave.
+    #[must_use]
+    pub fn has_heir(&self) -> bool {
+        match self.class {
+            Class::Read(_) | Class::Exclusive => false,
+            Class::Write => self.gate.state.lock().admission.has_heir_of_write(),
+        }
+    }
+
     /// Passes the permit on to the waiter that its release would admit, if that one asked for the same class. Otherwise the
     /// permit comes back.
     ///

@@ -64,6 +64,7 @@ impl Shared {
         }
         self.close.interrupted.store(true, Ordering::SeqCst);
         tracing::warn!(location = ?self.location, "interrupting what still runs after the close timeout");
+        self.sessions.end_all(&super::waiting::closed());
         self.interrupt_all();
         let shared = Arc::clone(&self);
         control::spawn(async move { shared.finish_close().await });
@@ -76,7 +77,7 @@ impl Shared {
     fn interrupt_all(&self) {
         let readers: Vec<_> = self.readers.lock().open().to_vec();
         for worker in readers.iter().chain([&self.writer]) {
-            worker.interrupt();
+            worker.interrupt_all();
         }
     }
 

@@ -1,6 +1,7 @@
 //! The connection manager: admits calls, gives them connections, and closes in order.
 
 mod activity;
+mod checkpoint;
 mod close;
 mod options;
 mod pragma;
@@ -19,20 +20,23 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
+use crate::cancel::Cancel;
 use crate::completion::{Reply, Sink};
 use crate::connection::{Classified, FileIdentity, Location, PolicedConnection, Route};
 use crate::error::{Error, ErrorCode, Result};
-use crate::gate::{Class, Gate, ReadKind};
+use crate::gate::{Class, Concurrency, Gate, ReadKind};
 use crate::lease::{ExclusiveLease, RawLease, ReadLease, RowSet, WriteLease, collect};
 use crate::params::Params;
-use crate::query::{Integers, Query, Request};
+use crate::query::{Integers, Query, Request, Scope};
 use crate::rows::Limits;
+use crate::session::Sessions;
 use crate::statement::Statements;
 use crate::worker::{Job, Work, Worker};
 
 use activity::Activity;
+pub use checkpoint::CheckpointMode;
 use close::CloseGate;
-pub use options::Options;
+pub use options::{GroupLimits, Options};
 use readers::Readers;
 use status::Counters;
 pub use status::{HolderStatus, ReaderStatus, Status, WalStatus, WriterStatus};
@@ -94,6 +98,7 @@ pub(crate) struct Shared {
     pragmas: Mutex<Vec<(String, String)>>,
     pub(crate) counters: Counters,
     pub(crate) activity: Activity,
+    pub(crate) sessions: Sessions,
     close: CloseGate,
     queue_timer: Timer,
     prune_timer: Timer,
@@ -144,18 +149,31 @@ impl Manager {
     pub async fn run(&self, request: Request) -> Result<RowSet> {
         let request = Request { integers: Integers::BigInt, ..request };
         let (sink, answer) = collect();
-        self.submit(request, sink, 1);
+        self.submit(request, None, sink, 1);
         answer.await
     }
 
-    /// Submits one request, whose answer goes to `sink` under the number `call`.
-    pub fn submit(&self, request: Request, sink: Arc<dyn Sink>, call: u32) {
-        self.shared.submit(Work::Query(request), Reply::new(sink, call));
+    /// Submits one request, whose answer goes to `sink` under the number `call`. `cancel` stops it.
+    pub fn submit(&self, request: Request, cancel: Option<Arc<Cancel>>, sink: Arc<dyn Sink>, call: u32) {
+        self.shared.submit(Job { cancel, ..Job::new(Work::Query(request), Reply::new(sink, call)) });
     }
 
-    /// Submits a script: many statements, stopped at the first that fails, on the writer.
-    pub fn submit_script(&self, script: Arc<Query>, sink: Arc<dyn Sink>, call: u32) {
-        self.shared.submit(Work::Script(script), Reply::new(sink, call));
+    /// Submits a script: many statements, stopped at the first that fails, on the writer. `cancel` stops it.
+    pub fn submit_script(&self, script: Arc<Query>, cancel: Option<Arc<Cancel>>, sink: Arc<dyn Sink>, call: u32) {
+        self.shared.submit(Job { cancel, ..Job::new(Work::Script(script), Reply::new(sink, call)) });
+    }
+
+    /// Submits statements to run as one transaction: all or nothing. Each item is answered under its own number, and then the whole
+    /// under `call`: with [`Delivery::Done`](crate::Delivery::Done), or the failure, which tells the item.
+    pub fn submit_batch(
+        &self,
+        items: Vec<(Request, u32)>,
+        cancel: Option<Arc<Cancel>>,
+        sink: &Arc<dyn Sink>,
+        call: u32,
+    ) {
+        let items = items.into_iter().map(|(request, item)| (request, Reply::new(Arc::clone(sink), item))).collect();
+        self.shared.submit(Job { cancel, ..Job::new(Work::Batch(items), Reply::new(Arc::clone(sink), call)) });
     }
 
     /// Waits for a reader of one's own.
@@ -198,6 +216,10 @@ impl Manager {
         let lease = self.lease(Class::Exclusive).await?;
         self.shared.close_readers().await;
         Ok(ExclusiveLease::new(lease))
+    }
+
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
     }
 
     async fn lease(&self, class: Class) -> Result<RawLease> {
@@ -257,12 +279,14 @@ impl Manager {
     /// # Cancel safety
     /// Dropping the future may leave the setting on the writer alone: set it again.
     pub async fn pragma(&self, name: &str, value: Option<&str>) -> Result<RowSet> {
-        self.run(Request::new(pragma::apply(self, name, value).await?, Params::none())).await
+        self.run(Request::new(pragma::apply(self, name, value, Scope::Outside).await?, Params::none())).await
     }
 
     /// Runs [`Manager::pragma`], and answers `reply` with the rows.
-    pub async fn answer_pragma(&self, name: &str, value: Option<&str>, reply: Reply) {
-        pragma::answer(self, name, value, reply).await;
+    ///
+    /// `scope` says in whose callback it is asked for; see [`Request::scope`].
+    pub async fn answer_pragma(&self, name: &str, value: Option<&str>, scope: Scope, reply: Reply) {
+        pragma::answer(self, name, value, scope, reply).await;
     }
 
     /// Returns the numbers of this moment.
@@ -278,22 +302,35 @@ impl Shared {
         Statements::new(connection, statement_cache_size, Limits { max_result_bytes, max_text_bytes })
     }
 
-    fn submit(self: &Arc<Self>, work: Work, reply: Reply) {
-        let job = Job { work, reply, place: None };
-        match self.route(&job.work) {
+    pub(crate) fn submit(self: &Arc<Self>, job: Job) {
+        let route = self.route(&job.work);
+        match job.work.scope() {
+            Scope::Outside => self.submit_outside(job, route),
+            Scope::Read | Scope::Transaction if route == Some(Route::Write) => refuse_reentrant(job),
+            Scope::Read => self.request(Class::Read(ReadKind::Nested), job),
+            Scope::Transaction if self.gate.status().concurrency == Concurrency::Wal => {
+                self.request(Class::Read(ReadKind::Short), job);
+            }
+            Scope::Transaction | Scope::Exclusive => refuse_reentrant(job),
+        }
+    }
+
+    fn submit_outside(self: &Arc<Self>, job: Job, route: Option<Route>) {
+        match route {
             Some(Route::Read) => self.request(Class::Read(ReadKind::Short), job),
             Some(Route::Write) => self.request(Class::Write, job),
             None => {
+                let cancel = job.cancel.clone();
                 let make = |place| Waiting::job(self, Job { place: Some(place), ..job });
                 let request = self.gate.request_unclassified(Instant::now(), make);
-                self.settle_request(request);
+                self.settle_cancellable(request, cancel.as_ref());
             }
         }
     }
 
     fn route(&self, work: &Work) -> Option<Route> {
         match work {
-            Work::Script(_) => Some(Route::Write),
+            Work::Script(_) | Work::Batch(_) => Some(Route::Write),
             Work::Query(_) if self.runs_all_on_the_writer() => Some(Route::Write),
             Work::Query(request) => request.query.hint(),
         }
@@ -305,18 +342,23 @@ impl Shared {
     }
 
     fn request(self: &Arc<Self>, class: Class, job: Job) {
+        let cancel = job.cancel.clone();
         let request = self.gate.request(class, Waiting::job(self, job), Instant::now());
-        self.settle_request(request);
+        self.settle_cancellable(request, cancel.as_ref());
     }
 
     /// Sends a job that a reader would not run to the writer, into the place that it holds.
     pub(crate) fn forward_to_writer(self: &Arc<Self>, mut job: Job) {
+        if job.work.scope() != Scope::Outside {
+            return refuse_reentrant(job);
+        }
         let Some(place) = job.place.take() else {
             self.counters.fallbacks.add();
             return self.request(Class::Write, job);
         };
+        let cancel = job.cancel.clone();
         let request = place.confirm(Waiting::job(self, job));
-        self.settle_request(request);
+        self.settle_cancellable(request, cancel.as_ref());
     }
 
     /// Asks for a reader for one job, which the writer found to be a read.
@@ -327,6 +369,27 @@ impl Shared {
     /// Asks for exclusive write mode for one job.
     pub(crate) fn request_exclusive(self: &Arc<Self>, job: Job) {
         self.request(Class::Exclusive, job);
+    }
+
+    /// Whether a request cannot be stepped bit by bit on a read lease of its own; the ordinary way refuses what must not run at all.
+    pub(crate) fn must_run_as_a_whole(&self, request: &Request) -> bool {
+        let may_stream = match request.scope {
+            Scope::Outside | Scope::Transaction => true,
+            Scope::Read | Scope::Exclusive => false,
+        };
+        let writes = self.runs_all_on_the_writer() || request.query.hint() == Some(Route::Write);
+        !may_stream || writes || self.gate.status().concurrency == Concurrency::Exclusive
+    }
+
+    /// Returns how far writes share a transaction, if they do.
+    pub(crate) fn group_limits(&self) -> Option<GroupLimits> {
+        self.options.group_commit
+    }
+
+    /// Returns the error of a job that was not run because the connection broke under another one.
+    pub(crate) fn lost_or_broken(&self) -> Error {
+        let broken = || Error::new(ErrorCode::Panic, "the connection broke under another call; this one did not run");
+        self.lost().unwrap_or_else(broken)
     }
 
     /// Returns why a worker has ended under somebody who relied on it.
@@ -345,4 +408,24 @@ impl Shared {
             query.set_hint((class.route == Route::Write).then_some(Route::Write));
         }
     }
+}
+
+/// Refuses a call that would wait for the callback in which it was made.
+fn refuse_reentrant(job: Job) {
+    let error = reentrant(job.work.scope());
+    job.fail(error);
+}
+
+/// The error of a call that would wait for the callback in which it was made.
+fn reentrant(scope: Scope) -> Error {
+    let (callback, instead) = match scope {
+        Scope::Outside | Scope::Transaction => ("transaction", "use the tx of the callback"),
+        Scope::Read => ("read", "write after it"),
+        Scope::Exclusive => ("writeMode", "use the w of the callback"),
+    };
+    let message = format!(
+        "this call on the database would wait for the {callback} callback in which it is made: {instead}, \
+         or pass {{ detached: true }} if the callback does not wait for it"
+    );
+    Error::new(ErrorCode::Reentrant, message)
 }

@@ -32,6 +32,8 @@ pub struct Options {
     pub idle_ttl: Duration,
     /// What a committed write survives. Default: [`Durability::Full`].
     pub durability: Durability,
+    /// How far writes that wait at the same time share one transaction. Default: [`GroupLimits::default`]; `None`: each has its own.
+    pub group_commit: Option<GroupLimits>,
     /// How long a call may wait in the queue. Default: 30 s.
     pub acquire_timeout: Duration,
     /// How long SQLite may wait for a lock that another process holds. Default: 5 s.
@@ -52,6 +54,23 @@ pub struct Options {
     pub close_timeout: Duration,
 }
 
+/// When a group of writes is committed, at the latest. It is earlier when nobody waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GroupLimits {
+    /// After so many statements. Default: 512.
+    pub statements: u32,
+    /// After so much work. Default: 5 ms.
+    pub time: Duration,
+    /// After so many bytes of results. Default: 1 MiB.
+    pub bytes: usize,
+}
+
+impl Default for GroupLimits {
+    fn default() -> Self {
+        Self { statements: 512, time: Duration::from_millis(5), bytes: 1024 * 1024 }
+    }
+}
+
 impl Default for Options {
     fn default() -> Self {
         let cores = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
@@ -63,6 +82,7 @@ impl Default for Options {
             max_readers: u32::try_from(cores.clamp(2, 8)).expect("BUG: at most 8"),
             idle_ttl: Duration::from_mins(1),
             durability: Durability::Full,
+            group_commit: Some(GroupLimits::default()),
             acquire_timeout: Duration::from_secs(30),
             busy_timeout: Duration::from_secs(5),
             max_queued: 262_144,

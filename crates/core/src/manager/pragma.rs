@@ -2,18 +2,18 @@
 
 use std::sync::Arc;
 
-use super::Manager;
+use super::{Manager, reentrant};
 use crate::completion::Reply;
 use crate::connection::pragma::{PragmaKind, is_reading, kind};
 use crate::connection::{Denial, Route};
 use crate::error::{Error, ErrorCode, Result};
 use crate::params::Params;
-use crate::query::{Query, Request};
-use crate::worker::Work;
+use crate::query::{Query, Request, Scope};
+use crate::worker::{Job, Work};
 
 /// Sets what is a setting of every connection, and answers with the statement that shows the rest.
-pub(super) async fn apply(manager: &Manager, name: &str, value: Option<&str>) -> Result<Arc<Query>> {
-    let query = Query::new(settle(manager, name, value).await?);
+pub(super) async fn apply(manager: &Manager, name: &str, value: Option<&str>, scope: Scope) -> Result<Arc<Query>> {
+    let query = Query::new(settle(manager, name, value, scope).await?);
     let bare = name.rsplit_once('.').map_or(name, |(_, bare)| bare);
     if kind(bare) == PragmaKind::JournalMode {
         // Which rollback journal there is, only the writer knows.
@@ -23,7 +23,7 @@ pub(super) async fn apply(manager: &Manager, name: &str, value: Option<&str>) ->
 }
 
 /// Sets what is a setting of every connection, and returns the text of the statement that does or shows the rest.
-async fn settle(manager: &Manager, name: &str, value: Option<&str>) -> Result<String> {
+async fn settle(manager: &Manager, name: &str, value: Option<&str>, scope: Scope) -> Result<String> {
     let (schema, bare) = name.split_once('.').map_or((None, name), |(schema, bare)| (Some(schema), bare));
     if !is_word(bare) || !schema.is_none_or(is_word) {
         let message = "the name of a PRAGMA is letters, digits and underscores, after its schema and a dot or alone";
@@ -36,6 +36,9 @@ async fn settle(manager: &Manager, name: &str, value: Option<&str>) -> Result<St
     match kind {
         PragmaKind::PerConnection => {
             expect_main(schema)?;
+            if scope != Scope::Outside {
+                return Err(reentrant(scope));
+            }
             set_everywhere(manager, bare, value).await?;
             // What has no reading form answers nothing, as in SQLite.
             Ok(if is_reading(bare, None) { statement(bare, None) } else { String::new() })
@@ -66,9 +69,12 @@ fn expect_main(schema: Option<&str>) -> Result<()> {
 }
 
 /// Applies a PRAGMA, and answers `reply` with its rows.
-pub(super) async fn answer(manager: &Manager, name: &str, value: Option<&str>, reply: Reply) {
-    match apply(manager, name, value).await {
-        Ok(query) => manager.shared.submit(Work::Query(Request::new(query, Params::none())), reply),
+pub(super) async fn answer(manager: &Manager, name: &str, value: Option<&str>, scope: Scope, reply: Reply) {
+    match apply(manager, name, value, scope).await {
+        Ok(query) => {
+            let request = Request { scope, ..Request::new(query, Params::none()) };
+            manager.shared.submit(Job::new(Work::Query(request), reply));
+        }
         Err(error) => reply.fail(error),
     }
 }

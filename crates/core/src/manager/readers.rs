@@ -129,7 +129,7 @@ fn be_a_reader(alive: AliveReader, worker: &Arc<Worker>) {
             return shared.reader_did_not_open(worker, &error);
         }
     };
-    worker.set_interrupt(connection.raw().get_interrupt_handle());
+    worker.serves(&connection);
     shared.counters.reader_opens.add();
     tracing::debug!(location = ?shared.location, "reader opened");
     let exit = guard(|| serve_reader(worker, &shared, &connection));
@@ -227,7 +227,9 @@ impl Shared {
             match message {
                 Message::Run(job, permit) if lost => fail_run(job, permit, error.clone()),
                 Message::Run(job, permit) => self.run_without_a_reader(job, permit),
-                Message::RunLeased(job, _) => job.reply.fail(error.clone()),
+                Message::RunLeased(job, _) => job.fail(error.clone()),
+                Message::Asked(asked) => asked.fail_for_good(error.clone()),
+                Message::CloseCursor(_) => {}
                 Message::Release(permit, _) => drop(permit),
                 Message::Close(receipt) => drop(receipt),
             }
@@ -239,7 +241,9 @@ impl Shared {
         for message in messages {
             match message {
                 Message::Run(job, permit) => self.run_on_a_reader(job, permit),
-                Message::RunLeased(job, _) => job.reply.fail(self.lost_or_closed()),
+                Message::RunLeased(job, _) => job.fail(self.lost_or_closed()),
+                Message::Asked(asked) => asked.fail_for_good(self.lost_or_closed()),
+                Message::CloseCursor(_) => {}
                 Message::Release(permit, _) => drop(permit),
                 Message::Close(receipt) => drop(receipt),
             }
@@ -272,7 +276,7 @@ impl Shared {
     }
 
     /// Closes every idle reader, and waits until they are closed.
-    pub(super) async fn close_readers(&self) {
+    pub(crate) async fn close_readers(&self) {
         let idle = self.readers.lock().drain_idle();
         for worker in &idle {
             drop(close_worker(worker));
@@ -300,9 +304,8 @@ pub(super) fn close(connection: PolicedConnection) -> Result<()> {
 }
 
 pub(super) fn fail_run(job: Job, permit: Permit, error: Error) {
-    let Job { reply, place, .. } = job;
-    drop((place, permit));
-    reply.fail(error);
+    drop(permit);
+    job.fail(error);
 }
 
 /// Tells a worker to close. The receiver ends with it.

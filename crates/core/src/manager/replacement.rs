@@ -50,6 +50,11 @@ impl Shared {
                     job.reply.fail(self.lost_or(failed.as_ref()));
                     continue;
                 }
+                Message::Asked(asked) => {
+                    asked.fail_for_good(self.lost_or(failed.as_ref()));
+                    continue;
+                }
+                Message::CloseCursor(_) => continue,
                 Message::Release(permit, _) => {
                     drop(permit);
                     continue;

@@ -95,9 +95,18 @@ impl Counter {
 pub(crate) struct Counters {
     pub(crate) reads: Counter,
     pub(crate) writes: Counter,
+    pub(crate) groups: Counter,
+    pub(crate) grouped_writes: Counter,
+    pub(crate) group_retries: Counter,
     pub(crate) fallbacks: Counter,
     pub(crate) denied: Counter,
     pub(crate) errors: Counter,
+    pub(crate) sessions: Counter,
+    pub(crate) transactions: Counter,
+    pub(crate) commits: Counter,
+    pub(crate) rollbacks: Counter,
+    pub(crate) session_timeouts: Counter,
+    pub(crate) interrupts: Counter,
     pub(crate) panics: Counter,
     pub(crate) reader_opens: Counter,
     pub(crate) reader_closes: Counter,
@@ -107,13 +116,22 @@ pub(crate) struct Counters {
 }
 
 impl Counters {
-    fn list(&self) -> [(&'static str, u64); 11] {
+    fn list(&self) -> [(&'static str, u64); 20] {
         [
             ("reads", self.reads.get()),
             ("writes", self.writes.get()),
+            ("groups", self.groups.get()),
+            ("groupedWrites", self.grouped_writes.get()),
+            ("groupRetries", self.group_retries.get()),
             ("fallbacks", self.fallbacks.get()),
             ("denied", self.denied.get()),
             ("errors", self.errors.get()),
+            ("sessions", self.sessions.get()),
+            ("transactions", self.transactions.get()),
+            ("commits", self.commits.get()),
+            ("rollbacks", self.rollbacks.get()),
+            ("sessionTimeouts", self.session_timeouts.get()),
+            ("interrupts", self.interrupts.get()),
             ("panics", self.panics.get()),
             ("readerOpens", self.reader_opens.get()),
             ("readerCloses", self.reader_closes.get()),

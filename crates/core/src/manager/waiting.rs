@@ -6,10 +6,12 @@ use std::time::Instant;
 use tokio::sync::oneshot;
 
 use super::{Permit, Shared};
+use crate::cancel::Cancel;
 use crate::control;
 use crate::error::{Error, ErrorCode, Result};
 use crate::gate::{Class, Rejection, Request, Ticket, Waiter};
 use crate::lease::RawLease;
+use crate::session::Wanted;
 use crate::worker::Job;
 
 /// A waiter of the gate.
@@ -21,11 +23,17 @@ pub(crate) struct Waiting {
 enum Wants {
     Run(Job),
     Lease(oneshot::Sender<Result<RawLease>>),
+    Session(Box<Wanted>),
 }
 
 impl Waiting {
     pub(super) fn job(shared: &Arc<Shared>, job: Job) -> Self {
         Self { shared: Arc::clone(shared), wants: Wants::Run(job) }
+    }
+
+    /// Hands the permit over to whoever waits. Returns it when nobody does any more.
+    pub(crate) fn admit(self, permit: Permit) -> Option<Permit> {
+        self.admitted(permit)
     }
 
     /// Takes the job out, to run it on the connection that is at hand.
@@ -36,7 +44,7 @@ impl Waiting {
         let Self { shared, wants } = self;
         match wants {
             Wants::Run(job) => Ok(job),
-            wants @ Wants::Lease(_) => Err(Self { shared, wants }),
+            wants @ (Wants::Lease(_) | Wants::Session(_)) => Err(Self { shared, wants }),
         }
     }
 }
@@ -47,6 +55,10 @@ impl Waiter for Waiting {
         match wants {
             Wants::Run(job) => {
                 shared.dispatch(job, permit);
+                None
+            }
+            Wants::Session(wanted) => {
+                wanted.admit(permit);
                 None
             }
             Wants::Lease(sender) if sender.is_closed() => Some(permit),
@@ -62,10 +74,8 @@ impl Waiter for Waiting {
         let Self { shared, wants } = self;
         let error = shared.rejection(reason);
         match wants {
-            Wants::Run(Job { reply, place, .. }) => {
-                drop(place);
-                reply.fail(error);
-            }
+            Wants::Run(job) => job.fail(error),
+            Wants::Session(wanted) => wanted.reject(&error),
             Wants::Lease(sender) => drop(sender.send(Err(error))),
         }
     }
@@ -113,6 +123,34 @@ impl Shared {
         }
     }
 
+    /// Acts on the gate's answer, and lets `cancel` find the waiter while it is queued.
+    pub(super) fn settle_cancellable(self: &Arc<Self>, request: Request<Waiting>, cancel: Option<&Arc<Cancel>>) {
+        let ticket = self.settle_request(request);
+        if let (Some(ticket), Some(cancel)) = (ticket, cancel)
+            && let Err(reason) = cancel.queued(self, ticket)
+        {
+            self.withdraw(ticket, reason.to_error());
+        }
+    }
+
+    /// Asks for the permit of a session. `cancel` finds it while it is queued.
+    pub(crate) fn request_session(self: &Arc<Self>, class: Class, wanted: Wanted, cancel: &Arc<Cancel>) {
+        let waiting = Waiting { shared: Arc::clone(self), wants: Wants::Session(Box::new(wanted)) };
+        let request = self.gate.request(class, waiting, Instant::now());
+        self.settle_cancellable(request, Some(cancel));
+    }
+
+    /// Takes a request out of the queue and fails it, if it is still there.
+    pub(crate) fn withdraw(&self, ticket: Ticket, error: Error) {
+        if let Some(Waiting { wants, .. }) = self.gate.cancel(ticket) {
+            match wants {
+                Wants::Run(job) => job.fail(error),
+                Wants::Session(wanted) => wanted.reject(&error),
+                Wants::Lease(sender) => drop(sender.send(Err(error))),
+            }
+        }
+    }
+
     fn dispatch(self: &Arc<Self>, job: Job, permit: Permit) {
         match permit.class() {
             Class::Read(_) => self.run_on_a_reader(job, permit),
@@ -128,7 +166,7 @@ impl Shared {
     }
 
     /// Gives an admitted lease its connection.
-    fn equip(self: &Arc<Self>, permit: Permit) -> Result<RawLease> {
+    pub(crate) fn equip(self: &Arc<Self>, permit: Permit) -> Result<RawLease> {
         let worker = match permit.class() {
             Class::Read(_) => self.lease_reader()?,
             Class::Write | Class::Exclusive => Arc::clone(&self.writer),

@@ -22,6 +22,7 @@ use crate::connection::{
 };
 use crate::error::{Error, ErrorCode, Result};
 use crate::gate::{Class, Concurrency, Gate};
+use crate::session::Sessions;
 use crate::worker::{Exit, Job, Message, Worker, guard, serve_writer};
 
 /// What the writer's thread found when it opened the database.
@@ -68,6 +69,7 @@ pub(super) async fn open(location: Location, options: Options) -> Result<Arc<Sha
         pragmas: Mutex::default(),
         counters: Counters::default(),
         activity: Activity::default(),
+        sessions: Sessions::default(),
         close: CloseGate::new(interrupted),
         queue_timer: Timer::new(Shared::expire),
         prune_timer: Timer::new(Shared::prune),
@@ -123,7 +125,7 @@ fn be_the_writer(
     let mut connection = Some(connection);
     loop {
         let Some(open) = connection.take().or_else(|| shared.reopen_writer(worker)) else { return };
-        worker.set_interrupt(open.raw().get_interrupt_handle());
+        worker.serves(&open);
         match guard(|| serve_writer(worker, &shared, &open)) {
             Ok(Exit::Close(receipt)) => {
                 let left = worker.end();
@@ -231,7 +233,9 @@ impl Shared {
     pub(super) fn refuse(&self, message: Message) {
         match message {
             Message::Run(job, permit) => fail_run(job, permit, self.lost_or_closed()),
-            Message::RunLeased(job, _) => job.reply.fail(self.lost_or_closed()),
+            Message::RunLeased(job, _) => job.fail(self.lost_or_closed()),
+            Message::Asked(asked) => asked.fail(self.lost_or_closed()),
+            Message::CloseCursor(_) => {}
             Message::Release(permit, _) => drop(permit),
             Message::Close(receipt) => drop(receipt),
         }

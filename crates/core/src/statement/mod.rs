@@ -1,7 +1,10 @@
 //! Statements of one connection: prepared once, bound, stepped, encoded.
 
+mod cursor;
+mod kept;
 mod rowid;
 mod script;
+mod transaction;
 mod undo;
 
 use std::sync::Arc;
@@ -16,7 +19,10 @@ use crate::params::ParameterNames;
 use crate::query::{Column, Outcome, Query, Request, Shape, Take};
 use crate::rows::{Chunk, Encoder, Limits};
 
+pub(crate) use cursor::{Fetched, Suspended};
+pub(crate) use kept::Kept;
 pub(crate) use script::run_script;
+pub(crate) use transaction::Transaction;
 use undo::Undo;
 
 /// The end of a result: the columns, the rows that were not sent ahead, and what the statement did.
@@ -165,6 +171,31 @@ impl<'c> Statements<'c> {
         Ok(Written { chunks, answer, touched_private_schema })
     }
 
+    /// Prepares and binds a request to be stepped bit by bit under `policy`. Returns nothing when it is not a read: it must run as a
+    /// whole then.
+    ///
+    /// # Errors
+    /// As [`Statements::read`]: on a reader a refusal is [`ReadError::NotARead`].
+    pub(crate) fn open(&mut self, request: &Request, policy: Policy) -> Result<Option<Suspended<'c>>, ReadError> {
+        let refused = |error: PrepareError| match (error, policy) {
+            (PrepareError::Text(error), _) => ReadError::Failed(error),
+            (error, Policy::Reader) => ReadError::NotARead(error.into_error()),
+            (error, _) => ReadError::Failed(error.into_error()),
+        };
+        let cached = self.cached(&request.query, policy).map_err(refused)?;
+        if cached.class.route == Route::Write {
+            let refusal = cached.class.to_read_only_error();
+            return if policy == Policy::Reader { Err(ReadError::NotARead(refusal)) } else { Ok(None) };
+        }
+        bind(cached, request).map_err(ReadError::Failed)?;
+        let cached = self.cache.remove(&request.query.id()).expect("BUG: it was cached just now");
+        Ok(Some(Suspended::new(self.connection, cached, request, self.limits, policy)))
+    }
+
+    fn keep(&mut self, query: &Query, cached: Cached<'c>) {
+        self.cache.insert(query.id(), cached);
+    }
+
     /// Returns whether a request changes the journal mode.
     pub(crate) fn needs_exclusive(&mut self, request: &Request) -> Result<bool> {
         let cached = self.cached(&request.query, Policy::Statement).map_err(PrepareError::into_error)?;
@@ -174,6 +205,11 @@ impl<'c> Statements<'c> {
     /// Prepares a query on the writer, and returns where it belongs.
     pub(crate) fn route_of(&mut self, query: &Query) -> Result<Route> {
         self.cached(query, Policy::Statement).map(|cached| cached.class.route).map_err(PrepareError::into_error)
+    }
+
+    /// Prepares a query under `policy`, if it is not, and returns what it is.
+    pub(crate) fn class(&mut self, query: &Query, policy: Policy) -> Result<Classified, PrepareError> {
+        self.cached(query, policy).map(|cached| cached.class)
     }
 
     /// The classification of a query whose statement is cached.
@@ -196,6 +232,9 @@ impl<'c> Statements<'c> {
             let known_single = query.is_known_single();
             let (statement, class) = prepare(self.connection, query.sql(), policy, known_single)?;
             query.set_known_single();
+            if !class.log.transaction() {
+                query.set_known_plain();
+            }
             let cached = Cached::new(statement, class, query);
             self.cache.insert(id, cached);
         }

@@ -1,5 +1,9 @@
 //! A connection's own thread and its queue of messages. Everything SQLite does happens on one of these threads.
 
+mod answered;
+mod batch;
+mod group;
+mod in_session;
 mod reader;
 mod snapshot;
 mod unannounced;
@@ -9,19 +13,22 @@ use std::any::Any;
 use std::collections::VecDeque;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use parking_lot::{Condvar, Mutex};
 use rusqlite::InterruptHandle;
 use tokio::sync::oneshot;
 
+use crate::cancel::{Cancel, CancelReason};
 use crate::completion::Reply;
 use crate::connection::{PolicedConnection, Policy};
 use crate::error::{Error, ErrorCode, Result};
-use crate::gate::{Passed, Ticket, Waiter};
+use crate::gate::{Passed, Ticket};
 use crate::manager::{Permit, Place};
-use crate::query::{Query, Request};
+use crate::query::{Query, Request, Scope};
+use crate::session::Asked;
 
 pub(crate) use reader::serve_reader;
 pub(crate) use writer::serve_writer;
@@ -34,6 +41,8 @@ const STACK_BYTES: usize = 4 * 1024 * 1024;
 pub(crate) enum Work {
     Query(Request),
     Script(Arc<Query>),
+    /// Statements that are one transaction, each with its own answer.
+    Batch(Vec<(Request, Reply)>),
 }
 
 impl Work {
@@ -41,7 +50,15 @@ impl Work {
     fn runs_short(&self) -> bool {
         match self {
             Self::Query(request) => request.query.runs_short(),
-            Self::Script(_) => false,
+            Self::Script(_) | Self::Batch(_) => false,
+        }
+    }
+
+    /// In whose callback it was asked for.
+    pub(crate) fn scope(&self) -> Scope {
+        match self {
+            Self::Query(request) => request.scope,
+            Self::Script(_) | Self::Batch(_) => Scope::Outside,
         }
     }
 
@@ -49,8 +66,15 @@ impl Work {
         match self {
             Self::Query(request) => &request.query,
             Self::Script(script) => script,
+            Self::Batch(items) => items.first().map_or_else(|| nothing(), |(request, _)| &request.query),
         }
     }
+}
+
+/// What a batch without statements shows.
+fn nothing() -> &'static Arc<Query> {
+    static NOTHING: OnceLock<Arc<Query>> = OnceLock::new();
+    NOTHING.get_or_init(|| Query::new(""))
 }
 
 /// A call on its way to a connection.
@@ -61,6 +85,22 @@ pub(crate) struct Job {
     /// The place in the write queue that an unclassified statement holds until it is known to be a read. One that arrives on
     /// the writer with it was admitted there because no reader was free, and is still not classified.
     pub(crate) place: Option<Place>,
+    /// The means to stop it, when somebody has them.
+    pub(crate) cancel: Option<Arc<Cancel>>,
+}
+
+impl Job {
+    /// Makes a job that nobody can stop.
+    pub(crate) fn new(work: Work, reply: Reply) -> Self {
+        Self { work, reply, place: None, cancel: None }
+    }
+
+    /// Answers that it failed, and withdraws its place.
+    pub(crate) fn fail(self, error: Error) {
+        let Self { reply, place, .. } = self;
+        drop(place);
+        reply.fail(error);
+    }
 }
 
 /// How a lease hands its connection back.
@@ -72,12 +112,26 @@ pub enum Disposition {
     Discard,
 }
 
+impl Disposition {
+    /// Whichever is safer.
+    fn or(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Reuse, Self::Reuse) => Self::Reuse,
+            (Self::Discard, _) | (_, Self::Discard) => Self::Discard,
+        }
+    }
+}
+
 /// What a worker is told.
 pub(crate) enum Message {
     /// Runs a job under its own permit.
     Run(Job, Permit),
     /// Runs a job of the lease that holds this worker, under the lease's policy.
     RunLeased(Job, Policy),
+    /// Does what a session asks of the connection it has leased.
+    Asked(Box<Asked>),
+    /// Closes a cursor of the session that has the connection.
+    CloseCursor(u32),
     /// Ends a lease.
     Release(Permit, Disposition),
     /// Closes the connection and ends the thread. The sender is told the result, or dropped with it.
@@ -91,8 +145,17 @@ pub(crate) type CloseReceipt = oneshot::Sender<Result<()>>;
 pub(crate) struct Worker {
     queue: Mutex<Queue>,
     ready: Condvar,
-    interrupt: Mutex<Option<InterruptHandle>>,
+    interrupt: Mutex<Option<Interrupt>>,
+    /// SQLite's interrupt stops every statement of the connection.
+    has_cursors: AtomicBool,
     current: Mutex<Option<Current>>,
+}
+
+/// What stops the statement that a connection runs.
+struct Interrupt {
+    handle: InterruptHandle,
+    /// Seen by the progress handler, and by waits for other processes. SQLite forgets an interrupt that comes between two steps.
+    stop: Arc<AtomicBool>,
 }
 
 #[derive(Default)]
@@ -129,6 +192,7 @@ impl Worker {
             queue: Mutex::default(),
             ready: Condvar::new(),
             interrupt: Mutex::new(None),
+            has_cursors: AtomicBool::new(false),
             current: Mutex::new(None),
         })
     }
@@ -139,6 +203,7 @@ impl Worker {
     }
 
     /// Queues a message. Gives it back when the thread has ended.
+    #[expect(clippy::result_large_err, reason = "the message comes back only when the thread has ended")]
     pub(crate) fn send(&self, message: Message) -> Result<(), Message> {
         let mut queue = self.queue.lock();
         if queue.ended {
@@ -174,23 +239,84 @@ impl Worker {
         std::mem::take(&mut queue.messages)
     }
 
-    pub(crate) fn set_interrupt(&self, handle: InterruptHandle) {
-        *self.interrupt.lock() = Some(handle);
+    /// Lets [`Worker::interrupt`] reach `connection`.
+    pub(crate) fn serves(&self, connection: &PolicedConnection) {
+        let (handle, stop) = (connection.raw().get_interrupt_handle(), Arc::clone(connection.interrupted()));
+        *self.interrupt.lock() = Some(Interrupt { handle, stop });
     }
 
-    /// Stops what the worker is running, if anything: <https://sqlite.org/c3ref/interrupt.html>.
+    /// Stops the job that the worker is running, and leaves alone the cursors that are open beside it.
     pub(crate) fn interrupt(&self) {
-        if let Some(handle) = self.interrupt.lock().as_ref() {
-            handle.interrupt();
+        self.stop(!self.has_cursors.load(Ordering::SeqCst));
+    }
+
+    /// Stops whatever the worker is running: <https://sqlite.org/c3ref/interrupt.html>.
+    pub(crate) fn interrupt_all(&self) {
+        self.stop(true);
+    }
+
+    fn stop(&self, statements: bool) {
+        if let Some(Interrupt { handle, stop }) = self.interrupt.lock().as_ref() {
+            stop.store(true, Ordering::SeqCst);
+            if statements {
+                handle.interrupt();
+            }
         }
+    }
+
+    /// Forgets an interrupt that came when nothing ran any more.
+    fn clear_interrupt(&self) {
+        if let Some(Interrupt { stop, .. }) = self.interrupt.lock().as_ref() {
+            stop.store(false, Ordering::SeqCst);
+        }
+    }
+
+    /// Shows what stands for a lease that runs nothing.
+    fn rest(&self, query: &Arc<Query>, since: Instant) {
+        *self.current.lock() = Some(Current { query: Arc::clone(query), since });
     }
 
     pub(crate) fn current(&self) -> Option<Current> {
         self.current.lock().clone()
     }
 
-    fn begin(&self, query: &Arc<Query>, since: Instant) {
+    /// Takes a job of a session out of the queue and fails it, if it has not begun.
+    pub(crate) fn withdraw(&self, cancel: &Arc<Cancel>, error: &Error) {
+        let is_meant = |message: &Message| match message {
+            Message::Asked(asked) => asked.cancel.as_ref().is_some_and(|known| Arc::ptr_eq(known, cancel)),
+            Message::Run(..)
+            | Message::RunLeased(..)
+            | Message::CloseCursor(_)
+            | Message::Release(..)
+            | Message::Close(_) => false,
+        };
+        let mut queue = self.queue.lock();
+        let found = queue.messages.iter().position(is_meant).and_then(|at| queue.messages.remove(at));
+        drop(queue);
+        if let Some(Message::Asked(asked)) = found {
+            asked.fail(error.clone());
+        }
+    }
+
+    /// Begins a job.
+    ///
+    /// # Errors
+    /// Why it was stopped before.
+    fn begin(
+        self: &Arc<Self>,
+        query: &Arc<Query>,
+        since: Instant,
+        cancel: Option<&Arc<Cancel>>,
+    ) -> Result<(), CancelReason> {
         *self.current.lock() = Some(Current { query: Arc::clone(query), since });
+        cancel.map_or(Ok(()), |cancel| cancel.running(self))
+    }
+
+    /// Ends a job that has begun: nothing can stop it any more. Returns why it was interrupted, if so.
+    fn end_job(&self, cancel: Option<&Arc<Cancel>>) -> Option<CancelReason> {
+        let reason = cancel?.ran()?;
+        self.clear_interrupt();
+        Some(reason)
     }
 
     pub(crate) fn finish(&self) {
@@ -228,7 +354,7 @@ impl Next {
         };
         match waiter.into_job() {
             Ok(job) => Self::Run(job, permit, Some(Queued { ticket, horizon })),
-            Err(waiting) => Self::Rest(waiting.admitted(permit)),
+            Err(waiting) => Self::Rest(waiting.admit(permit)),
         }
     }
 }
@@ -245,6 +371,15 @@ fn disposition_after(error: &Error) -> Disposition {
 /// I7: a connection goes back only with no open statement and no open transaction.
 fn is_clean(connection: &PolicedConnection) -> bool {
     connection.raw().is_autocommit() && !connection.raw().is_busy()
+}
+
+/// What a job that was interrupted is answered: what its caller asked for, where SQLite tells only of the interrupt.
+fn explain_interrupt(reason: Option<CancelReason>, error: Error) -> Error {
+    use rusqlite::ffi::{SQLITE_BUSY, SQLITE_INTERRUPT};
+    match (reason, error.primary_code()) {
+        (Some(reason), Some(SQLITE_INTERRUPT | SQLITE_BUSY)) => reason.to_error(),
+        _ => error,
+    }
 }
 
 /// I9: a panic fails its own job.

@@ -3,13 +3,18 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::answered::Answered;
+use super::in_session::{Cursors, Rows, Side, close_cursor, end_lease, run_asked};
 use super::snapshot::Snapshot;
 use super::unannounced::{Unannounced, Watch};
-use super::{Disposition, Exit, Job, Message, Next, Queued, Work, Worker, disposition_after, guard, is_clean};
-use crate::completion::Delivery;
-use crate::connection::{PolicedConnection, Route};
+use super::{
+    Disposition, Exit, Job, Message, Next, Queued, Work, Worker, disposition_after, explain_interrupt, guard, is_clean,
+};
+use crate::completion::{Delivery, Failure, Reply};
+use crate::connection::{PolicedConnection, Policy, Route};
 use crate::error::{Error, ErrorCode, Result};
 use crate::manager::{Permit, Shared};
+use crate::query::{Query, Request};
 use crate::statement::{ReadError, Statements};
 
 /// Serves a reader's connection until it is closed or discarded.
@@ -21,6 +26,7 @@ pub(crate) fn serve_reader(worker: &Arc<Worker>, shared: &Arc<Shared>, connectio
         shared,
         connection,
         statements,
+        cursors: Cursors::new(),
         snapshot,
         broken: false,
         watch: Watch::default(),
@@ -34,6 +40,7 @@ struct Reader<'a> {
     shared: &'a Arc<Shared>,
     connection: &'a PolicedConnection,
     statements: Statements<'a>,
+    cursors: Cursors<'a>,
     snapshot: Snapshot<'a>,
     /// Whether a job of the present lease left the connection in doubt.
     broken: bool,
@@ -75,11 +82,19 @@ impl Reader<'_> {
                     self.worker.finish();
                     self.broken |= matches!(ran, Ran::Broken);
                 }
-                Message::Release(permit, Disposition::Reuse) if !self.broken && is_clean(self.connection) => {
+                Message::Asked(asked) => {
+                    let disposition = run_asked(&mut self, asked);
+                    self.broken |= disposition == Disposition::Discard;
+                }
+                Message::CloseCursor(cursor) => close_cursor(&mut self, cursor),
+                Message::Release(permit, disposition) => {
+                    let disposition = disposition.or(end_lease(&mut self));
+                    if self.broken || disposition == Disposition::Discard {
+                        return Exit::Discard(permit);
+                    }
                     self.shared.give_back_reader(self.worker);
                     drop(permit);
                 }
-                Message::Release(permit, _) => return Exit::Discard(permit),
                 Message::Close(receipt) => return Exit::Close(receipt),
             }
         }
@@ -121,7 +136,7 @@ impl Reader<'_> {
     /// Runs a job that nobody has leased the reader for. Returns whether the connection may be used again.
     fn run_alone(&mut self, job: Job, queued: Option<Queued>, answers: &mut Unannounced) -> bool {
         if let Err(error) = self.choose_snapshot(&job, queued) {
-            job.reply.fail(error);
+            job.fail(error);
             return false;
         }
         match self.run(job, Asked::Alone, answers) {
@@ -145,11 +160,15 @@ impl Reader<'_> {
     }
 
     fn run(&mut self, job: Job, asked: Asked, answers: &mut Unannounced) -> Ran {
-        let Job { work: Work::Query(request), reply, mut place } = job else {
-            job.reply.fail(Error::new(ErrorCode::NotAuthorized, "a reader runs no scripts"));
+        let Job { work: Work::Query(request), reply, mut place, cancel } = job else {
+            job.fail(Error::new(ErrorCode::NotAuthorized, "a reader runs no scripts"));
             return Ran::Answered;
         };
-        self.worker.begin(&request.query, self.now);
+        if let Err(reason) = self.worker.begin(&request.query, self.now, cancel.as_ref()) {
+            drop(place);
+            reply.fail(reason.to_error());
+            return Ran::Answered;
+        }
         let counters = &self.shared.counters;
         // A read needs no place in the write queue: it goes before the first step, which may take long, and before each answer, so
         // that whoever is answered finds the queue without it.
@@ -160,6 +179,10 @@ impl Reader<'_> {
         };
         let result = guard(|| self.statements.read(&request, &reply, &mut classified));
         drop(reading);
+        let interrupted = self.worker.end_job(cancel.as_ref());
+        if interrupted.is_some() {
+            self.shared.counters.interrupts.add();
+        }
         match result {
             Ok(Ok(answer)) => {
                 request.query.set_hint(Some(Route::Read));
@@ -177,13 +200,16 @@ impl Reader<'_> {
             Ok(Err(ReadError::NotARead(_))) => {
                 let known_write = self.statements.class_of(&request.query).is_some();
                 request.query.set_hint(known_write.then_some(Route::Write));
-                Ran::NotARead(Job { work: Work::Query(request), reply, place })
+                if let Some(cancel) = &cancel {
+                    cancel.paused();
+                }
+                Ran::NotARead(Job { work: Work::Query(request), reply, place, cancel })
             }
             Ok(Err(ReadError::Failed(error))) => {
                 counters.errors.add();
                 drop(place);
                 let broken = disposition_after(&error) == Disposition::Discard;
-                reply.fail(error);
+                reply.fail(explain_interrupt(interrupted, error));
                 if broken { Ran::Broken } else { Ran::Answered }
             }
             Ok(Err(ReadError::Abandoned)) => Ran::Answered,
@@ -195,4 +221,63 @@ impl Reader<'_> {
             }
         }
     }
+}
+
+impl<'a> Side<'a> for Reader<'a> {
+    fn worker(&self) -> &Arc<Worker> {
+        self.worker
+    }
+
+    fn shared(&self) -> &Arc<Shared> {
+        self.shared
+    }
+
+    fn connection(&self) -> &'a PolicedConnection {
+        self.connection
+    }
+
+    fn statements(&mut self) -> &mut Statements<'a> {
+        &mut self.statements
+    }
+
+    fn cursors(&mut self) -> &mut Cursors<'a> {
+        &mut self.cursors
+    }
+
+    fn run_statement(&mut self, request: &Request, _policy: Policy, reply: &Reply) -> Result<Answered> {
+        let mut reading = None;
+        let mut classified = || {
+            reading.get_or_insert_with(|| self.shared.activity.begin_reading());
+        };
+        let read = self.statements.read(request, reply, &mut classified);
+        drop(reading);
+        match read {
+            Ok(answer) => {
+                self.shared.counters.reads.add();
+                Ok(Answered::new(Vec::new(), answer))
+            }
+            Err(ReadError::NotARead(error)) => {
+                self.shared.counters.denied.add();
+                Err(error)
+            }
+            Err(ReadError::Failed(error)) => Err(error),
+            Err(ReadError::Abandoned) => Err(abandoned()),
+        }
+    }
+
+    fn run_script(&mut self, _script: &Query, _policy: Policy) -> Result<(), Failure> {
+        Err(Error::new(ErrorCode::NotAuthorized, "a reader runs no scripts").into())
+    }
+
+    fn after_write(&mut self, _policy: Policy) -> Result<()> {
+        Ok(())
+    }
+
+    fn send_rows(&mut self, reply: &Reply, (shape, chunk): Rows) -> bool {
+        reply.send(&shape, chunk)
+    }
+}
+
+fn abandoned() -> Error {
+    Error::new(ErrorCode::Closed, "nobody takes the rows any more")
 }

@@ -2,11 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use rusqlite::Statement;
-
-use crate::connection::{PolicedConnection, Policy};
+use crate::connection::PolicedConnection;
 use crate::error::Result;
 use crate::gate::Ticket;
+use crate::statement::Kept;
 
 /// For how long it serves reads that were queued before it: it keeps the log from being reset.
 const MAX_AGE: Duration = Duration::from_millis(1);
@@ -18,9 +17,8 @@ const MAX_AGE: Duration = Duration::from_millis(1);
 /// serves the reads that were queued before its horizon, and no later one.
 pub(super) struct Snapshot<'c> {
     connection: &'c PolicedConnection,
-    /// Prepared when first needed, as is `end`.
-    begin: Option<Statement<'c>>,
-    end: Option<Statement<'c>>,
+    begin: Kept<'c>,
+    end: Kept<'c>,
     /// `None` while there is none.
     open: Option<Open>,
 }
@@ -33,7 +31,7 @@ struct Open {
 
 impl<'c> Snapshot<'c> {
     pub(super) fn new(connection: &'c PolicedConnection) -> Self {
-        Self { connection, begin: None, end: None, open: None }
+        Self { connection, begin: Kept::new("BEGIN"), end: Kept::new("COMMIT"), open: None }
     }
 
     pub(super) fn is_open(&self) -> bool {
@@ -47,7 +45,7 @@ impl<'c> Snapshot<'c> {
 
     /// Begins one for the reads that were queued before `horizon`. SQLite takes it with the first read, and so not too early.
     pub(super) fn open(&mut self, horizon: Ticket, now: Instant) -> Result<()> {
-        run(self.connection, &mut self.begin, "BEGIN")?;
+        self.begin.run(self.connection)?;
         self.open = Some(Open { horizon, since: now });
         Ok(())
     }
@@ -55,18 +53,8 @@ impl<'c> Snapshot<'c> {
     /// Ends it, if there is one.
     pub(super) fn close(&mut self) -> Result<()> {
         match self.open.take() {
-            Some(_) => run(self.connection, &mut self.end, "COMMIT"),
+            Some(_) => self.end.run(self.connection),
             None => Ok(()),
         }
     }
-}
-
-fn run<'c>(connection: &'c PolicedConnection, kept: &mut Option<Statement<'c>>, sql: &str) -> Result<()> {
-    let _policy = connection.with_policy(Policy::Internal);
-    let statement = match kept {
-        Some(statement) => statement,
-        none => none.insert(connection.raw().prepare(sql)?),
-    };
-    statement.raw_execute()?;
-    Ok(())
 }

@@ -1,29 +1,46 @@
-//! The writer: runs whatever is not a read, one job at a time.
+//! The writer: runs whatever is not a read, one job at a time, or a group of them in one transaction.
 
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::{Disposition, Exit, Job, Message, Next, Work, Worker, disposition_after, guard, is_clean};
-use crate::completion::{Delivery, Failure};
+use super::answered::Answered;
+use super::in_session::{Cursors, Rows, Side, close_cursor, end_lease, run_asked};
+use super::{
+    Disposition, Exit, Job, Message, Next, Work, Worker, disposition_after, explain_interrupt, guard, is_clean,
+};
+use crate::completion::{Delivery, Failure, Reply};
 use crate::connection::{PolicedConnection, Policy, Route};
 use crate::error::Result;
 use crate::gate::Class;
 use crate::manager::{Permit, Shared};
-use crate::query::{Request, Shape};
-use crate::rows::Chunk;
-use crate::statement::{Answer, Statements, Written, run_script};
+use crate::query::{Query, Request};
+use crate::statement::{Statements, Transaction, Written, run_script};
 
 /// Serves the writer's connection until it is closed or discarded.
 pub(crate) fn serve_writer(worker: &Arc<Worker>, shared: &Arc<Shared>, connection: &PolicedConnection) -> Exit {
     let statements = shared.statements(connection);
-    Writer { worker, shared, connection, statements, broken: false, private_schema: false }.serve()
+    let transaction = Transaction::new(connection);
+    Writer {
+        worker,
+        shared,
+        connection,
+        statements,
+        transaction,
+        cursors: Cursors::new(),
+        broken: false,
+        private_schema: false,
+    }
+    .serve()
 }
 
-struct Writer<'a> {
-    worker: &'a Arc<Worker>,
-    shared: &'a Arc<Shared>,
-    connection: &'a PolicedConnection,
-    statements: Statements<'a>,
+pub(super) struct Writer<'a> {
+    pub(super) worker: &'a Arc<Worker>,
+    pub(super) shared: &'a Arc<Shared>,
+    pub(super) connection: &'a PolicedConnection,
+    pub(super) statements: Statements<'a>,
+    /// Of groups and batches.
+    pub(super) transaction: Transaction<'a>,
+    cursors: Cursors<'a>,
     /// Whether a job of the present lease left the connection in doubt.
     broken: bool,
     /// Whether a job under the present permit made or dropped temporary objects, which a rollback may undo at any time.
@@ -31,11 +48,10 @@ struct Writer<'a> {
 }
 
 /// What became of a job.
-enum Done {
-    Answered {
-        chunks: Vec<(Arc<Shape>, Chunk)>,
-        last: Delivery,
-    },
+pub(super) enum Done {
+    Answered(Answered),
+    /// The items of a batch and what they are answered, in order.
+    Batch(Vec<Answered>),
     /// It changes the journal mode, and must wait until every other connection is closed.
     NeedsExclusive,
     /// It was not known, is a read, and might hold up every write.
@@ -43,9 +59,10 @@ enum Done {
 }
 
 /// The policy for a job that was admitted by itself.
-fn policy_of(job: &Job, permit: &Permit) -> Policy {
-    match (&job.work, permit.class()) {
+fn policy_of(work: &Work, permit: &Permit) -> Policy {
+    match (work, permit.class()) {
         (Work::Script(_), _) => Policy::Script,
+        (Work::Batch(_), _) => Policy::Transaction,
         (Work::Query(_), Class::Exclusive) => Policy::Exclusive,
         (Work::Query(_), Class::Read(_) | Class::Write) => Policy::Statement,
     }
@@ -61,12 +78,18 @@ impl Writer<'_> {
                     }
                 }
                 Message::RunLeased(job, policy) => {
-                    let disposition = self.run(job, policy);
+                    let disposition = self.run(job, policy, None);
                     self.worker.finish();
                     self.broken |= disposition == Disposition::Discard;
                 }
+                Message::Asked(asked) => {
+                    let disposition = run_asked(&mut self, asked);
+                    self.broken |= disposition == Disposition::Discard;
+                }
+                Message::CloseCursor(cursor) => close_cursor(&mut self, cursor),
                 Message::Release(permit, disposition) => {
-                    if self.broken || disposition == Disposition::Discard || !is_clean(self.connection) {
+                    let disposition = disposition.or(end_lease(&mut self));
+                    if self.broken || disposition == Disposition::Discard {
                         return Exit::Discard(permit);
                     }
                     self.release(&permit);
@@ -77,25 +100,37 @@ impl Writer<'_> {
         }
     }
 
-    /// Runs a job, and those that wait for the same permit, one after another.
+    /// Runs a job, and those that wait for the same permit, one after another or several in one transaction.
     ///
     /// # Errors
     /// The permit, when the connection must not be used again.
     fn run_backlog(&mut self, job: Job, permit: Permit) -> Result<(), Permit> {
         let mut next = Next::first(job, permit);
         while let Next::Run(job, permit, _) = next {
-            let policy = policy_of(&job, &permit);
-            let disposition = self.run(job, policy);
-            if disposition == Disposition::Discard || !is_clean(self.connection) {
-                self.worker.finish();
-                return Err(permit);
-            }
-            self.release(&permit);
-            next = Next::after(permit);
+            next = if self.begins_group(&job, &permit) {
+                self.run_group(job, permit)?
+            } else {
+                let policy = policy_of(&job.work, &permit);
+                let disposition = self.run(job, policy, Some(&permit));
+                self.expect_usable(disposition, permit)?
+            };
         }
         self.worker.finish();
         drop(next);
         Ok(())
+    }
+
+    /// Goes on to the next job, if the connection may still be used.
+    ///
+    /// # Errors
+    /// The permit, when it may not.
+    pub(super) fn expect_usable(&mut self, disposition: Disposition, permit: Permit) -> Result<Next, Permit> {
+        if disposition == Disposition::Discard || !is_clean(self.connection) {
+            self.worker.finish();
+            return Err(permit);
+        }
+        self.release(&permit);
+        Ok(Next::after(permit))
     }
 
     /// Does what is due before a permit is released, on a connection that stays.
@@ -106,12 +141,17 @@ impl Writer<'_> {
         self.shared.writer_released(self.connection, permit);
     }
 
-    fn run(&mut self, job: Job, policy: Policy) -> Disposition {
-        let Job { work, reply, place } = job;
+    /// Runs a job by itself. `permit` is its own, if it has one.
+    pub(super) fn run(&mut self, job: Job, policy: Policy, permit: Option<&Permit>) -> Disposition {
+        let Job { work, reply, place, cancel } = job;
         // Whoever classified the statement took its place.
         let unclassified = place.is_some();
         drop(place);
-        self.worker.begin(work.query(), Instant::now());
+        let began = Instant::now();
+        if let Err(reason) = self.worker.begin(work.query(), began, cancel.as_ref()) {
+            reply.fail(reason.to_error());
+            return Disposition::Reuse;
+        }
         // Those that waited behind the job that found it out come here without a look at the manager.
         let result = if let Some(lost) = self.shared.lost() {
             Ok(Err(lost.into()))
@@ -119,33 +159,51 @@ impl Writer<'_> {
             let _writing = self.shared.activity.begin_writing();
             guard(|| self.run_work(&work, policy, unclassified))
         };
+        let interrupted = self.worker.end_job(cancel.as_ref());
+        if interrupted.is_some() {
+            self.shared.counters.interrupts.add();
+        }
+        let again = |work, reply| {
+            if let Some(cancel) = &cancel {
+                cancel.paused();
+            }
+            Job { work, reply, place: None, cancel: cancel.clone() }
+        };
         let counters = &self.shared.counters;
         match result {
-            Ok(Ok(Done::Answered { chunks, last })) => {
+            Ok(Ok(Done::Answered(answered))) => {
                 counters.writes.add();
-                for (shape, chunk) in chunks {
-                    reply.push(&shape, chunk);
+                self.learn_duration(&work, began);
+                // Whoever is answered finds the concurrency that goes with the journal mode.
+                if let Some(permit) = permit {
+                    self.shared.writer_released(self.connection, permit);
                 }
-                reply.settle(last);
+                answered.send(reply);
+                Disposition::Reuse
+            }
+            Ok(Ok(Done::Batch(answers))) => {
+                counters.writes.add();
+                answer_batch(work, answers, reply);
                 Disposition::Reuse
             }
             Ok(Ok(Done::NeedsExclusive)) => {
-                self.shared.request_exclusive(Job { work, reply, place: None });
+                self.shared.request_exclusive(again(work, reply));
                 Disposition::Reuse
             }
             Ok(Ok(Done::NeedsReader)) => {
-                self.shared.request_reader(Job { work, reply, place: None });
+                self.shared.request_reader(again(work, reply));
                 Disposition::Reuse
             }
-            Ok(Err(failure)) => {
+            Ok(Err(Failure { error, statement })) => {
                 counters.errors.add();
-                let disposition = disposition_after(&failure.error);
-                reply.fail(failure);
+                let disposition = disposition_after(&error);
+                let failure = Failure { error: explain_interrupt(interrupted, error), statement };
+                fail_all(work, reply, failure);
                 disposition
             }
             Err(panic) => {
                 counters.panics.add();
-                reply.fail(panic);
+                fail_all(work, reply, panic.into());
                 Disposition::Discard
             }
         }
@@ -155,10 +213,11 @@ impl Writer<'_> {
         match work {
             Work::Query(request) if unclassified && self.belongs_on_a_reader(request)? => Ok(Done::NeedsReader),
             Work::Query(request) => self.run_query(request, policy).map_err(Failure::from),
+            Work::Batch(items) => self.run_batch(items, policy).map(Done::Batch),
             Work::Script(script) => {
                 let result = run_script(self.connection, script.sql(), policy);
-                self.after_write(policy, true)?;
-                result.map(|()| Done::Answered { chunks: Vec::new(), last: Delivery::Done })
+                self.after_write_of(policy, true)?;
+                result.map(|()| Done::Answered(Answered::done()))
             }
         }
     }
@@ -178,17 +237,27 @@ impl Writer<'_> {
             return Ok(Done::NeedsExclusive);
         }
         let Written { chunks, answer, touched_private_schema } = self.statements.write(request, policy)?;
+        self.learn_class(request);
+        self.after_write_of(policy, touched_private_schema)?;
+        Ok(Done::Answered(Answered::new(chunks, answer)))
+    }
+
+    pub(super) fn learn_class(&mut self, request: &Request) {
         if let Some(class) = self.statements.class_of(&request.query) {
             self.shared.learn_from_writer(&request.query, class);
         }
-        self.after_write(policy, touched_private_schema)?;
-        let Answer { shape, chunk, outcome } = answer;
-        let chunks = chunks.into_iter().map(|chunk| (Arc::clone(&shape), chunk)).collect();
-        Ok(Done::Answered { chunks, last: Delivery::End(shape, chunk, outcome) })
+    }
+
+    /// A write that was long in a group runs alone until it was short, its commit included.
+    fn learn_duration(&self, work: &Work, began: Instant) {
+        let (Work::Query(request), Some(limits)) = (work, self.shared.group_limits()) else { return };
+        if request.query.writes_long() {
+            request.query.set_writes_long(began.elapsed() > limits.time);
+        }
     }
 
     /// Looks at what the job may have changed beside rows, before it is answered.
-    fn after_write(&mut self, policy: Policy, touched: bool) -> Result<()> {
+    pub(super) fn after_write_of(&mut self, policy: Policy, touched: bool) -> Result<()> {
         if policy == Policy::Exclusive {
             self.shared.after_exclusive(self.connection)?;
         }
@@ -197,4 +266,74 @@ impl Writer<'_> {
         self.private_schema |= touched && (was_pinned || self.shared.is_pinned());
         Ok(())
     }
+}
+
+impl<'a> Side<'a> for Writer<'a> {
+    fn worker(&self) -> &Arc<Worker> {
+        self.worker
+    }
+
+    fn shared(&self) -> &Arc<Shared> {
+        self.shared
+    }
+
+    fn connection(&self) -> &'a PolicedConnection {
+        self.connection
+    }
+
+    fn statements(&mut self) -> &mut Statements<'a> {
+        &mut self.statements
+    }
+
+    fn cursors(&mut self) -> &mut Cursors<'a> {
+        &mut self.cursors
+    }
+
+    fn run_statement(&mut self, request: &Request, policy: Policy, _reply: &Reply) -> Result<Answered> {
+        let _writing = self.shared.activity.begin_writing();
+        let Written { chunks, answer, touched_private_schema } = self.statements.write(request, policy)?;
+        self.learn_class(request);
+        self.after_write_of(policy, touched_private_schema)?;
+        self.shared.counters.writes.add();
+        Ok(Answered::new(chunks, answer))
+    }
+
+    fn run_script(&mut self, script: &Query, policy: Policy) -> Result<(), Failure> {
+        let _writing = self.shared.activity.begin_writing();
+        let result = run_script(self.connection, script.sql(), policy);
+        self.after_write_of(policy, true)?;
+        result
+    }
+
+    fn after_write(&mut self, policy: Policy) -> Result<()> {
+        self.after_write_of(policy, false)
+    }
+
+    /// A writer waits for nobody who takes rows; a cursor's are few at a time.
+    fn send_rows(&mut self, reply: &Reply, (shape, chunk): Rows) -> bool {
+        reply.push(&shape, chunk);
+        true
+    }
+}
+
+/// Answers a job that failed, and all that is answered with it.
+pub(super) fn fail_all(work: Work, reply: Reply, failure: Failure) {
+    match work {
+        Work::Query(_) | Work::Script(_) => {}
+        Work::Batch(items) => items.into_iter().for_each(|(_, item)| item.fail(failure.clone())),
+    }
+    reply.fail(failure);
+}
+
+/// Answers a batch that was committed: each item, then the whole.
+fn answer_batch(work: Work, answers: Vec<Answered>, reply: Reply) {
+    match work {
+        Work::Query(_) | Work::Script(_) => unreachable!("BUG: the answers of a batch for something else"),
+        Work::Batch(items) => {
+            for ((_, item), answered) in items.into_iter().zip(answers) {
+                answered.send(item);
+            }
+        }
+    }
+    reply.settle(Delivery::Done);
 }

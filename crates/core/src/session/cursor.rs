@@ -1,0 +1,71 @@
+//! Results that are fetched bit by bit.
+
+use std::sync::Arc;
+
+use super::asked::What;
+use super::state::SessionState;
+use crate::cancel::Cancel;
+use crate::completion::{Reply, Sink};
+use crate::error::{Error, ErrorCode};
+
+/// The cursor of a session that is for it alone.
+pub(super) const OWN: u32 = 0;
+
+/// A statement whose rows are fetched bit by bit. Dropping it closes it.
+///
+/// # Examples
+/// [`Manager::iterate`](crate::Manager::iterate) opens one on a snapshot of its own,
+/// [`Session::iterate`](crate::Session::iterate) one on a session's connection.
+#[derive(Debug)]
+pub struct Cursor(Source);
+
+#[derive(Debug)]
+enum Source {
+    /// All rows came at once.
+    Closed,
+    /// The session is for it alone, and ends with it.
+    Owning(Arc<SessionState>),
+    /// One of a session.
+    Within(Arc<SessionState>, u32),
+}
+
+impl Cursor {
+    pub(super) fn closed() -> Self {
+        Self(Source::Closed)
+    }
+
+    pub(super) fn owning(session: Arc<SessionState>) -> Self {
+        Self(Source::Owning(session))
+    }
+
+    pub(super) fn within(session: Arc<SessionState>, cursor: u32) -> Self {
+        Self(Source::Within(session, cursor))
+    }
+
+    /// Answers `call` with the next `rows` rows: with [`Delivery::More`](crate::Delivery::More) at their end when there may be more,
+    /// else with [`Delivery::End`](crate::Delivery::End), after which there is nothing to fetch. To be called when the answer before
+    /// it has come. `cancel` stops it, and closes the cursor.
+    pub fn fetch(&self, rows: usize, cancel: Option<Arc<Cancel>>, sink: Arc<dyn Sink>, call: u32) {
+        let reply = Reply::new(sink, call);
+        match &self.0 {
+            Source::Closed => reply.fail(Error::new(ErrorCode::TxClosed, "the rows have all been fetched")),
+            Source::Owning(session) => session.ask(What::Fetch { cursor: OWN, rows }, cancel, reply),
+            Source::Within(session, cursor) => session.ask(What::Fetch { cursor: *cursor, rows }, cancel, reply),
+        }
+    }
+
+    /// Closes it: the statement is reset, and a lease of its own goes back.
+    pub fn close(&self) {
+        match &self.0 {
+            Source::Closed => {}
+            Source::Owning(session) => session.give_up(),
+            Source::Within(session, cursor) => session.close_cursor(*cursor),
+        }
+    }
+}
+
+impl Drop for Cursor {
+    fn drop(&mut self) {
+        self.close();
+    }
+}

@@ -1,0 +1,179 @@
+//! Sessions: a connection of one's own over many calls, for a transaction, a snapshot, or exclusive write mode.
+
+mod asked;
+mod cursor;
+mod limits;
+mod private;
+mod state;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::cancel::{Cancel, CancelReason};
+use crate::completion::{Reply, Sink};
+use crate::gate::{Class, ReadKind};
+use crate::manager::Manager;
+use crate::query::{Query, Request};
+
+pub(crate) use asked::{Asked, What};
+pub use cursor::Cursor;
+pub(crate) use limits::Sessions;
+pub use private::PrivateHandle;
+pub(crate) use state::{SessionState, Transaction, Wanted};
+
+/// What a session is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SessionKind {
+    /// A transaction on the writer: <https://sqlite.org/lang_transaction.html>.
+    Transaction(Behavior),
+    /// A snapshot on a reader: a read transaction whose state is that of its beginning.
+    Read,
+    /// Exclusive write mode: the writer, with no other connection open, and no transaction but those its holder begins.
+    Exclusive,
+    /// The transaction of a [`PrivateHandle`], which text begins and ends.
+    Private,
+}
+
+impl SessionKind {
+    fn class(self) -> Class {
+        match self {
+            Self::Transaction(_) | Self::Private => Class::Write,
+            Self::Read => Class::Read(ReadKind::Session),
+            Self::Exclusive => Class::Exclusive,
+        }
+    }
+}
+
+/// How a transaction begins: <https://sqlite.org/lang_transaction.html#deferred_immediate_and_exclusive_transactions>.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Behavior {
+    /// Holds the right to write from its beginning. The default.
+    #[default]
+    Immediate,
+    /// As `Immediate`; without a write-ahead log it keeps readers of other processes out too.
+    Exclusive,
+    /// Takes the right to write with its first write, which fails if another process has written meanwhile.
+    Deferred,
+}
+
+/// What begins and ends within a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Control {
+    /// Begins a transaction in exclusive write mode.
+    Begin(Behavior),
+    /// Commits. In a session of kind `Transaction` it ends the session, if it succeeds or SQLite has rolled back.
+    Commit,
+    /// Rolls back. In a session of kind `Transaction` it ends the session. Succeeds where SQLite has rolled back by itself.
+    Rollback,
+    /// Begins the savepoint of this depth, from 1: <https://sqlite.org/lang_savepoint.html>.
+    Savepoint(u32),
+    /// Keeps what was done since the savepoint, as part of what is around it.
+    Release(u32),
+    /// Undoes what was done since the savepoint, and removes the savepoint.
+    RollbackTo(u32),
+    /// Ends the session. An open transaction is rolled back.
+    End,
+}
+
+/// How long a session may take.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SessionLimits {
+    /// How long nothing may be asked of it.
+    pub idle: Option<Duration>,
+    /// How long it may last, from its admission.
+    pub total: Option<Duration>,
+}
+
+/// A connection of one's own, until it is ended or dropped. What is submitted runs in order.
+///
+/// Dropping it rolls back what is open, and stops what still runs.
+#[derive(Debug)]
+pub struct Session {
+    state: Arc<SessionState>,
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        self.state.give_up();
+    }
+}
+
+impl Manager {
+    /// Begins a session. `call` is answered when it can be used; `ended` when it has ended: with nothing when its holder ended it,
+    /// else with the error that says why. Nothing may be submitted to it before `call` is answered. `cancel` stops the beginning.
+    #[must_use]
+    pub fn session(
+        &self,
+        kind: SessionKind,
+        limits: SessionLimits,
+        cancel: Option<Arc<Cancel>>,
+        sink: &Arc<dyn Sink>,
+        call: u32,
+        ended: u32,
+    ) -> Session {
+        let (reply, ended) = (Reply::new(Arc::clone(sink), call), Reply::new(Arc::clone(sink), ended));
+        let state = SessionState::new(self.shared(), kind, limits, cancel.unwrap_or_default());
+        state.request(What::Begin, reply, Some(ended));
+        Session { state }
+    }
+
+    /// Steps a statement bit by bit, on a snapshot and a read lease of its own. `call` is answered with the first `rows` rows:
+    /// [`Delivery::More`](crate::Delivery::More) at the end when there may be more. What cannot be stepped like that is run as a
+    /// whole: a statement that writes, and any where reads and writes take turns, so that nobody waits for whoever takes the rows.
+    #[must_use]
+    pub fn iterate(
+        &self,
+        request: Request,
+        rows: usize,
+        limits: SessionLimits,
+        cancel: Option<Arc<Cancel>>,
+        sink: Arc<dyn Sink>,
+        call: u32,
+    ) -> Cursor {
+        let shared = self.shared();
+        if shared.must_run_as_a_whole(&request) {
+            self.submit(request, cancel, sink, call);
+            return Cursor::closed();
+        }
+        let state = SessionState::new(shared, SessionKind::Read, limits, cancel.unwrap_or_default());
+        state.request(What::Open { cursor: cursor::OWN, request, rows }, Reply::new(sink, call), None);
+        Cursor::owning(state)
+    }
+}
+
+impl Session {
+    /// Submits one request to run in the session, after those before it.
+    pub fn submit(&self, request: Request, cancel: Option<Arc<Cancel>>, sink: Arc<dyn Sink>, call: u32) {
+        self.state.ask(What::Query(request), cancel, Reply::new(sink, call));
+    }
+
+    /// Submits a script.
+    pub fn submit_script(&self, script: Arc<Query>, cancel: Option<Arc<Cancel>>, sink: Arc<dyn Sink>, call: u32) {
+        self.state.ask(What::Script(script), cancel, Reply::new(sink, call));
+    }
+
+    /// Begins or ends what is within it, or itself. Answered with [`Delivery::Done`](crate::Delivery::Done).
+    pub fn control(&self, control: Control, cancel: Option<Arc<Cancel>>, sink: Arc<dyn Sink>, call: u32) {
+        self.state.ask(What::Control(control), cancel, Reply::new(sink, call));
+    }
+
+    /// Steps a statement bit by bit, on the session's connection. See [`Manager::iterate`].
+    #[must_use]
+    pub fn iterate(
+        &self,
+        request: Request,
+        rows: usize,
+        cancel: Option<Arc<Cancel>>,
+        sink: Arc<dyn Sink>,
+        call: u32,
+    ) -> Cursor {
+        let cursor = self.state.next_cursor();
+        self.state.ask(What::Open { cursor, request, rows }, cancel, Reply::new(sink, call));
+        Cursor::within(Arc::clone(&self.state), cursor)
+    }
+
+    /// Stops what the session runs, rolls it back and ends it, with the error of `reason`. Answered through `ended`.
+    pub fn abort(&self, reason: CancelReason) {
+        self.state.end(&self.state.aborted(reason));
+    }
+}

@@ -1,0 +1,42 @@
+//! Batches: statements that are one transaction.
+
+use super::answered::Answered;
+use super::writer::Writer;
+use crate::completion::{Failure, Reply};
+use crate::connection::Policy;
+use crate::error::Result;
+use crate::query::Request;
+use crate::statement::Written;
+
+impl Writer<'_> {
+    /// Runs all items in one transaction, or none. Every value that the answers need is encoded before the commit.
+    pub(super) fn run_batch(&mut self, items: &[(Request, Reply)], policy: Policy) -> Result<Vec<Answered>, Failure> {
+        self.transaction.begin()?;
+        let ran = self.run_items(items, policy);
+        let committed = ran.and_then(|answers| Ok(self.transaction.commit().map(|()| answers)?));
+        // Of a transaction that is still open, also after a commit that failed.
+        let rolled_back = self.transaction.rollback();
+        let answers = committed?;
+        rolled_back?;
+        self.after_write_of(policy, true)?;
+        Ok(answers)
+    }
+
+    fn run_items(&mut self, items: &[(Request, Reply)], policy: Policy) -> Result<Vec<Answered>, Failure> {
+        let run = |(index, (request, _)): (usize, &(Request, Reply))| {
+            let at = |error| Failure { error, statement: Some(index) };
+            let Written { chunks, answer, .. } = self.statements.write(request, policy).map_err(at)?;
+            if self.connection.raw().is_autocommit() {
+                // `OR ROLLBACK` without an error, if there were such a thing: what follows must not commit by itself.
+                return Err(at(rolled_back()));
+            }
+            self.learn_class(request);
+            Ok(Answered::new(chunks, answer))
+        };
+        items.iter().enumerate().map(run).collect()
+    }
+}
+
+fn rolled_back() -> crate::error::Error {
+    crate::error::Error::new(crate::error::ErrorCode::TxAborted, "SQLite rolled the transaction back")
+}

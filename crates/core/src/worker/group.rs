@@ -1,0 +1,426 @@
+//! Group commit: writes of many callers in one transaction, so that they share the cost of one commit.
+//!
+//! Nobody can tell but by the time it takes. Every outcome is delivered after the commit, in order. When a member does anything
+//! that reaches beyond itself (it ends the transaction, breaks a deferred foreign key, is interrupted, finds the disk full),
+//! everything is rolled back, the members before it run again, it runs alone, and those after it form another group.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::answered::Answered;
+use super::in_session::unknown_outcome;
+use super::writer::{Writer, fail_all};
+use super::{Disposition, Job, Next, Work, disposition_after, explain_interrupt, guard, is_clean};
+use crate::completion::{Delivery, Failure, Sink};
+use crate::connection::{Policy, PrepareError, Route};
+use crate::error::{Error, ErrorCode, Result};
+use crate::gate::{Class, Passed};
+use crate::manager::{GroupLimits, Permit};
+use crate::query::{Request, Take};
+use crate::statement::Written;
+
+/// A statement that has run in the group, and what it will be answered once that is committed.
+struct Member {
+    job: Job,
+    outcome: Result<Answered, Failure>,
+}
+
+/// The members of the transaction that is open.
+struct Group {
+    members: Vec<Member>,
+    since: Instant,
+    bytes: usize,
+}
+
+impl Group {
+    fn begin() -> Self {
+        Self { members: Vec::new(), since: Instant::now(), bytes: 0 }
+    }
+
+    fn add(&mut self, job: Job, outcome: Result<Answered, Failure>) {
+        self.bytes += outcome.as_ref().map_or(0, Answered::bytes);
+        self.members.push(Member { job, outcome });
+    }
+
+    fn is_full(&self, limits: GroupLimits) -> bool {
+        self.members.len() >= limits.statements as usize
+            || self.bytes >= limits.bytes
+            || self.since.elapsed() >= limits.time
+    }
+}
+
+/// What became of a job in a group.
+enum Joined {
+    /// It is a member.
+    Yes,
+    /// It was none of the group's, and has gone where it belongs.
+    Elsewhere,
+    /// It must run alone, and has not run.
+    No(Job),
+    /// It reached beyond itself.
+    Broke(Job, Offence),
+}
+
+/// How a member reached beyond itself.
+enum Offence {
+    /// What it did will be done by it alone.
+    RunAlone,
+    /// It has its answer: it was stopped.
+    Stopped(Error),
+    /// It has its answer: it panicked.
+    Panicked(Error),
+}
+
+impl Writer<'_> {
+    /// Whether a job is worth a transaction that others can join: somebody waits, and the job is one that may share.
+    pub(super) fn begins_group(&mut self, job: &Job, permit: &Permit) -> bool {
+        let may_share = permit.class() == Class::Write && self.shared.group_limits().is_some();
+        let Some(request) = grouped(&job.work).filter(|_| may_share && permit.has_heir()) else { return false };
+        // Outside a transaction, because preparing some statements acts.
+        let class = self.statements.class(&request.query, Policy::Statement);
+        let belongs_here = job.place.is_none() || self.shared.runs_all_on_the_writer();
+        class.is_ok_and(|class| class.groups() && (class.route == Route::Write || belongs_here))
+    }
+
+    /// Runs a job and those that wait for the same permit in one transaction, as far as they may share it. Returns what comes next.
+    ///
+    /// # Errors
+    /// The permit, when the connection must not be used again.
+    pub(super) fn run_group(&mut self, first: Job, permit: Permit) -> Result<Next, Permit> {
+        let limits = self.shared.group_limits().expect("BUG: a group begins only where there are groups");
+        let began = self.shared.lost().map_or_else(|| self.transaction.begin(), Err);
+        if let Err(error) = began {
+            let disposition = disposition_after(&error);
+            self.shared.counters.errors.add();
+            first.fail(error);
+            return self.expect_usable(disposition, permit);
+        }
+        let _writing = self.shared.activity.begin_writing();
+        let (mut group, mut job, mut permit) = (Group::begin(), first, permit);
+        loop {
+            match self.join(&mut group, job, limits) {
+                Joined::Yes | Joined::Elsewhere => {}
+                Joined::No(job) => {
+                    let disposition = self.commit(group.members);
+                    return match self.keep_usable(disposition, permit) {
+                        Ok(permit) => Ok(Next::first(job, permit)),
+                        Err(permit) => {
+                            job.fail(self.shared.lost_or_broken());
+                            Err(permit)
+                        }
+                    };
+                }
+                Joined::Broke(job, offence) => {
+                    let disposition = self.recover(group.members, job, offence);
+                    return self.expect_usable(disposition, permit);
+                }
+            }
+            if group.is_full(limits) {
+                let disposition = self.commit(group.members);
+                return self.expect_usable(disposition, permit);
+            }
+            let Passed { waiter, permit: passed, .. } = match permit.pass_on() {
+                Ok(passed) => passed,
+                Err(permit) => {
+                    let disposition = self.commit(group.members);
+                    return self.keep_usable(disposition, permit).map(|permit| Next::Rest(Some(permit)));
+                }
+            };
+            permit = passed;
+            match waiter.into_job() {
+                Ok(next) => job = next,
+                Err(lease) => {
+                    // Its holder may begin only when the transaction has ended.
+                    let disposition = self.commit(group.members);
+                    let permit = self.keep_usable(disposition, permit)?;
+                    return Ok(Next::Rest(lease.admit(permit)));
+                }
+            }
+        }
+    }
+
+    /// Returns the permit as an error when the connection must not be used again.
+    fn keep_usable(&mut self, disposition: Disposition, permit: Permit) -> Result<Permit, Permit> {
+        if disposition == Disposition::Discard || !is_clean(self.connection) {
+            self.worker.finish();
+            return Err(permit);
+        }
+        Ok(permit)
+    }
+
+    /// Runs a job as a member of the group, if it may be one.
+    fn join(&mut self, group: &mut Group, mut job: Job, limits: GroupLimits) -> Joined {
+        let Some(request) = grouped(&job.work) else { return Joined::No(job) };
+        match self.statements.class(&request.query, Policy::Grouped) {
+            Ok(class) if !class.groups() => return Joined::No(job),
+            Ok(class) => {
+                let unclassified = job.place.take().is_some();
+                if unclassified && class.route == Route::Read && !self.shared.runs_all_on_the_writer() {
+                    request.query.set_hint(Some(Route::Read));
+                    self.shared.request_reader(job);
+                    return Joined::Elsewhere;
+                }
+            }
+            Err(PrepareError::Denied(_)) => return Joined::No(job),
+            Err(PrepareError::Sqlite(error)) if ends_group(&error) => return Joined::No(job),
+            Err(error @ (PrepareError::Text(_) | PrepareError::Sqlite(_))) => {
+                job.place = None;
+                group.add(job, Err(error.into_error().into()));
+                return Joined::Yes;
+            }
+        }
+        self.run_member(group, job, limits)
+    }
+
+    fn run_member(&mut self, group: &mut Group, job: Job, limits: GroupLimits) -> Joined {
+        let Some(request) = grouped(&job.work) else { return Joined::No(job) };
+        let began = Instant::now();
+        if let Err(reason) = self.worker.begin(&request.query, began, job.cancel.as_ref()) {
+            group.add(job, Err(reason.to_error().into()));
+            return Joined::Yes;
+        }
+        let result = guard(|| self.statements.write(request, Policy::Grouped));
+        let stopped = self.worker.end_job(job.cancel.as_ref());
+        if stopped.is_some() {
+            self.shared.counters.interrupts.add();
+        }
+        if began.elapsed() > limits.time {
+            request.query.set_writes_long(true);
+        }
+        self.learn_class(request);
+        match result {
+            Err(panic) => Joined::Broke(job, Offence::Panicked(panic)),
+            Ok(Err(error)) => match explain_interrupt(stopped, error) {
+                error if is_stop(&error) => Joined::Broke(job, Offence::Stopped(error)),
+                error if self.is_broken_off() || ends_group(&error) => Joined::Broke(job, Offence::RunAlone),
+                error => {
+                    group.add(job, Err(error.into()));
+                    Joined::Yes
+                }
+            },
+            Ok(Ok(_)) if self.is_broken_off() => Joined::Broke(job, Offence::RunAlone),
+            Ok(Ok(Written { chunks, answer, .. })) => {
+                group.add(job, Ok(Answered::new(chunks, answer)));
+                Joined::Yes
+            }
+        }
+    }
+
+    /// Whether the transaction is gone, or could not be committed any more.
+    fn is_broken_off(&self) -> bool {
+        self.connection.raw().is_autocommit() || self.connection.breaks_deferred_foreign_keys()
+    }
+
+    /// Undoes the transaction that a member broke, does again what the others did, and then what it has to do alone.
+    fn recover(&mut self, members: Vec<Member>, job: Job, offence: Offence) -> Disposition {
+        self.shared.counters.group_retries.add();
+        let before = self.replay(members);
+        if before == Disposition::Discard {
+            let error = match offence {
+                Offence::RunAlone => self.shared.lost_or_broken(),
+                Offence::Stopped(error) | Offence::Panicked(error) => error,
+            };
+            job.fail(error);
+            return before;
+        }
+        match offence {
+            Offence::RunAlone => self.run_again_alone(job),
+            Offence::Stopped(error) => {
+                self.shared.counters.errors.add();
+                job.fail(error);
+                Disposition::Reuse
+            }
+            Offence::Panicked(error) => {
+                self.shared.counters.panics.add();
+                job.fail(error);
+                Disposition::Discard
+            }
+        }
+    }
+
+    /// Rolls back, and runs members once more. Their callers cannot stop them any more: as far as they know they have run.
+    fn replay(&mut self, members: Vec<Member>) -> Disposition {
+        if let Err(error) = self.transaction.rollback() {
+            return fail_members(members, &error);
+        }
+        if members.is_empty() {
+            return Disposition::Reuse;
+        }
+        if self.transaction.begin().is_err() {
+            return self.run_each_alone(members);
+        }
+        let mut again: Vec<Member> = Vec::with_capacity(members.len());
+        let mut left = members.into_iter();
+        for Member { job, outcome: _ } in left.by_ref() {
+            let Some(outcome) = self.repeat(&job) else {
+                again.push(Member { job, outcome: Ok(Answered::done()) });
+                again.extend(left);
+                return self.run_each_alone(again);
+            };
+            again.push(Member { job, outcome });
+        }
+        self.commit(again)
+    }
+
+    /// Runs a member once more. Returns nothing if it reached beyond itself this time.
+    fn repeat(&mut self, job: &Job) -> Option<Result<Answered, Failure>> {
+        let request = grouped(&job.work)?;
+        self.worker.begin(&request.query, Instant::now(), None).ok()?;
+        let written = guard(|| self.statements.write(request, Policy::Grouped)).ok()?;
+        match written {
+            _ if self.is_broken_off() => None,
+            Ok(Written { chunks, answer, .. }) => Some(Ok(Answered::new(chunks, answer))),
+            Err(error) if ends_group(&error) => None,
+            Err(error) => Some(Err(error.into())),
+        }
+    }
+
+    /// Runs members one by one, each in a transaction of its own.
+    fn run_each_alone(&mut self, members: Vec<Member>) -> Disposition {
+        if let Err(error) = self.transaction.rollback() {
+            return fail_members(members, &error);
+        }
+        let mut members = members.into_iter();
+        for Member { job, outcome: _ } in members.by_ref() {
+            if self.run_again_alone(job) == Disposition::Discard || !is_clean(self.connection) {
+                return fail_members(members, &self.shared.lost_or_broken());
+            }
+        }
+        Disposition::Reuse
+    }
+
+    /// Runs a job by itself whose work in a group was undone.
+    fn run_again_alone(&mut self, job: Job) -> Disposition {
+        if let Some(cancel) = &job.cancel {
+            cancel.paused();
+        }
+        self.run(job, Policy::Statement, None)
+    }
+
+    /// Commits what the members did, and answers them.
+    fn commit(&mut self, members: Vec<Member>) -> Disposition {
+        match guard(|| self.transaction.commit()) {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => return self.after_failed_commit(members, &error),
+            Err(panic) => return fail_members(members, &unknown_outcome(&panic)),
+        }
+        if let Err(error) = self.after_write_of(Policy::Grouped, false) {
+            return fail_members(members, &error);
+        }
+        let counters = &self.shared.counters;
+        counters.groups.add();
+        for member in &members {
+            counters.grouped_writes.add();
+            if member.outcome.is_ok() { counters.writes.add() } else { counters.errors.add() }
+        }
+        answer(members);
+        Disposition::Reuse
+    }
+
+    /// What the members are told rests on rows that others of them wrote: so the commit's error is that of all.
+    fn after_failed_commit(&mut self, members: Vec<Member>, error: &Error) -> Disposition {
+        use rusqlite::ffi::{SQLITE_BUSY, SQLITE_IOERR, SQLITE_LOCKED};
+        match error.primary_code() {
+            Some(SQLITE_IOERR) => {
+                drop(self.transaction.rollback());
+                fail_members(members, &unknown_outcome(error));
+                Disposition::Discard
+            }
+            Some(SQLITE_BUSY | SQLITE_LOCKED) => match self.transaction.rollback() {
+                Ok(()) => {
+                    fail_members(members, error);
+                    Disposition::Reuse
+                }
+                Err(broken) => fail_members(members, &broken),
+            },
+            _ => {
+                self.shared.counters.group_retries.add();
+                self.run_each_alone(members)
+            }
+        }
+    }
+}
+
+/// The request of a job that may be a member, as far as can be said without preparing it.
+fn grouped(work: &Work) -> Option<&Request> {
+    match work {
+        Work::Query(request) if request.take != Take::Describe && !request.query.writes_long() => Some(request),
+        Work::Query(_) | Work::Script(_) | Work::Batch(_) => None,
+    }
+}
+
+/// Whether the caller stopped it.
+fn is_stop(error: &Error) -> bool {
+    matches!(error.code, ErrorCode::Aborted | ErrorCode::Timeout)
+}
+
+/// Whether an error is none of a statement's own, so that it may be another one when the statement runs alone.
+fn ends_group(error: &Error) -> bool {
+    use rusqlite::ffi::{
+        SQLITE_AUTH, SQLITE_BUSY, SQLITE_CORRUPT, SQLITE_FULL, SQLITE_INTERRUPT, SQLITE_IOERR, SQLITE_LOCKED,
+        SQLITE_NOMEM, SQLITE_NOTADB, SQLITE_READONLY,
+    };
+    let sqlite = matches!(
+        error.primary_code(),
+        Some(
+            SQLITE_AUTH
+                | SQLITE_BUSY
+                | SQLITE_CORRUPT
+                | SQLITE_FULL
+                | SQLITE_INTERRUPT
+                | SQLITE_IOERR
+                | SQLITE_LOCKED
+                | SQLITE_NOMEM
+                | SQLITE_NOTADB
+                | SQLITE_READONLY
+        )
+    );
+    sqlite || is_refusal(error.code)
+}
+
+/// Whether the policy of the group refused what the one of a statement alone may allow.
+fn is_refusal(code: ErrorCode) -> bool {
+    matches!(
+        code,
+        ErrorCode::NotAuthorized | ErrorCode::Pragma | ErrorCode::ManualTransaction | ErrorCode::ConnectionState
+    )
+}
+
+/// Answers members with an error that is none of theirs. Returns what to do with the connection.
+fn fail_members(members: impl IntoIterator<Item = Member>, error: &Error) -> Disposition {
+    for Member { job, outcome: _ } in members {
+        let Job { work, reply, .. } = job;
+        fail_all(work, reply, error.clone().into());
+    }
+    Disposition::Discard
+}
+
+/// Answers members in their order, with one wake-up for all that one sink takes in a row.
+fn answer(members: Vec<Member>) {
+    let mut quiet: Option<Arc<dyn Sink>> = None;
+    for Member { job, outcome } in members {
+        let reply = job.reply;
+        let last = match outcome {
+            Ok(Answered { chunks, last }) => {
+                for (shape, chunk) in chunks {
+                    reply.push(&shape, chunk);
+                }
+                last
+            }
+            Err(failure) => Delivery::Failed(failure),
+        };
+        // A sink that panics fails the others' answers no more than their writes.
+        let Ok(sink) = guard(|| reply.settle_quietly(last)) else { continue };
+        match &quiet {
+            Some(known) if Arc::ptr_eq(known, &sink) => {}
+            Some(_) | None => {
+                if let Some(other) = quiet.replace(sink) {
+                    other.announce();
+                }
+            }
+        }
+    }
+    if let Some(sink) = quiet {
+        sink.announce();
+    }
+}

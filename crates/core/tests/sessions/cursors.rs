@@ -1,0 +1,116 @@
+//! Cursors: results that are fetched bit by bit.
+
+use std::sync::Arc;
+
+use sluice_core::{
+    Cancel, CancelReason, Control, Cursor, ErrorCode, Options, Params, Query, Request, Result, SessionLimits,
+};
+
+use crate::bench::{Answer, Bench, ENDLESS, IMMEDIATE, code, in_deadline};
+
+const HUNDRED: &str = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100) SELECT i FROM n";
+
+fn iterate(bench: &mut Bench, sql: &str, cancel: Option<Arc<Cancel>>) -> (Cursor, u32) {
+    let call = bench.call();
+    let request = Request::new(Query::new(sql), Params::none());
+    let cursor = bench.manager.iterate(request, 40, SessionLimits::default(), cancel, bench.sink(), call);
+    (cursor, call)
+}
+
+async fn fetch(bench: &mut Bench, cursor: &Cursor) -> Answer {
+    let call = bench.call();
+    cursor.fetch(40, None, bench.sink(), call);
+    bench.answer(call).await
+}
+
+#[tokio::test]
+async fn a_cursor_brings_its_rows_bit_by_bit_and_gives_its_reader_back_with_the_last() -> Result<()> {
+    in_deadline(async {
+        let mut bench = Bench::open(Options::default()).await?;
+        let (cursor, call) = iterate(&mut bench, HUNDRED, None);
+        assert_eq!(bench.answer(call).await?, ((1..=40).collect(), true));
+        assert_eq!(bench.manager.status().readers.active, 1);
+        assert_eq!(fetch(&mut bench, &cursor).await?, ((41..=80).collect(), true));
+        assert_eq!(fetch(&mut bench, &cursor).await?, ((81..=100).collect(), false));
+        let _last = bench.integers("SELECT 1").await?;
+        while bench.manager.status().readers.active > 0 {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(code(fetch(&mut bench, &cursor).await), ErrorCode::TxClosed);
+        bench.manager.close().await
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_cursor_that_is_closed_dropped_or_cancelled_gives_its_reader_back() -> Result<()> {
+    in_deadline(async {
+        let mut bench = Bench::open(Options { max_readers: 1, ..Options::default() }).await?;
+        for end in 0..3 {
+            let cancel = Cancel::new();
+            let sql = if end == 2 { ENDLESS } else { HUNDRED };
+            let (cursor, call) = iterate(&mut bench, sql, Some(Arc::clone(&cancel)));
+            match end {
+                0 => {
+                    bench.answer(call).await?;
+                    cursor.close();
+                }
+                1 => {
+                    bench.answer(call).await?;
+                    drop(cursor);
+                }
+                _ => {
+                    cancel.cancel(CancelReason::Aborted);
+                    assert_eq!(code(bench.answer(call).await), ErrorCode::Aborted);
+                }
+            }
+            while bench.manager.status().readers.active > 0 {
+                tokio::task::yield_now().await;
+            }
+            assert_eq!(bench.integers("SELECT x FROM t").await?, [1]);
+        }
+        bench.manager.close().await
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_statement_that_cannot_be_stepped_runs_as_a_whole() -> Result<()> {
+    in_deadline(async {
+        let mut bench = Bench::open(Options::default()).await?;
+        let (_cursor, call) =
+            iterate(&mut bench, "INSERT INTO t SELECT value + 1 FROM json_each('[1,2,3]') RETURNING x", None);
+        assert_eq!(bench.answer(call).await?, (vec![2, 3, 4], false));
+        assert_eq!(bench.integers("SELECT x FROM t").await?, [1, 2, 3, 4]);
+        let (_cursor, call) = iterate(&mut bench, "SELECT nothing", None);
+        assert!(bench.answer(call).await.is_err());
+        bench.manager.pragma("journal_mode", Some("delete")).await?;
+        let (_cursor, call) = iterate(&mut bench, HUNDRED, None);
+        assert_eq!(bench.answer(call).await?, ((1..=100).collect(), false));
+        bench.manager.close().await
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_cursor_of_a_transaction_goes_on_beside_its_writes_and_beside_an_aborted_call() -> Result<()> {
+    in_deadline(async {
+        let mut bench = Bench::open(Options::default()).await?;
+        let (tx, _) = bench.begun(IMMEDIATE).await;
+        let call = bench.call();
+        let cursor = tx.iterate(Request::new(Query::new(HUNDRED), Params::none()), 40, None, bench.sink(), call);
+        assert_eq!(bench.answer(call).await?, ((1..=40).collect(), true));
+        bench.run(&tx, "INSERT INTO t VALUES (2)").await?;
+        let cancel = Cancel::new();
+        let endless = bench.ask_with(&tx, ENDLESS, Some(Arc::clone(&cancel)));
+        bench.until_it_runs("sum(i)").await;
+        cancel.cancel(CancelReason::Aborted);
+        assert_eq!(code(bench.answer(endless).await), ErrorCode::Aborted);
+        assert_eq!(fetch(&mut bench, &cursor).await?, ((41..=80).collect(), true));
+        bench.control(&tx, Control::Commit).await?;
+        assert_eq!(code(fetch(&mut bench, &cursor).await), ErrorCode::TxClosed);
+        assert_eq!(bench.integers("SELECT x FROM t").await?, [1, 2]);
+        bench.manager.close().await
+    })
+    .await
+}

@@ -1,0 +1,173 @@
+import { iterateMode, rowCallMode, valueCallMode } from './options.js'
+import { expectSql } from './queries.js'
+import { executeResult } from './results.js'
+import { makeRowIterator } from './row-iterator.js'
+import type { RowIterator } from './row-iterator.js'
+import type { Runner } from './runner.js'
+import { templateText } from './template.js'
+import type { CallOptions, ExecuteResult, IterateOptions, Row, SqlParameter, SqlParameters, SqlValue, ValueOptions } from './types.js'
+import { TAKE_ALL, TAKE_FIRST } from './layout.js'
+
+/** Runs statements that return rows: on a database, in a transaction, in a session. */
+export abstract class Reads {
+  readonly #runner: Runner
+
+  /** @internal */
+  protected constructor(runner: object) {
+    this.#runner = runner as Runner
+  }
+
+  /**
+   * Runs one statement and returns everything about it: columns, rows, changes, and who ran it.
+   *
+   * A statement that returns no rows has none, and no columns; a text without a statement (empty, or only a comment) likewise.
+   *
+   * @typeParam T - a row; nothing checks that it is one
+   * @param sql - one statement; a comment may follow
+   * @param params - the values of its parameters
+   * @param options - what to do differently from what was said to `open`
+   * @throws {@link SqliteError} for what SQLite refuses
+   * @throws {@link SluiceError}, with nothing changed: `ERR_SLUICE_INVALID_ARGUMENT`; `ERR_SLUICE_INVALID_OPTION`;
+   * `ERR_SLUICE_INVALID_PARAMETER` for values that do not fit the statement; `ERR_SLUICE_OUT_OF_RANGE` for an integer that cannot be
+   * carried exactly; `ERR_SLUICE_MULTIPLE_STATEMENTS`; `ERR_SLUICE_MANUAL_TRANSACTION` for BEGIN, COMMIT and the like;
+   * `ERR_SLUICE_PRAGMA` and `ERR_SLUICE_NOT_AUTHORIZED` for what must not run here; `ERR_SLUICE_CONNECTION_STATE` for functions such as
+   * `changes()`; `ERR_SLUICE_TOO_LARGE` past `maxResultBytes`; `ERR_SLUICE_REENTRANT` for a call that would wait for the callback in
+   * which it is made; `ERR_SLUICE_TIMEOUT` past its `timeoutMs`; {@link AbortError} when its `signal` is aborted
+   * @throws {@link SluiceError}: `ERR_SLUICE_DECODE` when the rows could not be made, for want of memory perhaps; a write has
+   * committed then. `ERR_SLUICE_OUTCOME_UNKNOWN` when an I/O error during the commit of a write leaves that open
+   *
+   * @example
+   * ```ts
+   * const { rows, columns, route } = await db.execute('SELECT name FROM users WHERE age > :age', { age: 30 })
+   * ```
+   */
+  async execute<T = Row>(sql: string, params?: SqlParameters, options?: CallOptions): Promise<ExecuteResult<T>> {
+    const runner = this.#runner
+    while (runner.busy !== null) await runner.busy
+    const mode = rowCallMode(options, runner.mode)
+    const call = runner.statement(sql, params, mode, mode.rowMode, TAKE_ALL)
+    await call.settled
+    call.expectSuccess()
+    return executeResult<T>(call)
+  }
+
+  /**
+   * Runs one statement and returns all rows.
+   *
+   * @typeParam T - a row; nothing checks that it is one
+   * @throws as `execute`
+   *
+   * @example
+   * ```ts
+   * const users = await db.all<{ id: number; name: string }>('SELECT id, name FROM users')
+   * ```
+   */
+  async all<T = Row>(sql: string, params?: SqlParameters, options?: CallOptions): Promise<T[]> {
+    const runner = this.#runner
+    while (runner.busy !== null) await runner.busy
+    const mode = rowCallMode(options, runner.mode)
+    const call = runner.statement(sql, params, mode, mode.rowMode, TAKE_ALL)
+    await call.settled
+    call.expectSuccess()
+    return call.takeRows() as T[]
+  }
+
+  /**
+   * Runs one statement and returns the first row, or `undefined` if there is none. A read stops there; a write runs to its end.
+   *
+   * @typeParam T - a row; nothing checks that it is one
+   * @throws as `execute`
+   *
+   * @example
+   * ```ts
+   * const user = await db.get<{ name: string }>('SELECT name FROM users WHERE id = ?', [7])
+   * ```
+   */
+  async get<T = Row>(sql: string, params?: SqlParameters, options?: CallOptions): Promise<T | undefined> {
+    const runner = this.#runner
+    while (runner.busy !== null) await runner.busy
+    const mode = rowCallMode(options, runner.mode)
+    const call = runner.statement(sql, params, mode, mode.rowMode, TAKE_FIRST)
+    await call.settled
+    call.expectSuccess()
+    return call.takeFirst() as T | undefined
+  }
+
+  /**
+   * Runs one statement and returns all rows as arrays, whatever `rowMode` says.
+   *
+   * @throws as `execute`
+   */
+  async values(sql: string, params?: SqlParameters, options?: ValueOptions): Promise<SqlValue[][]> {
+    const runner = this.#runner
+    while (runner.busy !== null) await runner.busy
+    const call = runner.statement(sql, params, valueCallMode(options, runner.mode), 'array', TAKE_ALL)
+    await call.settled
+    call.expectSuccess()
+    return call.takeRows() as SqlValue[][]
+  }
+
+  /**
+   * Runs one statement and returns the first column of all rows.
+   *
+   * @typeParam V - a value of that column; nothing checks that it is one
+   * @throws as `execute`
+   *
+   * @example
+   * ```ts
+   * const names = await db.pluck<string>('SELECT name FROM users ORDER BY name')
+   * ```
+   */
+  async pluck<V = SqlValue>(sql: string, params?: SqlParameters, options?: ValueOptions): Promise<V[]> {
+    const runner = this.#runner
+    while (runner.busy !== null) await runner.busy
+    const call = runner.statement(sql, params, valueCallMode(options, runner.mode), 'pluck', TAKE_ALL)
+    await call.settled
+    call.expectSuccess()
+    return call.takeRows() as V[]
+  }
+
+  /**
+   * Runs the statement of a template literal and returns all rows. Values become parameters, never text: an array is no list of
+   * values, but an error.
+   *
+   * @typeParam T - a row; nothing checks that it is one
+   * @throws `ERR_SLUICE_INVALID_ARGUMENT` when called as a plain function; otherwise as `execute`
+   *
+   * @example
+   * ```ts
+   * const users = await db.sql<{ id: number }>`SELECT id FROM users WHERE name = ${name} AND age > ${age}`
+   * ```
+   */
+  async sql<T = Row>(strings: TemplateStringsArray, ...values: SqlParameter[]): Promise<T[]> {
+    const runner = this.#runner
+    while (runner.busy !== null) await runner.busy
+    const { mode } = runner
+    const call = runner.statement(templateText(strings), values, mode, mode.rowMode, TAKE_ALL)
+    await call.settled
+    call.expectSuccess()
+    return call.takeRows() as T[]
+  }
+
+  /**
+   * Runs one statement and delivers its rows one after another, of which few are held at a time.
+   *
+   * On a database it sees one state of it, on a read connection that is its own until the loop ends: in any way. It begins at once.
+   * Two kinds of statements cannot be stepped like that, and have all their rows fetched first: those that write, and, where reads and
+   * writes take turns (`concurrency: 'exclusive'`), all. In a transaction or session it uses the connection of that, and other calls may
+   * be made in the loop.
+   *
+   * @typeParam T - a row; nothing checks that it is one
+   * @throws as `execute`, from the iterator; `ERR_SLUICE_READ_LEASE_TIMEOUT` past `maxReadLeaseMs`
+   *
+   * @example
+   * ```ts
+   * for await (const { name } of db.iterate<{ name: string }>('SELECT name FROM users')) console.log(name)
+   * ```
+   */
+  iterate<T = Row>(sql: string, params?: SqlParameters, options?: IterateOptions): RowIterator<T> {
+    const { mode, rows } = iterateMode(options, this.#runner.mode)
+    expectSql(sql)
+    return makeRowIterator<T>(this.#runner.iterate(sql, params, mode, mode.rowMode, rows))
+  }
+}

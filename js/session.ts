@@ -1,0 +1,99 @@
+import type { BindingControl, BindingSession } from './binding.js'
+import { Call } from './call.js'
+import { AbortError, errorOf } from './errors.js'
+import type { CallMode } from './options.js'
+import { expectNotAborted, Stop } from './signals.js'
+import type { CallLimits } from './signals.js'
+import { Submitter } from './submitter.js'
+
+/** How a session ended, or that it has not. Holds nothing of the session, so that it does not keep it. */
+export interface End {
+  over: boolean
+}
+
+/** A connection of one's own in the addon, from its beginning to its end. */
+export class Session {
+  /** What calls do that say nothing else. */
+  readonly mode: CallMode
+  readonly submitter: Submitter
+  /** Settled when the session may be used. */
+  readonly begun: Call
+  readonly end: End = { over: false }
+  readonly #binding: BindingSession
+  /** Settled when the session has ended. */
+  readonly #ended: Call
+  readonly #signal: AbortSignal | undefined
+
+  /** `begin` is given the numbers of two calls: of the beginning, and of the end. */
+  constructor(
+    parent: Submitter,
+    mode: CallMode,
+    limits: CallLimits | null,
+    begin: (call: number, ended: number) => BindingSession,
+  ) {
+    expectNotAborted(limits)
+    const { channel, queries } = parent
+    this.mode = mode
+    this.#signal = limits?.signal
+    // Nothing of the session may be kept by its calls: whoever drops the session ends it.
+    this.begun = new Call(this.end, null, undefined, 'object', false)
+    this.#ended = new Call(this.end, null, undefined, 'object', false)
+    const number = channel.enter(this.begun)
+    const ended = channel.enterUnreferenced(this.#ended)
+    try {
+      this.#binding = begin(number, ended)
+    } catch (error) {
+      channel.leave(number)
+      channel.leave(ended)
+      throw error
+    }
+    this.submitter = new Submitter(this, this.#binding, channel, queries)
+    void markEnd(this.#ended, this.end)
+    if (limits !== null) limitSession(this.#binding, this.begun, this.#ended, limits, (timedOut) => channel.binding.cancel(number, timedOut))
+  }
+
+  get binding(): BindingSession {
+    return this.#binding
+  }
+
+  /** Starts what begins or ends something within the session, or itself. */
+  control(control: BindingControl, depth: number): Call {
+    return this.submitter.command(undefined, null, (number) => this.#binding.control(number, control, depth))
+  }
+
+  /** Waits for `work`, or rejects as soon as the session was ended by anybody but its holder. */
+  async whileOpen<R>(work: Promise<R>): Promise<R> {
+    return Promise.race([work, this.#untilLost()])
+  }
+
+  async #untilLost(): Promise<never> {
+    await this.#ended.settled
+    const { failure } = this.#ended
+    if (failure === null) return new Promise<never>(() => {})
+    if (failure.code === 'ABORT_ERR') throw new AbortError(this.#signal?.reason)
+    throw errorOf(failure, undefined)
+  }
+}
+
+async function markEnd(ended: Call, end: End): Promise<void> {
+  await ended.settled
+  end.over = true
+}
+
+/** Lets a signal or a timeout end a session: while it waits for its turn, and afterwards. */
+function limitSession(
+  session: BindingSession,
+  begun: Call,
+  ended: Call,
+  limits: CallLimits,
+  cancel: (timedOut: boolean) => void,
+): void {
+  // The one who drops the session need not wait for its limits.
+  const reference = new WeakRef(session)
+  const stop = new Stop(limits, (timedOut) => {
+    if (begun.isSettled) reference.deref()?.abort(timedOut)
+    else cancel(timedOut)
+  })
+  begun.stop = { signal: limits.signal, release: () => {} }
+  ended.stop = stop
+}

@@ -1,0 +1,119 @@
+import type { BindingCursor } from './binding.js'
+import { Call } from './call.js'
+import type { Channel } from './channel.js'
+import type { CallMode } from './options.js'
+import { expectSql } from './queries.js'
+import type { QueryCache } from './queries.js'
+import { RowSource } from './row-source.js'
+import type { RowForm } from './rows.js'
+import { Stop, expectNotAborted } from './signals.js'
+import type { CallLimits } from './signals.js'
+import { CANCELLABLE, INTEGERS_BIGINT } from './layout.js'
+
+/** What takes requests: a handle of the addon, or a session of one. */
+interface Target {
+  submit(byteLength: number, extras?: Array<string | Uint8Array> | null): void
+  script(call: number, sql: string, cancellable: boolean): void
+}
+
+/** Packs calls, gives them numbers, and hands them to the addon. */
+export class Submitter {
+  readonly channel: Channel
+  readonly queries: QueryCache
+  readonly #target: Target
+  /** What must stay alive until its calls are settled. */
+  readonly #owner: object
+
+  constructor(owner: object, target: Target, channel: Channel, queries: QueryCache) {
+    this.#owner = owner
+    this.#target = target
+    this.channel = channel
+    this.queries = queries
+  }
+
+  /** Starts a statement; `flags` say which rows are wanted, and in which scope. */
+  statement(sql: string, params: unknown, mode: CallMode, form: RowForm, flags: number): Call {
+    return this.#send(sql, params, mode, form, flags, (byteLength, extras) => this.#target.submit(byteLength, extras))
+  }
+
+  /** Adds a statement to the batch that is being made: it is answered with that. */
+  stage(sql: string, params: unknown, mode: CallMode, form: RowForm, flags: number, stage: (byteLength: number, extras: Array<string | Uint8Array> | null, number: number) => void): Call {
+    return this.#send(sql, params, { ...mode, limits: null }, form, flags, stage)
+  }
+
+  script(sql: string, mode: CallMode): Call {
+    expectSql(sql)
+    return this.command(sql, mode.limits, (number, cancellable) => this.#target.script(number, sql, cancellable))
+  }
+
+  /** Starts a statement whose rows are fetched bit by bit, `rows` at a time. `open` hands it to the addon. */
+  iterate(
+    sql: string,
+    params: unknown,
+    mode: CallMode,
+    form: RowForm,
+    rows: number,
+    flags: number,
+    open: (byteLength: number, extras: Array<string | Uint8Array> | null) => BindingCursor | null,
+  ): RowSource {
+    expectNotAborted(mode.limits)
+    let cursor: BindingCursor | null = null
+    let first = 0
+    const cancellable = mode.limits === null ? 0 : CANCELLABLE
+    const call = this.#send(sql, params, { ...mode, limits: null }, form, flags | cancellable, (byteLength, extras, number) => {
+      first = number
+      cursor = open(byteLength, extras)
+    })
+    return new RowSource(this.channel, call, first, cursor, rows, mode.limits)
+  }
+
+  /** Starts what is no statement with values. */
+  command(sql: string | undefined, limits: CallLimits | null, send: (number: number, cancellable: boolean) => void): Call {
+    expectNotAborted(limits)
+    const call = new Call(this.#owner, null, sql, 'object', false)
+    const number = this.channel.enter(call)
+    try {
+      send(number, limits !== null)
+    } catch (error) {
+      this.channel.leave(number)
+      throw error
+    }
+    if (limits !== null) this.#limit(call, number, limits)
+    return call
+  }
+
+  #send(
+    sql: string,
+    params: unknown,
+    mode: CallMode,
+    form: RowForm,
+    flags: number,
+    submit: (byteLength: number, extras: Array<string | Uint8Array> | null, number: number) => void,
+  ): Call {
+    const { limits, integers } = mode
+    if (limits !== null) {
+      expectNotAborted(limits)
+      flags |= CANCELLABLE
+    }
+    const { packer } = this.channel
+    const byteLength = packer.pack(integers | flags, params, mode.dates)
+    const query = this.queries.lookup(sql)
+    const call = new Call(this.#owner, query, sql, form, integers === INTEGERS_BIGINT)
+    const number = this.channel.enter(call)
+    packer.address(number, query.id)
+    try {
+      submit(byteLength, packer.takeExtras(), number)
+    } catch (error) {
+      this.channel.leave(number)
+      throw error
+    } finally {
+      this.queries.giveBack(query)
+    }
+    if (limits !== null) this.#limit(call, number, limits)
+    return call
+  }
+
+  #limit(call: Call, number: number, limits: CallLimits): void {
+    call.stop = new Stop(limits, (timedOut) => this.channel.binding.cancel(number, timedOut))
+  }
+}

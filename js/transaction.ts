@@ -1,0 +1,284 @@
+import type { BindingControl } from './binding.js'
+import type { Call } from './call.js'
+import { SluiceError } from './errors.js'
+import { kindOf } from './kinds.js'
+import { sessionMode } from './options.js'
+import type { CallMode } from './options.js'
+import type { RowForm } from './rows.js'
+import type { RowSource } from './row-source.js'
+import type { Runner } from './runner.js'
+import { Scope, innermost, reentrant } from './scope.js'
+import type { End, Session } from './session.js'
+import { Writes } from './writes.js'
+
+/** How a transaction or savepoint is begun and ended, at its depth: 0 is the transaction itself. */
+interface Level {
+  readonly depth: number
+  readonly commit: BindingControl
+  readonly rollback: BindingControl
+}
+
+const NESTED = { commit: 'release', rollback: 'rollbackTo' } as const
+
+/** A transaction on its session: what it may still run, and what is nested in it. */
+class TransactionRunner implements Runner {
+  readonly session: Session
+  readonly level: Level
+  /** Whether its holder has ended it. */
+  over = false
+  /** The nested transaction that is under way, until it has ended. */
+  nested: Promise<void> | null = null
+  /** What to call after the commit. */
+  readonly afterCommit: Array<() => unknown>
+
+  constructor(session: Session, level: Level, afterCommit: Array<() => unknown>) {
+    this.session = session
+    this.level = level
+    this.afterCommit = afterCommit
+  }
+
+  get mode(): CallMode {
+    return this.session.mode
+  }
+
+  /** What its calls have to wait for. Throws for a call that is made in what it would wait for. */
+  get busy(): Promise<void> | null {
+    if (this.nested !== null && innermost(this) !== undefined) throw reentrant('a call on the outer transaction', 'transaction')
+    return this.nested
+  }
+
+  statement(sql: string, params: unknown, mode: CallMode, form: RowForm, take: number): Call {
+    this.expectOpen()
+    return this.session.submitter.statement(sql, params, mode, form, take)
+  }
+
+  script(sql: string, mode: CallMode): Call {
+    this.expectOpen()
+    return this.session.submitter.script(sql, mode)
+  }
+
+  iterate(sql: string, params: unknown, mode: CallMode, form: RowForm, rows: number): RowSource {
+    this.expectOpen()
+    return this.session.submitter.iterate(sql, params, mode, form, rows, 0, (byteLength, extras) =>
+      this.session.binding.iterate(byteLength, extras, rows),
+    )
+  }
+
+  /** Throws when it has ended, or when the call is made by what is nested in it. */
+  expectOpen(): void {
+    if (this.over) throw new SluiceError('ERR_SLUICE_TX_CLOSED', 'the transaction has ended')
+    // Only what cannot wait comes here while there is one.
+    if (this.busy !== null) throw new SluiceError('ERR_SLUICE_REENTRANT', 'a nested transaction is under way: wait for its end, or use its tx')
+  }
+
+  /** Waits for what is nested in it, unless the call is made there. */
+  async quiet(): Promise<void> {
+    while (this.busy !== null) await this.busy
+    this.expectOpen()
+  }
+}
+
+const MAKER = Symbol('maker')
+let construct: (runner: TransactionRunner) => Transaction
+
+/** Tells of transactions that nobody ended and nobody has any more. The addon has rolled them back. */
+const forgotten = new FinalizationRegistry<End>((end) => {
+  if (end.over) return
+  const message = 'a transaction was never committed or rolled back; it was rolled back when it was garbage-collected'
+  process.emitWarning(message, { type: 'SluiceWarning', code: 'SLUICE_TX_COLLECTED' })
+})
+
+/**
+ * Gives access to one transaction. Made by {@link Database.transaction} and {@link Database.begin}.
+ *
+ * Its calls run in the order in which they are made, on a connection that is its own; nobody else's statement lands in between. BEGIN,
+ * COMMIT and the like as text are refused.
+ *
+ * Beside the errors named at each method, every call can be rejected with `ERR_SLUICE_TX_CLOSED` once it has ended,
+ * `ERR_SLUICE_TX_ABORTED` once SQLite has rolled it back by itself, and `ERR_SLUICE_TX_TIMEOUT` once it was rolled back because it was
+ * idle, or lasted, for too long.
+ */
+export class Transaction extends Writes {
+  readonly #runner: TransactionRunner
+
+  static {
+    construct = (runner) => new Transaction(MAKER, runner)
+  }
+
+  private constructor(maker: symbol, runner: object) {
+    if (maker !== MAKER) throw new SluiceError('ERR_SLUICE_INVALID_ARGUMENT', 'a Transaction is made by db.transaction(fn) or db.begin()')
+    super(runner)
+    this.#runner = runner as TransactionRunner
+  }
+
+  /** Tells whether it can be used: it has not been committed or rolled back, by its holder or for taking too long. */
+  get open(): boolean {
+    return !this.#runner.over && !this.#runner.session.end.over
+  }
+
+  /**
+   * Runs `callback` in a transaction within this one: a savepoint ({@link https://sqlite.org/lang_savepoint.html}). It is kept when the
+   * callback returns, as part of this one, and undone when it throws. Several run one after another. Calls on this transaction wait
+   * until it has ended; made in the callback itself they are rejected (`ERR_SLUICE_REENTRANT`): use its own `tx`.
+   *
+   * @throws what the callback throws; as `commit`
+   */
+  async transaction<R>(callback: (tx: Transaction) => Promise<R> | R): Promise<R> {
+    expectCallback(callback)
+    const runner = this.#runner
+    await runner.quiet()
+    let free!: () => void
+    runner.nested = new Promise<void>((resolve) => (free = resolve))
+    try {
+      return await runNested(runner, callback)
+    } finally {
+      runner.nested = null
+      free()
+    }
+  }
+
+  /**
+   * Calls `callback` after the commit, before `commit` or `transaction` returns. Of a nested transaction: after the commit of the
+   * outermost one. It is not called after a rollback. What it throws does not change that the transaction is committed: it is an
+   * uncaught error.
+   */
+  afterCommit(callback: () => unknown): void {
+    expectCallback(callback)
+    if (this.#runner.over) throw new SluiceError('ERR_SLUICE_TX_CLOSED', 'the transaction has ended')
+    this.#runner.afterCommit.push(callback)
+  }
+
+  /**
+   * Commits. What was called before and not awaited is part of it.
+   *
+   * @throws {@link SqliteError}: a deferred foreign key or a lock of another process that refuses the commit leaves the transaction open
+   * @throws {@link SluiceError}: `ERR_SLUICE_TX_ABORTED` when SQLite has rolled back; `ERR_SLUICE_TX_CLOSED`; `ERR_SLUICE_TX_TIMEOUT`;
+   * `ERR_SLUICE_OUTCOME_UNKNOWN` after an I/O error, when it may have taken effect or not
+   */
+  async commit(): Promise<void> {
+    const runner = this.#runner
+    await runner.quiet()
+    await end(runner, 'commit')
+  }
+
+  /**
+   * Rolls back. Succeeds too when SQLite has done so by itself.
+   *
+   * @throws `ERR_SLUICE_TX_CLOSED`; `ERR_SLUICE_TX_TIMEOUT`
+   */
+  async rollback(): Promise<void> {
+    const runner = this.#runner
+    await runner.quiet()
+    await end(runner, 'rollback')
+  }
+
+  /** Rolls back at the end of an `await using` block, unless it was committed. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    while (this.#runner.nested !== null) await this.#runner.nested
+    if (this.open) await end(this.#runner, 'rollback')
+  }
+}
+
+/** Ends a transaction or savepoint. A commit that is refused leaves it open. */
+async function end(runner: TransactionRunner, how: 'commit' | 'rollback'): Promise<void> {
+  runner.over = true
+  const call = runner.session.control(runner.level[how], runner.level.depth)
+  await call.settled
+  const stays = how === 'commit' && call.failure !== null && !isEnd(call.failure.code)
+  runner.over = !stays
+  call.expectSuccess()
+  if (how === 'commit' && runner.level.depth === 0) runAfterCommit(runner.afterCommit)
+}
+
+/** Whether a code says that a transaction has ended. */
+function isEnd(code: string): boolean {
+  return !code.startsWith('SQLITE_')
+}
+
+function runAfterCommit(callbacks: Array<() => unknown>): void {
+  for (const callback of callbacks.splice(0)) void runOne(callback)
+}
+
+async function runOne(callback: () => unknown): Promise<void> {
+  try {
+    await callback()
+  } catch (error) {
+    // Not a rejection of the commit, which has taken effect.
+    queueMicrotask(() => {
+      throw error
+    })
+  }
+}
+
+async function runNested<R>(outer: TransactionRunner, callback: (tx: Transaction) => Promise<R> | R): Promise<R> {
+  const { session } = outer
+  const depth = outer.level.depth + 1
+  const begun = session.control('savepoint', depth)
+  await begun.settled
+  begun.expectSuccess()
+  const runner = new TransactionRunner(session, { depth, ...NESTED }, [])
+  const result = await runCallback(runner, new Scope(outer, 'transaction'), callback)
+  outer.afterCommit.push(...runner.afterCommit.splice(0))
+  return result
+}
+
+/** Runs the callback of a transaction, and ends that: the callback's own error always survives. */
+async function runCallback<R>(runner: TransactionRunner, scope: Scope, callback: (tx: Transaction) => Promise<R> | R): Promise<R> {
+  const tx = construct(runner)
+  let result: R
+  try {
+    result = await runner.session.whileOpen(scope.run(() => callback(tx)))
+    while (runner.nested !== null) await runner.nested
+  } catch (error) {
+    scope.live = false
+    await giveUp(runner)
+    throw error
+  }
+  if (!runner.over) await commitOrGiveUp(runner)
+  return result
+}
+
+/** A commit that is refused is the end of a transaction whose callback has returned. */
+async function commitOrGiveUp(runner: TransactionRunner): Promise<void> {
+  try {
+    await end(runner, 'commit')
+  } catch (error) {
+    await giveUp(runner)
+    throw error
+  }
+}
+
+/** Rolls back what is open, for an error that says more than how that went. */
+async function giveUp(runner: TransactionRunner): Promise<void> {
+  // A nested one that goes on would be rolled back with this one, and find that out by itself.
+  if (runner.over) return
+  runner.over = true
+  await runner.session.control(runner.level.rollback, runner.level.depth).settled
+}
+
+/** Throws unless `callback` can be called. */
+export function expectCallback(callback: unknown): void {
+  if (typeof callback === 'function') return
+  throw new SluiceError('ERR_SLUICE_INVALID_ARGUMENT', `the callback must be a function, not ${kindOf(callback)}`)
+}
+
+/** How the transaction of a session is ended. */
+const OUTERMOST: Level = { depth: 0, commit: 'commit', rollback: 'rollback' }
+
+/** Runs `callback` in the transaction of `session`, which has begun. */
+export async function runTransaction<R>(session: Session, scope: Scope, callback: (tx: Transaction) => Promise<R> | R): Promise<R> {
+  return runCallback(new TransactionRunner(session, OUTERMOST, []), scope, callback)
+}
+
+/** Makes a transaction that its holder ends. */
+export function makeTransaction(session: Session): Transaction {
+  const runner = new TransactionRunner(session, OUTERMOST, [])
+  const tx = construct(runner)
+  forgotten.register(tx, session.end)
+  return tx
+}
+
+/** Checks the options of a transaction within another thing. */
+export function expectBehavior(options: unknown): BindingControl {
+  return sessionMode(options, 'begin').behavior
+}

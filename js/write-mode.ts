@@ -1,0 +1,58 @@
+import { SluiceError } from './errors.js'
+import type { SessionRunner } from './read-session.js'
+import { Scope } from './scope.js'
+import { expectBehavior, expectCallback, runTransaction } from './transaction.js'
+import type { Transaction } from './transaction.js'
+import type { BeginOptions } from './types.js'
+import { Writes } from './writes.js'
+
+const MAKER = Symbol('maker')
+let construct: (runner: SessionRunner) => WriteMode
+
+/**
+ * Has a database for itself: no other connection of this process is open. Made by {@link Database.writeMode}.
+ *
+ * There is no transaction but those that are begun here; BEGIN and COMMIT as text are allowed.
+ */
+export class WriteMode extends Writes {
+  readonly #runner: SessionRunner
+
+  static {
+    construct = (runner) => new WriteMode(MAKER, runner)
+  }
+
+  private constructor(maker: symbol, runner: object) {
+    if (maker !== MAKER) throw new SluiceError('ERR_SLUICE_INVALID_ARGUMENT', 'a WriteMode is made by db.writeMode(fn)')
+    super(runner)
+    this.#runner = runner as SessionRunner
+  }
+
+  /**
+   * Runs `callback` in a transaction, which is committed when it returns and rolled back when it throws. Several run one after another.
+   *
+   * @throws what the callback throws; as {@link Transaction.commit}
+   */
+  async transaction<R>(callback: (tx: Transaction) => Promise<R> | R, options?: Pick<BeginOptions, 'behavior'>): Promise<R> {
+    expectCallback(callback)
+    const behavior = expectBehavior(options)
+    const runner = this.#runner
+    while (runner.busy !== null) await runner.busy
+    runner.expectOpen()
+    let free!: () => void
+    runner.nested = new Promise<void>((resolve) => (free = resolve))
+    try {
+      const begun = runner.session.control(behavior, 0)
+      await begun.settled
+      begun.expectSuccess()
+      return await runTransaction(runner.session, new Scope(runner, 'transaction'), callback)
+    } finally {
+      runner.nested = null
+      free()
+    }
+  }
+}
+
+/** Makes a write mode; its constructor is not for users. */
+export function makeWriteMode(runner: SessionRunner): WriteMode {
+  return construct(runner)
+}

@@ -1,0 +1,107 @@
+//! What submits requests: a handle on a database, or a session of one. They share the texts that JavaScript names by number.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use napi::bindgen_prelude::{Either, Uint8Array};
+use napi::{Env, Error, Result};
+use sluice_core::completion::Reply;
+use sluice_core::{Cancel, Channel, Query, Request, Value};
+
+use crate::channel::Shared;
+use crate::database::Extras;
+use crate::request::Packed;
+
+/// The requests of one handle.
+#[derive(Clone)]
+pub(crate) struct Requests {
+    shared: Rc<Shared>,
+    queries: Rc<RefCell<Queries>>,
+}
+
+/// The texts that JavaScript names by number.
+#[derive(Default)]
+struct Queries {
+    by_id: Vec<Option<Arc<Query>>>,
+    free: Vec<u32>,
+}
+
+/// A request that can be submitted.
+pub(crate) struct Submission {
+    pub(crate) request: Request,
+    pub(crate) cancel: Option<Arc<Cancel>>,
+    pub(crate) call: u32,
+}
+
+impl Requests {
+    pub(crate) fn new(shared: &Rc<Shared>) -> Self {
+        Self { shared: Rc::clone(shared), queries: Rc::default() }
+    }
+
+    /// Those of another handle in the same environment, with texts of its own.
+    pub(crate) fn sibling(&self) -> Self {
+        Self::new(&self.shared)
+    }
+
+    pub(crate) fn sink(&self) -> Arc<Channel> {
+        Arc::clone(&self.shared.completions)
+    }
+
+    pub(crate) fn reply(&self, call: u32) -> Reply {
+        Reply::new(self.sink(), call)
+    }
+
+    pub(crate) fn cancel(&self, call: u32, cancellable: bool) -> Option<Arc<Cancel>> {
+        self.shared.cancel(call, cancellable)
+    }
+
+    pub(crate) fn intern(&self, sql: String) -> Result<u32> {
+        let mut queries = self.queries.borrow_mut();
+        let query = Some(Query::new(sql));
+        if let Some(id) = queries.free.pop() {
+            queries.by_id[id as usize] = query;
+            return Ok(id);
+        }
+        let id = u32::try_from(queries.by_id.len()).map_err(|_| Error::from_reason("too many statements"))?;
+        queries.by_id.push(query);
+        Ok(id)
+    }
+
+    pub(crate) fn forget(&self, query: u32) {
+        let mut queries = self.queries.borrow_mut();
+        let Some(slot) = queries.by_id.get_mut(query as usize) else { return };
+        if slot.take().is_some() {
+            queries.free.push(query);
+        }
+    }
+
+    /// Takes the request in the request buffer apart. Returns nothing if its values cannot be: the call is answered then.
+    pub(crate) fn take(&self, env: Env, byte_length: u32, extras: Extras) -> Result<Option<Submission>> {
+        let extras = extras.unwrap_or_default().into_iter().map(value).collect();
+        let requests = self.shared.requests.borrow();
+        let bytes = requests.as_ref().and_then(|memory| memory.bytes(&env).get(..byte_length as usize));
+        let packed = bytes.and_then(|bytes| Packed::read(bytes, extras));
+        let Packed { call, query, take, integers, scope, cancellable, params } =
+            packed.ok_or_else(|| Error::from_reason("no request"))?;
+        let query = self.queries.borrow().by_id.get(query as usize).cloned().flatten();
+        let query = query.ok_or_else(|| Error::from_reason("no such statement"))?;
+        match params {
+            Ok(params) => {
+                let request = Request { query, params, take, integers, scope };
+                Ok(Some(Submission { request, cancel: self.cancel(call, cancellable), call }))
+            }
+            Err(error) => {
+                self.reply(call).fail(error);
+                Ok(None)
+            }
+        }
+    }
+}
+
+fn value(extra: Either<String, Uint8Array>) -> Value {
+    match extra {
+        Either::A(text) => Value::Text(text),
+        Either::B(blob) => Value::Blob(blob.to_vec()),
+    }
+}
