@@ -20,8 +20,8 @@ use super::status::{AdmissionStatus, Mode, Phase};
 /// |---|---|---|
 /// | any request | not open | `Closed` |
 /// | `Read(Nested)` | no alternating permit out, room | admitted, past every other waiter |
-/// | `Read(Short)` | the same, and the head is not a confirmed alternating request | admitted |
-/// | `Read(Session)` | the same, and fewer than `max_readers` sessions out | admitted |
+/// | `Read(Short)` | the same, and the head is not a confirmed alternating request, or a session is out | admitted |
+/// | `Read(Session)` | the same, but whatever is out, and fewer than `max_readers` sessions out | admitted |
 /// | `Write`, `Exclusive` | write queue empty, no write or exclusive permit out; if alternating, no read permit out either | admitted |
 /// | unclassified | `Read(Short)` would be admitted | it is, and a place joins the write queue, as one step |
 /// | | else, `Write` would be admitted | it is; there is no place |
@@ -47,6 +47,9 @@ use super::status::{AdmissionStatus, Mode, Phase};
 ///   does not run: it holds back the writers behind it, never a reader, until it is confirmed or cancelled.
 ///
 /// So a read waits for at most one write turn, and a writer for the writers before it plus one read phase each.
+///
+/// While a session is out, an alternating head holds back new sessions but no short reads: it has to wait for the session anyway, and
+/// the holder of the session may be waiting for one of those reads. When the last session has come back, they are held back again.
 #[derive(Clone, Debug)]
 pub struct Admission {
     concurrency: Concurrency,
@@ -313,7 +316,7 @@ impl Admission {
         }
         match kind {
             ReadKind::Nested => true,
-            ReadKind::Short => in_turn || !self.head_holds_readers_back(),
+            ReadKind::Short => in_turn || self.permits.sessions > 0 || !self.head_holds_readers_back(),
             ReadKind::Session => {
                 self.permits.sessions < self.max_readers && (in_turn || !self.head_holds_readers_back())
             }

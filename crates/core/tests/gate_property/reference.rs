@@ -148,7 +148,10 @@ impl Model {
         let room = self.readers() < self.max_readers || self.readers() == self.sessions();
         let session_room = kind != ReadKind::Session || self.sessions() < self.max_readers;
         let held_back = match self.head().map(|head| head.want) {
-            Some(Want::Permit(class)) => self.alternates(class) && !waiting.in_turn && kind != ReadKind::Nested,
+            Some(Want::Permit(class)) => {
+                let passes = kind == ReadKind::Nested || (kind == ReadKind::Short && self.sessions() > 0);
+                self.alternates(class) && !waiting.in_turn && !passes
+            }
             Some(Want::Place(_)) | None => false,
         };
         kinds.contains(&kind) && !alternating_out && room && session_room && !held_back

@@ -350,11 +350,33 @@ fn the_overflow_reader_is_given_up_before_a_session_follows() {
 #[test]
 fn a_nested_read_passes_waiting_writers() {
     let mut gate = exclusive(2);
-    gate.admit_now(SESSION);
+    gate.admit_now(SHORT);
     gate.queue(Class::Write);
     let later = gate.queue(SHORT);
     gate.admit_now(NESTED);
     assert_eq!(gate.release(NESTED), [], "{later:?} stays behind the writer");
+}
+
+#[test]
+fn d04_while_a_session_is_out_a_waiting_writer_holds_back_sessions_and_no_short_read() {
+    for (mut gate, class) in
+        [(exclusive(2), Class::Write), (exclusive(2), Class::Exclusive), (wal(2), Class::Exclusive)]
+    {
+        gate.admit_now(SESSION);
+        let head = gate.queue(class);
+        let session = gate.queue(SESSION);
+        gate.admit_now(SHORT);
+        assert_eq!(gate.release(SHORT), []);
+        gate.admit_now(SHORT);
+        assert_eq!(gate.release(SESSION), []);
+        let later = gate.queue(SHORT);
+        assert_eq!(
+            gate.release(SHORT),
+            [head],
+            "the last session is back: the head runs before {session:?} and {later:?}"
+        );
+        assert_eq!(gate.release(class), [session, later]);
+    }
 }
 
 #[test]
@@ -367,9 +389,9 @@ fn a_nested_read_without_room_waits_before_every_other_read() {
     let nested = [gate.queue(NESTED), gate.queue(NESTED)];
     assert_eq!(gate.release(SHORT), [nested[0]]);
     assert_eq!(gate.release(NESTED), [nested[1]]);
-    assert_eq!(gate.release(NESTED), []);
+    assert_eq!(gate.release(NESTED), [short]);
+    assert_eq!(gate.release(SHORT), []);
     assert_eq!(gate.release(SESSION), [write]);
-    assert_eq!(gate.release(Class::Write), [short]);
 }
 
 #[test]
