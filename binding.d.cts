@@ -188,6 +188,7 @@ export interface BindingStatus {
 export interface BindingWal {
   bytes: number
   oldestReaderMs: number | null
+  oldestReaderSql: string | null
 }
 
 export interface BindingWriter {

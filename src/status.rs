@@ -55,6 +55,7 @@ pub struct BindingHolder {
 pub struct BindingWal {
     pub bytes: f64,
     pub oldest_reader_ms: Option<f64>,
+    pub oldest_reader_sql: Option<String>,
 }
 
 #[expect(clippy::cast_precision_loss, reason = "counts stay below 2^53")]
@@ -106,6 +107,7 @@ impl BindingStatus {
             wal: BindingWal {
                 bytes: count(status.wal.bytes),
                 oldest_reader_ms: status.wal.oldest_reader.map(milliseconds),
+                oldest_reader_sql: status.wal.oldest_reader_sql.clone(),
             },
             counters: status
                 .counters

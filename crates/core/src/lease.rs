@@ -41,6 +41,21 @@ impl RawLease {
         Self { shared, worker, permit: Some(permit), disposition: Disposition::Reuse }
     }
 
+    /// Runs something whose answer is for somebody else, as the last thing of the lease.
+    pub(crate) fn answer(self, work: Work, policy: Policy, reply: Reply) {
+        if let Err(Message::RunLeased(job, _)) = self.worker.send(Message::RunLeased(Job::new(work, reply), policy)) {
+            job.reply.fail(self.shared.lost_or_closed());
+        }
+    }
+
+    /// Empties the write-ahead log. Nobody may read or write.
+    pub(crate) async fn empty_wal(mut self) {
+        match self.run(query("PRAGMA wal_checkpoint(TRUNCATE)", Params::none()), Policy::Internal).await {
+            Ok(_) => self.shared.counters.wal_truncations.add(),
+            Err(error) => tracing::warn!(%error, "the write-ahead log could not be emptied"),
+        }
+    }
+
     pub(crate) fn worker(&self) -> &Arc<Worker> {
         &self.worker
     }

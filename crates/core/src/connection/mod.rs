@@ -15,7 +15,7 @@ mod policy;
 pub mod pragma;
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use crate::error::{Error, Result};
 
@@ -39,6 +39,8 @@ pub struct PolicedConnection {
     authorizer: Arc<Authorizer>,
     role: Role,
     interrupted: Arc<AtomicBool>,
+    /// Of the write-ahead log, after the last commit on this connection.
+    wal_pages: Arc<AtomicU32>,
 }
 
 impl PolicedConnection {
@@ -74,6 +76,12 @@ impl PolicedConnection {
     #[must_use]
     pub fn interrupted(&self) -> &Arc<AtomicBool> {
         &self.interrupted
+    }
+
+    /// Returns how many pages the write-ahead log had after the last commit on this connection.
+    #[must_use]
+    pub fn wal_pages(&self) -> u32 {
+        self.wal_pages.load(Ordering::Relaxed)
     }
 
     /// Returns whether the file can only be read: it was opened so, or its permissions say so.
@@ -124,8 +132,11 @@ impl PolicedConnection {
     ///
     /// # Errors
     /// SQLite's, with the connection, so that closing can be tried again.
+    #[expect(clippy::result_large_err, reason = "the connection comes back, so that closing can be tried again")]
     pub fn close(self) -> Result<(), (Self, Error)> {
-        let Self { conn, authorizer, role, interrupted } = self;
-        conn.close().map_err(|(conn, error)| (Self { conn, authorizer, role, interrupted }, Error::from_sqlite(&error)))
+        let Self { conn, authorizer, role, interrupted, wal_pages } = self;
+        conn.close().map_err(|(conn, error)| {
+            (Self { conn, authorizer, role, interrupted, wal_pages }, Error::from_sqlite(&error))
+        })
     }
 }

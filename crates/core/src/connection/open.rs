@@ -3,10 +3,11 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use rusqlite::config::DbConfig;
+use rusqlite::hooks::Wal;
 use rusqlite::{Connection, OpenFlags, ffi};
 
 use super::pragma::{self, PragmaKind};
@@ -248,7 +249,16 @@ fn connect(location: &Location, config: &ConnectionConfig, role: Role) -> Result
     conn.progress_handler(PROGRESS_STEPS, Some(move || stop.load(Ordering::Relaxed)))?;
     conn.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
     conn.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;
-    Ok(PolicedConnection { conn, authorizer, role, interrupted })
+    let wal_pages = Arc::new(AtomicU32::new(0));
+    if role == Role::Writer {
+        // It takes the place of SQLite's own checkpoints, which would delay the acknowledgement of a commit.
+        let pages = Arc::clone(&wal_pages);
+        conn.wal_hook(Some(move |_: &mut Wal, count| {
+            pages.store(u32::try_from(count).unwrap_or(0), Ordering::Relaxed);
+            Ok(())
+        }))?;
+    }
+    Ok(PolicedConnection { conn, authorizer, role, interrupted, wal_pages })
 }
 
 fn open_flags(location: &Location, config: &ConnectionConfig, role: Role) -> OpenFlags {

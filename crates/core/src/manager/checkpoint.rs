@@ -1,11 +1,35 @@
-//! Checkpoints that somebody asks for: <https://sqlite.org/wal.html#ckpt>.
+//! When the write-ahead log is moved into the database, and emptied: <https://sqlite.org/wal.html#ckpt>.
+//!
+//! SQLite would checkpoint inside a commit, and so delay its acknowledgement. Here a connection of its own does, as the log grows. It
+//! waits for nobody, and so it cannot empty the log while reads overlap without a gap: past a limit, or when nothing happens, a gap
+//! is asked for at the gate, in which the writer empties it.
 
-use super::Manager;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use super::waiting::lease;
+use super::{Manager, Permit, Shared};
 use crate::completion::Reply;
-use crate::connection::Route;
+use crate::connection::{PolicedConnection, Policy, Route, WalRequest, open_writer};
+use crate::control;
+use crate::error::Result;
+use crate::gate::Class;
 use crate::params::Params;
 use crate::query::{Query, Request};
-use crate::worker::{Job, Work};
+use crate::worker::{Found, Job, Work};
+
+/// After how many new pages in the log a checkpoint follows: SQLite's own choice, at which the work of one is small.
+const PAGES: u32 = 1_000;
+
+/// How large the file of the log may be, in bytes, before a gap between the reads is made to empty it.
+const LIMIT: u64 = 64 * 1024 * 1024;
+
+/// A smaller file is left as it is when nothing happens: it will be filled again.
+const KEPT: u64 = 4 * 1024 * 1024;
+
+/// For how long nothing must have been written before the log is emptied for tidiness.
+const QUIET: Duration = Duration::from_secs(1);
 
 /// How far a checkpoint goes: <https://sqlite.org/c3ref/wal_checkpoint_v2.html>.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,22 +53,132 @@ impl CheckpointMode {
             Self::Truncate => "PRAGMA wal_checkpoint(TRUNCATE)",
         }
     }
+
+    fn request(self) -> Request {
+        let query = Query::new(self.statement());
+        query.set_hint(Some(Route::Write));
+        Request::new(query, Params::none())
+    }
+}
+
+/// What is known of the growth of the log.
+#[derive(Debug, Default)]
+pub(crate) struct WalCare {
+    /// How many pages it had when it was last looked at.
+    seen: AtomicU32,
+    /// Whether a gap is being waited for.
+    gap: AtomicBool,
+    /// Whether somebody waits to see if nothing happens.
+    waiting_for_quiet: AtomicBool,
 }
 
 impl Manager {
     /// Moves pages from the write-ahead log into the database, and answers `reply` with one row, as the PRAGMA does: whether
     /// somebody was in the way, the pages in the log, and those of them that are in the database now.
     ///
-    /// Every mode but [`CheckpointMode::Passive`] waits until no read and no write of this process runs, and holds new ones back.
+    /// [`CheckpointMode::Passive`] takes its turn among the writes. Every other mode waits until no read and no write of this process
+    /// runs, and holds new ones back: a reader that it met would make it fail.
     pub fn answer_checkpoint(&self, mode: CheckpointMode, reply: Reply) {
-        let query = Query::new(mode.statement());
-        query.set_hint(Some(Route::Write));
-        let job = Job::new(Work::Query(Request::new(query, Params::none())), reply);
+        let shared = Arc::clone(&self.shared);
         match mode {
-            CheckpointMode::Passive => self.shared.submit(job),
+            CheckpointMode::Passive => shared.submit(Job::new(Work::Query(mode.request()), reply)),
             CheckpointMode::Full | CheckpointMode::Restart | CheckpointMode::Truncate => {
-                self.shared.request_exclusive(job);
+                control::spawn(async move {
+                    match lease(&shared, Class::Exclusive).await {
+                        Ok(lease) => lease.answer(Work::Query(mode.request()), Policy::Lease, reply),
+                        Err(error) => reply.fail(error),
+                    }
+                });
             }
         }
+    }
+}
+
+impl Shared {
+    /// Has the log looked at when it has grown enough since the last time. `permit` is that of the writer, which is about to be released.
+    pub(crate) fn follow_wal(self: &Arc<Self>, connection: &PolicedConnection, permit: &Permit) {
+        match permit.class() {
+            Class::Read(_) | Class::Write => {}
+            // No other connection may be open.
+            Class::Exclusive => return,
+        }
+        let pages = connection.wal_pages();
+        let seen = self.wal_care.seen.load(Ordering::Relaxed);
+        // It begins anew when everything in it was moved and nobody reads from it.
+        let grown = pages.checked_sub(seen).unwrap_or(pages);
+        if grown >= PAGES && !self.is_closing() {
+            self.wal_care.seen.store(pages, Ordering::Relaxed);
+            self.checkpointer.nudge(self);
+        }
+    }
+
+    pub(crate) fn open_checkpointer_connection(&self) -> Result<PolicedConnection> {
+        self.check_identity()?;
+        let (connection, _) = open_writer(&self.location, &self.connection_config(), WalRequest::Keep)?;
+        self.check_identity()?;
+        // Without a read before it, a checkpoint answers that all is well, and does nothing.
+        connection.refresh_schema()?;
+        Ok(connection)
+    }
+
+    /// Looks at what a checkpoint left in the log.
+    pub(crate) fn after_checkpoint(self: &Arc<Self>, found: Found) {
+        let bytes = self.wal_bytes();
+        if bytes > LIMIT {
+            self.make_gap();
+        } else if bytes > KEPT && found.moved == found.pages {
+            self.empty_when_quiet();
+        }
+    }
+
+    /// Empties the log in a gap between the reads, for which new ones wait.
+    fn make_gap(self: &Arc<Self>) {
+        if self.wal_care.gap.swap(true, Ordering::SeqCst) {
+            return;
+        }
+        let shared = Arc::downgrade(self);
+        control::spawn(async move { truncate_in_a_gap(&shared).await });
+    }
+
+    /// Empties the log when nothing has been written for a while.
+    fn empty_when_quiet(self: &Arc<Self>) {
+        if self.wal_care.waiting_for_quiet.swap(true, Ordering::SeqCst) {
+            return;
+        }
+        let shared = Arc::downgrade(self);
+        control::spawn(async move { wait_for_quiet(&shared).await });
+    }
+}
+
+async fn wait_for_quiet(shared: &Weak<Shared>) {
+    let mut written = None;
+    loop {
+        {
+            let Some(shared) = shared.upgrade().filter(|shared| !shared.is_closing()) else { return };
+            let now = shared.counters.writes.get();
+            if written == Some(now) {
+                shared.wal_care.waiting_for_quiet.store(false, Ordering::SeqCst);
+                return shared.make_gap();
+            }
+            written = Some(now);
+        }
+        tokio::time::sleep(QUIET).await;
+    }
+}
+
+async fn truncate_in_a_gap(shared: &Weak<Shared>) {
+    loop {
+        {
+            let Some(shared) = shared.upgrade().filter(|shared| !shared.is_closing()) else { return };
+            // Whoever has a session keeps the log as it is; a request that waited for that would hold back new ones.
+            if shared.gate.status().active_sessions == 0 {
+                if let Ok(lease) = lease(&shared, Class::Exclusive).await {
+                    lease.empty_wal().await;
+                }
+                shared.wal_care.gap.store(false, Ordering::SeqCst);
+                return;
+            }
+        }
+        tokio::time::sleep(QUIET).await;
     }
 }

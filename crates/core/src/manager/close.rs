@@ -81,7 +81,7 @@ impl Shared {
         }
     }
 
-    /// Closes the readers, then the writer: the last to close removes the write-ahead log.
+    /// Closes the readers, then the checkpointer, then the writer: the last to close removes the write-ahead log.
     async fn finish_close(self: Arc<Self>) {
         if self.close.finishing.swap(true, Ordering::SeqCst) {
             return;
@@ -95,6 +95,7 @@ impl Shared {
                 drop(close_worker(worker));
             }
         }
+        self.checkpointer.close().await;
         // A receipt that is dropped belongs to a writer whose connection was gone already.
         let result = close_worker(&self.writer).await.unwrap_or(Ok(()));
         tracing::debug!(location = ?self.location, ?result, "closed");

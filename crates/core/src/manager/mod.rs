@@ -31,10 +31,11 @@ use crate::query::{Integers, Query, Request, Scope};
 use crate::rows::Limits;
 use crate::session::Sessions;
 use crate::statement::Statements;
-use crate::worker::{Job, Work, Worker};
+use crate::worker::{Checkpointer, Job, Work, Worker};
 
 use activity::Activity;
 pub use checkpoint::CheckpointMode;
+use checkpoint::WalCare;
 use close::CloseGate;
 pub use options::{GroupLimits, Options};
 use readers::Readers;
@@ -99,6 +100,8 @@ pub(crate) struct Shared {
     pub(crate) counters: Counters,
     pub(crate) activity: Activity,
     pub(crate) sessions: Sessions,
+    pub(crate) checkpointer: Checkpointer,
+    pub(crate) wal_care: WalCare,
     close: CloseGate,
     queue_timer: Timer,
     prune_timer: Timer,

@@ -275,13 +275,14 @@ impl Shared {
         next
     }
 
-    /// Closes every idle reader, and waits until they are closed.
+    /// Closes every idle reader and the checkpointer, and waits until they are closed.
     pub(crate) async fn close_readers(&self) {
         let idle = self.readers.lock().drain_idle();
         for worker in &idle {
             drop(close_worker(worker));
         }
         self.no_reader_is_alive().await;
+        self.checkpointer.close().await;
     }
 }
 

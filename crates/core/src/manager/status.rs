@@ -68,12 +68,14 @@ pub struct HolderStatus {
 }
 
 /// The write-ahead log at one moment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WalStatus {
     /// The size of the `-wal` file; 0 when there is none.
     pub bytes: u64,
     /// For how long the oldest running read has kept it from being reset.
     pub oldest_reader: Option<Duration>,
+    /// The first 200 characters of what that read runs, without values.
+    pub oldest_reader_sql: Option<String>,
 }
 
 /// A number that only grows.
@@ -85,7 +87,7 @@ impl Counter {
         self.0.fetch_add(1, Ordering::Relaxed);
     }
 
-    fn get(&self) -> u64 {
+    pub(crate) fn get(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
     }
 }
@@ -108,6 +110,9 @@ pub(crate) struct Counters {
     pub(crate) session_timeouts: Counter,
     pub(crate) interrupts: Counter,
     pub(crate) panics: Counter,
+    pub(crate) checkpoints: Counter,
+    pub(crate) checkpoint_errors: Counter,
+    pub(crate) wal_truncations: Counter,
     pub(crate) reader_opens: Counter,
     pub(crate) reader_closes: Counter,
     pub(crate) prunes: Counter,
@@ -116,7 +121,7 @@ pub(crate) struct Counters {
 }
 
 impl Counters {
-    fn list(&self) -> [(&'static str, u64); 20] {
+    fn list(&self) -> [(&'static str, u64); 23] {
         [
             ("reads", self.reads.get()),
             ("writes", self.writes.get()),
@@ -133,6 +138,9 @@ impl Counters {
             ("sessionTimeouts", self.session_timeouts.get()),
             ("interrupts", self.interrupts.get()),
             ("panics", self.panics.get()),
+            ("checkpoints", self.checkpoints.get()),
+            ("checkpointErrors", self.checkpoint_errors.get()),
+            ("walTruncations", self.wal_truncations.get()),
             ("readerOpens", self.reader_opens.get()),
             ("readerCloses", self.reader_closes.get()),
             ("prunes", self.prunes.get()),
@@ -151,11 +159,10 @@ impl Shared {
         };
         let now = Instant::now();
         let elapsed = |current: &Current| now.saturating_duration_since(current.since);
-        let oldest_reader = open.iter().filter_map(|worker| worker.current()).map(|current| elapsed(&current)).max();
-        let holder = self.writer.current().map(|current| HolderStatus {
-            elapsed: elapsed(&current),
-            sql: current.query.sql().chars().take(SQL_CHARS).collect(),
-        });
+        let oldest = open.iter().filter_map(|worker| worker.current()).min_by_key(|current| current.since);
+        let shown = |current: &Current| current.query.sql().chars().take(SQL_CHARS).collect();
+        let holder =
+            self.writer.current().map(|current| HolderStatus { elapsed: elapsed(&current), sql: shown(&current) });
         let mut counters = self.counters.list().to_vec();
         let (peak_readers, peak_readers_beside_writer) = self.activity.peaks();
         counters.extend([
@@ -186,12 +193,16 @@ impl Shared {
                 holder,
             },
             queued: gate.queued,
-            wal: WalStatus { bytes: self.wal_bytes(), oldest_reader },
+            wal: WalStatus {
+                bytes: self.wal_bytes(),
+                oldest_reader: oldest.as_ref().map(elapsed),
+                oldest_reader_sql: oldest.as_ref().map(shown),
+            },
             counters,
         }
     }
 
-    fn wal_bytes(&self) -> u64 {
+    pub(super) fn wal_bytes(&self) -> u64 {
         let metadata = self.wal_path().and_then(|path| std::fs::metadata(path).ok());
         metadata.map_or(0, |metadata| metadata.len())
     }

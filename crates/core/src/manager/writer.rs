@@ -9,6 +9,7 @@ use parking_lot::Mutex;
 use tokio::sync::{oneshot, watch};
 
 use super::activity::Activity;
+use super::checkpoint::WalCare;
 use super::close::CloseGate;
 use super::options::connection_config;
 use super::readers::{Readers, close, fail_run};
@@ -23,7 +24,7 @@ use crate::connection::{
 use crate::error::{Error, ErrorCode, Result};
 use crate::gate::{Class, Concurrency, Gate};
 use crate::session::Sessions;
-use crate::worker::{Exit, Job, Message, Worker, guard, serve_writer};
+use crate::worker::{Checkpointer, Exit, Job, Message, Worker, guard, serve_writer};
 
 /// What the writer's thread found when it opened the database.
 struct Opened {
@@ -70,6 +71,8 @@ pub(super) async fn open(location: Location, options: Options) -> Result<Arc<Sha
         counters: Counters::default(),
         activity: Activity::default(),
         sessions: Sessions::default(),
+        checkpointer: Checkpointer::default(),
+        wal_care: WalCare::default(),
         close: CloseGate::new(interrupted),
         queue_timer: Timer::new(Shared::expire),
         prune_timer: Timer::new(Shared::prune),
@@ -250,7 +253,7 @@ impl Shared {
         }
     }
 
-    pub(super) fn thread_name(&self, role: &str) -> String {
+    pub(crate) fn thread_name(&self, role: &str) -> String {
         thread_name(&self.location, role)
     }
 

@@ -145,6 +145,7 @@ impl Writer<'_> {
             self.worker.finish();
             return Err(permit);
         }
+        self.shared.follow_wal(self.connection, &permit);
         Ok(permit)
     }
 

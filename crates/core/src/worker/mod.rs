@@ -2,6 +2,7 @@
 
 mod answered;
 mod batch;
+mod checkpointer;
 mod group;
 mod in_session;
 mod reader;
@@ -30,6 +31,7 @@ use crate::manager::{Permit, Place};
 use crate::query::{Query, Request, Scope};
 use crate::session::Asked;
 
+pub(crate) use checkpointer::{Checkpointer, Found};
 pub(crate) use reader::serve_reader;
 pub(crate) use writer::serve_writer;
 

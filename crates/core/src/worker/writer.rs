@@ -139,6 +139,7 @@ impl Writer<'_> {
             self.shared.follow_private_objects(self.connection);
         }
         self.shared.writer_released(self.connection, permit);
+        self.shared.follow_wal(self.connection, permit);
     }
 
     /// Runs a job by itself. `permit` is its own, if it has one.
