@@ -84,7 +84,21 @@ const CAUSES: { readonly [code: string]: () => Promise<unknown> } = {
   ERR_SLUICE_OUT_OF_RANGE: () => db.get('SELECT 9007199254740993 AS n', [], { integers: 'number' }),
   ERR_SLUICE_OVERLOADED: () => on('crowd.db', { maxReaders: 1, maxQueued: 2 }, (other) => crowd(other, 4)),
   ERR_SLUICE_PRAGMA: () => db.pragma('synchronous', 'OFF'),
+  ERR_SLUICE_READ_LEASE_TIMEOUT: () => on('lease.db', { maxReadLeaseMs: 20 }, (other) => other.read((r) => r.get(COUNT_TO, [ENDLESS]))),
+  ERR_SLUICE_REENTRANT: () => db.transaction(() => db.run('INSERT INTO t VALUES (1)')),
+  ERR_SLUICE_TIMEOUT: () => db.get(COUNT_TO, [ENDLESS], { timeoutMs: 20 }),
   ERR_SLUICE_TOO_LARGE: () => on('', { maxResultBytes: 1000 }, (other) => other.get('SELECT zeroblob(2000)')),
+  ERR_SLUICE_TX_ABORTED: () =>
+    on('', {}, async (other) => {
+      await other.exec('CREATE TABLE t (x UNIQUE); INSERT INTO t VALUES (1)')
+      return other.transaction((tx) => tx.run('INSERT OR ROLLBACK INTO t VALUES (1)').catch(() => undefined))
+    }),
+  ERR_SLUICE_TX_CLOSED: async () => {
+    const tx = await db.begin()
+    await tx.rollback()
+    return tx.commit()
+  },
+  ERR_SLUICE_TX_TIMEOUT: () => on('idle.db', { transactionIdleTimeoutMs: 20 }, (other) => other.transaction(() => new Promise(() => {}))),
   ERR_SLUICE_WAL_GONE: () =>
     on('gone.db', {}, async (other) => {
       await other.exec('CREATE TABLE t (x)')
@@ -98,6 +112,7 @@ const NOT_PROVOKED = [
   'ERR_SLUICE_BINDING_MISSING',
   'ERR_SLUICE_DECODE',
   'ERR_SLUICE_NETWORK_FILE_SYSTEM',
+  'ERR_SLUICE_OUTCOME_UNKNOWN',
   'ERR_SLUICE_PANIC',
   'ERR_SLUICE_SQLITE_BUILD',
 ]

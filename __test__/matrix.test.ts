@@ -29,7 +29,13 @@ function documented(): [string, string, string] {
 
 /** Names what a class offers to its users. */
 function publicNames(prototype: object, object: string): string[] {
-  return Reflect.ownKeys(prototype)
+  const inherited: object = Object.getPrototypeOf(prototype)
+  const keys = Reflect.ownKeys(prototype)
+  return [...(inherited === Object.prototype ? [] : publicNames(inherited, object)), ...namesOf(keys, object)]
+}
+
+function namesOf(keys: Array<string | symbol>, object: string): string[] {
+  return keys
     .filter((key) => key !== 'constructor')
     // Node 20 describes this symbol in its own way.
     .map((key) => (key === Symbol.asyncDispose ? `${object}[Symbol.asyncDispose]` : `${object}.${String(key)}`))

@@ -18,6 +18,13 @@ const OPTIONS: Record<string, { takes: readonly unknown[]; refuses: readonly unk
   durability: { takes: ['full', 'normal', 'off'], refuses: ['FULL', 1, true, null] },
   acquireTimeoutMs: { takes: [0, 2 ** 31 - 1], refuses: [-1, 2 ** 31, 0.5, Infinity, null] },
   busyTimeoutMs: { takes: [0, 2 ** 31 - 1], refuses: [-1, 2 ** 31, 0.5, Infinity, null] },
+  groupCommit: {
+    takes: [true, false, {}, { maxStatements: 1 }, { maxMs: 0, maxBytes: 0 }],
+    refuses: ['on', 1, null, []],
+  },
+  transactionTimeoutMs: { takes: [0, 2 ** 31 - 1], refuses: [-1, 2 ** 31, 0.5, null] },
+  transactionIdleTimeoutMs: { takes: [0, 2 ** 31 - 1], refuses: [-1, 2 ** 31, 0.5, null] },
+  maxReadLeaseMs: { takes: [0, 2 ** 31 - 1], refuses: [-1, 2 ** 31, 0.5, null] },
   maxQueued: { takes: [1, 2 ** 32 - 1], refuses: [0, -1, 2 ** 32, 1.5, null] },
   maxResultBytes: { takes: [1, Number.MAX_SAFE_INTEGER], refuses: [0, -1, 2 ** 53, 1.5, null] },
   statementCacheSize: { takes: [1, 65_536], refuses: [0, -1, 65_537, 1.5, null] },
@@ -66,8 +73,15 @@ describe('options of open', () => {
     expect(error.message).toContain(`did you mean '${meant}'?`)
   })
 
-  it.each(['groupCommit', 'inlineReads', 'ordering', 'attach', 'maxReadLeaseMs', 'signal'])('refuses %s, which does not exist yet', async (name) => {
+  it.each(['inlineReads', 'ordering', 'attach', 'mirror', 'retry', 'signal'])('refuses %s, which does not exist yet', async (name) => {
     expect(await failureOf(open(scratchPath(), { [name]: undefined } as never))).toMatchObject({ code: 'ERR_SLUICE_INVALID_OPTION', option: name })
+  })
+
+  it.each([
+    [{ maxStatement: 1 }, 'groupCommit.maxStatement'],
+    [{ maxStatements: 0 }, 'groupCommit.maxStatements'],
+  ])('names what is wrong within groupCommit: %o', async (groupCommit, option) => {
+    expect(await failureOf(open(scratchPath(), { groupCommit } as never))).toMatchObject({ code: 'ERR_SLUICE_INVALID_OPTION', option })
   })
 
   it('does not take a key of Object.prototype for an option', async () => {

@@ -33,12 +33,27 @@ function statementCalls(): [string, Operation][] {
   return [...ofDatabase, ...ofStatement]
 }
 
+async function exhaust(rows: AsyncIterable<unknown>): Promise<void> {
+  for await (const _row of rows) {
+    // Only that it ends.
+  }
+}
+
 /** Every public method and property, by the name it has in the table. */
 export const OPERATIONS: ReadonlyMap<string, Operation> = new Map<string, Operation>([
   ...statementCalls(),
   ['`db.sql` reads', ({ db }) => db.sql`SELECT x FROM t WHERE x < 0`],
   ['`db.sql` writes', ({ db }) => db.sql`INSERT INTO t VALUES (1)`],
   ['`db.exec`', ({ db }) => db.exec(WRITE)],
+  ['`db.batch`', ({ db }) => db.batch([WRITE, READ])],
+  ['`db.transaction`', ({ db }) => db.transaction((tx) => tx.run(WRITE))],
+  ['`db.begin`', async ({ db }) => (await db.begin()).rollback()],
+  ['`db.read`', ({ db }) => db.read((r) => r.all(READ))],
+  ['`db.writeMode`', ({ db }) => db.writeMode((w) => w.run(WRITE))],
+  ['`db.iterate`', async ({ db }) => exhaust(db.iterate(READ))],
+  ['`statement.iterate`', async ({ read }) => exhaust(read.iterate())],
+  ['`db.checkpoint` passive', ({ db }) => db.checkpoint()],
+  ['`db.checkpoint` truncate', ({ db }) => db.checkpoint('truncate')],
   ['`db.prepare`', ({ db }) => db.prepare(READ)],
   ['`db.pragma` reads', ({ db }) => db.pragma('user_version')],
   ['`db.pragma` sets the file', ({ db }) => db.pragma('user_version', 1)],
@@ -46,6 +61,8 @@ export const OPERATIONS: ReadonlyMap<string, Operation> = new Map<string, Operat
   ['`db.status`', ({ db }) => db.status()],
   ['`db.path`', ({ db }) => db.path],
   ['`db.closed`', ({ db }) => db.closed],
+  ['`db.handleCount`', ({ db }) => db.handleCount],
+  ['`db.handle`', async ({ db }) => db.handle().close()],
   ['`db.close`', ({ db }) => db.close()],
   ['`db[Symbol.asyncDispose]`', ({ db }) => db[Symbol.asyncDispose]()],
 ])

@@ -47,8 +47,8 @@ impl Denial {
         match self {
             Self::Transaction => Error::new(
                 ErrorCode::ManualTransaction,
-                "BEGIN, COMMIT, ROLLBACK, SAVEPOINT and RELEASE are refused here, where others share the connection; \
-                 run the whole transaction as one db.exec (db.transaction comes in a later version)",
+                "BEGIN, COMMIT, ROLLBACK, SAVEPOINT and RELEASE are refused here, where the driver or others would be taken by \
+                 surprise; use db.transaction(fn) or db.begin(), or db.handle() for transactions as text",
             ),
             Self::Attach => not_authorized("ATTACH and DETACH are refused on a connection that only reads"),
             Self::Pragma { name, kind } => pragma_error(name, *kind),
@@ -56,7 +56,7 @@ impl Denial {
                 ErrorCode::ConnectionState,
                 format!(
                     "{function}() would answer for another caller's statement; \
-                     use the result fields changes and lastInsertRowid, or call it within one db.exec"
+                     use the result fields changes and lastInsertRowid, or call it in a transaction"
                 ),
             ),
             Self::Function { name } => not_authorized(format!("the function {name}() is not authorized")),
@@ -86,7 +86,7 @@ fn pragma_error(name: &str, kind: PragmaKind) -> Error {
         }
         PragmaKind::Database => format!("PRAGMA {name} changes the database; it is refused on a read-only connection"),
         PragmaKind::Transaction => {
-            format!("PRAGMA {name} lasts until the transaction ends; use it between BEGIN and COMMIT in one db.exec")
+            format!("PRAGMA {name} lasts until the transaction ends; use it in a transaction")
         }
         PragmaKind::JournalMode => {
             format!("PRAGMA {name} needs the database to itself; use db.pragma('{name}', value)")

@@ -315,29 +315,30 @@ impl SessionState {
     }
 
     fn too_long(&self, is_total: bool, active: &Active) -> Error {
-        let held = active.began.elapsed().as_millis();
-        let running = active.lease.worker().current().map_or_else(String::new, |current| {
+        let ran = active.lease.worker().current().filter(|current| !Arc::ptr_eq(&current.query, shown(self.kind)));
+        let running = ran.map_or_else(String::new, |current| {
             let sql: String = current.query.sql().chars().take(200).collect();
-            format!("; it held its connection for {held} ms, and last ran {sql}")
+            format!("; it was running \"{sql}\"")
         });
-        match self.kind {
-            SessionKind::Read => {
-                let message = format!(
-                    "the read session was ended after maxReadLeaseMs, because it pins the write-ahead log{running}"
-                );
-                Error::new(ErrorCode::ReadLeaseTimeout, message)
-            }
-            SessionKind::Transaction(_) | SessionKind::Exclusive | SessionKind::Private if is_total => Error::new(
-                ErrorCode::TxTimeout,
-                format!("the transaction lasted longer than it may, and was rolled back{running}"),
+        let limit = if is_total { self.limits.total } else { self.limits.idle };
+        let ms = limit.unwrap_or_default().as_millis();
+        let (code, message) = match (self.kind, is_total) {
+            (SessionKind::Read, _) => (
+                ErrorCode::ReadLeaseTimeout,
+                format!(
+                    "the read was ended after maxReadLeaseMs ({ms}), because it keeps the write-ahead log from being reset"
+                ),
             ),
-            SessionKind::Transaction(_) | SessionKind::Exclusive | SessionKind::Private => {
-                let message = format!(
-                    "the transaction was idle for longer than transactionIdleTimeoutMs, and was rolled back{running}"
-                );
-                Error::new(ErrorCode::TxTimeout, message)
-            }
-        }
+            (SessionKind::Transaction(_) | SessionKind::Exclusive | SessionKind::Private, true) => (
+                ErrorCode::TxTimeout,
+                format!("the transaction lasted longer than transactionTimeoutMs ({ms}), and was rolled back"),
+            ),
+            (SessionKind::Transaction(_) | SessionKind::Exclusive | SessionKind::Private, false) => (
+                ErrorCode::TxTimeout,
+                format!("the transaction was idle for transactionIdleTimeoutMs ({ms}), and was rolled back"),
+            ),
+        };
+        Error::new(code, format!("{message}{running}"))
     }
 }
 

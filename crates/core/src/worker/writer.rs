@@ -173,7 +173,10 @@ impl Writer<'_> {
         let counters = &self.shared.counters;
         match result {
             Ok(Ok(Done::Answered(answered))) => {
-                counters.writes.add();
+                // What the driver does for itself is no write of anybody's.
+                if policy != Policy::Internal {
+                    counters.writes.add();
+                }
                 self.learn_duration(&work, began);
                 // Whoever is answered finds the concurrency that goes with the journal mode.
                 if let Some(permit) = permit {
