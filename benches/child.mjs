@@ -1,17 +1,18 @@
 // The process of one peer. It is told what to do message by message, so that the runner can interleave the rounds of several.
 import { createHash } from 'node:crypto'
-import { setImmediate } from 'node:timers/promises'
 import { monitorEventLoopDelay, performance } from 'node:perf_hooks'
+import { setImmediate } from 'node:timers/promises'
+import { makeCall } from './calls.mjs'
+import { SAMPLE_MS, percentile, spreadOfDelay } from './latency.mjs'
 import { idleMemory, queuedMemory } from './memory.mjs'
 import { loadPeer } from './peer.mjs'
+import { runScenario } from './scenario.mjs'
 
 /** How many calls of a workload are compared with those of the other peers. */
 const COMPARED_CALLS = 20
-/** How often the event loop's delay is sampled, in milliseconds. */
-const SAMPLE_MS = 1
 
 let peer
-let driver
+let driver = null
 let work
 
 /** What the runner may ask for. */
@@ -23,34 +24,76 @@ const actions = {
     return { packageName, synchronous, locksFile }
   },
 
+  /** Opens a file instead of the one that is open. */
   async open({ path, settings }) {
+    await actions.close()
     driver = await peer.open(path, settings)
   },
 
-  prepare({ sql, take, params, inFlight }) {
-    work = { run: driver.prepare(sql, take), params, inFlight }
+  prepare({ work: wanted }) {
+    const { check, reset } = wanted.writes ?? {}
+    work = {
+      ...wanted,
+      run: makeCall(driver, wanted),
+      check: check === undefined ? null : driver.prepare(check, 'all'),
+      reset: reset === undefined ? null : driver.prepare(reset, 'run'),
+    }
   },
 
-  /** Returns a digest of some results, which must be the same for every peer. */
+  /** Returns a digest of some results, or of what the calls left in the file, which must be the same for every peer. */
   async digest() {
     const hash = createHash('sha256')
-    for (const params of work.params.slice(0, COMPARED_CALLS)) hash.update(JSON.stringify(await work.run(params), withoutMetadata))
+    for (const params of work.params.slice(0, COMPARED_CALLS)) {
+      const result = await work.run(params)
+      if (work.check === null) hash.update(JSON.stringify(result, withoutMetadata))
+    }
+    if (work.check !== null) hash.update(JSON.stringify(await work.check([]), withoutMetadata))
+    await clear()
     return hash.digest('hex')
   },
 
   /** Runs for so many milliseconds, and returns how many calls a round of `roundMs` should have. */
   async warmUp({ warmUpMs, roundMs }) {
     const start = performance.now()
-    let calls = work.inFlight
+    // Nothing is in flight in a synchronous peer.
+    const least = peer.synchronous ? 1 : work.inFlight
+    let calls = least
     for (;;) {
       const perCall = (await timed(calls)) / calls
-      if (performance.now() - start > warmUpMs) return Math.max(work.inFlight, Math.round(roundMs / perCall))
-      calls = Math.ceil(Math.min(calls * 2, warmUpMs / 4 / perCall))
+      await clear()
+      if (performance.now() - start > warmUpMs) return Math.max(least, Math.round(roundMs / perCall))
+      calls = Math.max(least, Math.ceil(Math.min(calls * 2, warmUpMs / 4 / perCall)))
     }
   },
 
   /** Returns how many milliseconds so many calls take. */
-  round: ({ calls }) => timed(calls),
+  async round({ calls }) {
+    const ms = await timed(calls)
+    await clear()
+    return ms
+  },
+
+  /**
+   * Returns how long single calls take, in milliseconds, for clients that each make their next call when they have the result of the one
+   * before: from that result to the next.
+   */
+  async latencies({ calls }) {
+    const { run, params, inFlight } = work
+    const taken = []
+    let next = 0
+    async function client() {
+      let wanted = performance.now()
+      while (next < calls) {
+        last = await run(params[next++ % params.length])
+        const answered = performance.now()
+        taken.push(answered - wanted)
+        wanted = answered
+      }
+    }
+    await Promise.all(Array.from({ length: inFlight }, client))
+    await clear()
+    return { p50Ms: percentile(taken, 50), p99Ms: percentile(taken, 99) }
+  },
 
   /**
    * Returns how late the event loop ran, in milliseconds, while each of its turns started as many calls as are to be in flight.
@@ -67,21 +110,28 @@ const actions = {
       await setImmediate()
     }
     histogram.disable()
-    const late = (nanoseconds) => Math.max(0, nanoseconds / 1e6 - SAMPLE_MS)
-    return { p99Ms: late(histogram.percentile(99)), maxMs: late(histogram.max) }
+    await clear()
+    return spreadOfDelay(histogram)
   },
 
   idleMemory: (request) => idleMemory(peer, request),
   queuedMemory: (request) => queuedMemory(driver, request),
+  scenario: (request) => runScenario(peer.name, request),
 
   async close() {
-    await driver.close()
+    await driver?.close()
+    driver = null
   },
 }
 
 /** libsql adds a `_metadata` to its rows. */
 function withoutMetadata(key, value) {
   return key === '_metadata' ? undefined : value
+}
+
+/** Takes away what the calls added to the file, if the workload says so. */
+function clear() {
+  return work.reset?.([])
 }
 
 async function timed(calls) {
@@ -109,10 +159,10 @@ async function runInFlight(calls) {
   await Promise.all(Array.from({ length: Math.min(inFlight, calls) }, lane))
 }
 
-process.on('message', async ({ action, ...request }) => {
+process.on('message', async ({ number, action, ...request }) => {
   try {
-    process.send({ result: await actions[action](request) })
+    process.send({ number, result: await actions[action](request) })
   } catch (error) {
-    process.send({ error: error.stack })
+    process.send({ number, error: error.stack })
   }
 })

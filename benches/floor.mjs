@@ -42,12 +42,14 @@ export class FloorSession {
   async ask(action, request = {}) {
     switch (action) {
       case 'open': {
-        const { readers, cacheSize } = request.settings
-        return this.#tell(`open ${FLOORS[this.name]} ${readers} ${cacheSize} ${request.path}`)
+        const { readers, cacheSize, durability } = request.settings
+        return this.#tell(`open ${FLOORS[this.name]} ${readers} ${cacheSize} ${durability} ${request.path}`)
       }
-      case 'prepare':
-        await this.#tell(`load ${request.take} ${request.inFlight} ${request.sql}`)
-        return this.#tell(`params ${request.params.map((values) => values.join()).join(';')}`)
+      case 'prepare': {
+        const { sql, take, params, inFlight } = request.work
+        await this.#tell(`load ${take} ${inFlight} ${sql}`)
+        return this.#tell(`params ${params.map((values) => values.join()).join(';')}`)
+      }
       case 'warmUp': {
         await this.#timed(request.calls ?? 200)
         const perCall = (await this.#timed(200)) / 200
@@ -58,6 +60,11 @@ export class FloorSession {
       default:
         return undefined
     }
+  }
+
+  /** Whether the program can run a workload: it knows single statements. */
+  canRun({ kind }) {
+    return kind === 'statement'
   }
 
   /** Ends the process. */

@@ -6,7 +6,8 @@ import { setTimeout } from 'node:timers/promises'
 /** How long allocators and threads get to come to rest, in milliseconds. */
 const REST_MS = 300
 
-async function atRest() {
+/** Returns the memory of this process once garbage is collected. */
+export async function atRest() {
   globalThis.gc()
   await setTimeout(REST_MS)
   globalThis.gc()

@@ -7,8 +7,28 @@
  */
 
 /**
+ * What a call takes from its statement: the first row, all rows, or none, because it writes.
+ *
+ * @typedef {'first' | 'all' | 'run'} Take
+ */
+
+/**
+ * One statement of a transaction.
+ *
+ * @typedef {{ sql: string, take: Take }} Step
+ */
+
+/**
+ * How the statements of a transaction are handed over: each after the answer to the one before, all without waiting, or as one call. A
+ * synchronous peer knows only one way.
+ *
+ * @typedef {'awaited' | 'submitted' | 'batch'} Manner
+ */
+
+/**
  * @typedef {object} Driver
- * @property {(sql: string, take: 'first' | 'all') => Run} prepare
+ * @property {(sql: string, take: Take) => Run} prepare
+ * @property {(steps: Step[], manner: Manner) => (params: number[][]) => unknown} [transaction] - makes a function of the values of all steps
  * @property {() => unknown} close
  */
 
@@ -21,6 +41,11 @@
  * @property {boolean} [locksFile] - whether it keeps other processes from the file, and so needs a copy of its own
  * @property {(path: string, settings: import('./settings.mjs').Settings) => Promise<Driver>} open
  */
+
+/** What a driver does not offer, or the benchmark does not know how to ask of it. */
+export class NotOffered extends Error {
+  name = 'NotOffered'
+}
 
 /** The files under peers/, by the peer's name. */
 const FILES = {
@@ -49,6 +74,11 @@ export const PEER_NAMES = Object.keys(FILES).filter((name) => name !== SUBJECT)
  * @returns {Promise<Peer>}
  */
 export async function loadPeer(name) {
-  const { default: peer } = await import(`./peers/${FILES[name]}.mjs`)
+  const { default: peer } = await importPeer(name)
   return peer
+}
+
+/** Imports the module of a peer. Of some it has more than the peer: `connect(path, settings, options)` opens what their users open. */
+export function importPeer(name) {
+  return import(`./peers/${FILES[name]}.mjs`)
 }

@@ -1,23 +1,28 @@
-// Figures as a page: one table per Node version, ratios with their spread.
+// Figures as a page: tables for each Node version, ratios with their spread.
+import { failureOf } from './failure.mjs'
+import { scenarioLines } from './scenario-report.mjs'
 
 /** Writes the page for one run. */
 export function markdownOf({ command, date, profile, rounds, environment, runs }) {
-  const { sqlite, platform, cores, processor } = environment
+  const { sqlite, platform, cores, processor, fileSystem, syncMs } = environment
   const settings = profile === 'equal' ? 'the same settings for all' : 'as packaged: each peer with its own settings'
   return [
     '# Benchmark',
     '',
     `\`${command}\`, ${date}; ${settings}; ${rounds} rounds in turn; ${platform}, ${cores} cores (${processor}); SQLite ${sqlite} in Sluice.`,
     '',
+    `The files are on ${fileSystem}, where a write of one page and its fsync take ${syncMs.toFixed(2)} ms.`,
+    '',
     'Ratios are times relative to the baseline in the same round: median (least–greatest); smaller is better. Loop delay is how late the event',
     'loop ran, p99 / greatest, while every turn started as many calls as are in flight. A baseline that runs synchronously has no calls in flight:',
-    'it runs them one after another.',
+    'it runs them one after another. p50 and p99 are those of single calls, for as many clients as there are calls in flight: each makes its next',
+    'call when it has the result of the one before. Where a workload writes, every peer has a copy of the file, and rests between the rounds.',
     '',
     ...runs.flatMap(runLines),
   ].join('\n')
 }
 
-function runLines({ node, peers, missing, cases, memory, baseline }) {
+function runLines({ node, peers, missing, cases, scenarios, memory, baseline }) {
   return [
     `## Node ${node}`,
     '',
@@ -25,23 +30,40 @@ function runLines({ node, peers, missing, cases, memory, baseline }) {
     ...missing.map(({ name, reason }) => `Not measured: ${name} (${reason}).`),
     '',
     ...cases.flatMap((one) => caseLines(one, baseline)),
+    ...scenarios.flatMap((one) => scenarioLines(one, baseline)),
     ...(memory.length === 0 ? [] : memoryLines(memory)),
   ]
 }
 
-function caseLines({ id, title, inFlight, target, figures, failures }, baseline) {
+function caseLines({ id, title, target, figures, failures }, baseline) {
   const aim = target === undefined ? '' : `; target ${target}`
   return [
-    `### ${id}: ${title}, ${inFlight === 1 ? 'one by one' : `${inFlight.toLocaleString('en')} in flight`}${aim}`,
+    `### ${id}: ${title}${aim}`,
     '',
     `| peer | per call | relative to ${baseline} | loop delay |`,
     '|---|---|---|---|',
     ...figures.map(({ name, microseconds, ratio, loopDelay }) => {
       return `| ${name} | ${timeOf(microseconds.median)} | ${ratio === null ? '' : ratioOf(ratio)} | ${delayOf(loopDelay)} |`
     }),
-    ...Object.entries(failures).map(([name, reason]) => `| ${name} | failed: ${reason.split('\n')[0]} | | |`),
+    ...Object.entries(failures).map(([name, reason]) => `| ${name} | ${failureOf(reason)} | | |`),
+    '',
+    ...latencyLines(figures, baseline),
+  ]
+}
+
+function latencyLines(figures, baseline) {
+  const timed = figures.filter(({ latency }) => latency !== null)
+  if (timed.length === 0) return []
+  return [
+    `| peer | p50 | relative to ${baseline} | p99 | relative to ${baseline} |`,
+    '|---|---|---|---|---|',
+    ...timed.map(({ name, latency: { p50, p99 } }) => `| ${name} | ${latencyCells(p50)} | ${latencyCells(p99)} |`),
     '',
   ]
+}
+
+function latencyCells({ ms, ratio }) {
+  return `${timeOf(ms.median * 1_000)} | ${ratio === null ? '' : ratioOf(ratio)}`
 }
 
 /** Shows a ratio with its spread. */

@@ -1,24 +1,20 @@
 // Measures Sluice beside its peers: `npm run bench -- --help`.
-import { copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { inRoot } from '../scripts/paths.mjs'
+import { measureCases } from './case-runs.mjs'
 import { writeCities, writeItems } from './cities-file.mjs'
 import { USAGE, readCommandLine } from './command-line.mjs'
-import { figuresOf, measureCase } from './comparison.mjs'
-import { FLOORS, FloorSession, buildFloor } from './floor.mjs'
+import { buildFloor } from './floor.mjs'
 import { installPackages, readyPeer } from './install.mjs'
 import { measureMemory } from './memory-runs.mjs'
 import { BASELINE, SUBJECT } from './peer.mjs'
-import { markdownOf, ratioOf } from './report.mjs'
-import { Session } from './session.mjs'
+import { progress } from './progress.mjs'
+import { markdownOf } from './report.mjs'
+import { measureScenarios } from './scenario-runs.mjs'
 import { settingsFor } from './settings.mjs'
 import { environment, findNode, versionOf } from './versions.mjs'
-import { casesOf } from './workload.mjs'
-
-function progress(text) {
-  process.stderr.write(`${text}\n`)
-}
 
 async function main() {
   const wanted = readCommandLine(process.argv.slice(2))
@@ -62,12 +58,13 @@ async function measureOn(node, wanted, files, floor) {
   const settings = settingsFor(wanted.profile)
   const { peers, missing } = await readyPeers(node, wanted.peers, files.small, settings)
   const cases = await measureCases(node, { ...wanted, settings, files, peers, floor, missing })
+  const scenarios = await measureScenarios(node, { ...wanted, settings, files, peers })
   const memory = []
   for (const { name } of wanted.memory ? peers : []) {
     progress(`memory: ${name}`)
     memory.push(await measureMemory(name, node, files, settings))
   }
-  return { node: node.version, baseline: BASELINE, peers, missing, cases, memory }
+  return { node: node.version, baseline: BASELINE, peers, missing, cases, scenarios, memory }
 }
 
 async function readyPeers(node, names, path, settings) {
@@ -82,59 +79,14 @@ async function readyPeers(node, names, path, settings) {
   return { peers, missing }
 }
 
-async function measureCases(node, { workloads, peers, settings, files, floor, plan, missing }) {
-  if (workloads.length === 0) return []
-  const sessions = [
-    ...peers.map(({ name }) => new Session(name, node.binary)),
-    ...(floor === null ? [] : Object.keys(FLOORS).map((name) => new FloorSession(name, floor))),
-  ]
-  try {
-    const open = await openAll(sessions, files.cities, settings, missing)
-    const results = []
-    for (const work of casesOf(workloads)) results.push(await measureOne(work, open, plan, node))
-    return results
-  } finally {
-    for (const session of sessions) session.end()
-  }
-}
-
-/** Opens the file in every process; one that cannot is reported as missing. */
-async function openAll(sessions, path, settings, missing) {
-  const open = []
-  for (const session of sessions) {
-    try {
-      const { locksFile } = (await session.ask('load', { name: session.name })) ?? {}
-      await session.ask('open', { path: locksFile ? copyOf(path) : path, settings })
-      open.push(session)
-    } catch (error) {
-      missing.push({ name: session.name, reason: error.message.split('\n')[0] })
-    }
-  }
-  return open
-}
-
-function copyOf(path) {
-  const copy = `${path}-locked.db`
-  copyFileSync(path, copy)
-  return copy
-}
-
-async function measureOne(work, sessions, plan, node) {
-  const { measured, failures } = await measureCase(sessions, work, plan)
-  const figures = figuresOf(measured, BASELINE)
-  const ratio = figures.find(({ name }) => name === SUBJECT)?.ratio
-  progress(`${work.id}, ${work.inFlight} in flight: ${ratio === null || ratio === undefined ? 'failed' : ratioOf(ratio)}`)
-  const { id, title, inFlight, target } = work
-  return { id, title, inFlight, target: target[node.major], figures, failures: Object.fromEntries(failures) }
-}
-
 function publish(wanted, runs) {
   const date = new Date().toISOString().slice(0, 10)
   const { command, profile, plan } = wanted
   const result = { command, date, profile, ...plan, environment: environment(), runs }
   const folder = inRoot(wanted.publish ? 'docs/benchmarks' : 'benches/results')
   mkdirSync(folder, { recursive: true })
-  const name = `${date}-${profile}-node${runs.map(({ node }) => node.split('.')[0]).join('-')}`
+  const nodes = `node${runs.map(({ node }) => node.split('.')[0]).join('-')}`
+  const name = [date, profile, nodes, ...wanted.named].join('-')
   writeFileSync(join(folder, `${name}.json`), `${JSON.stringify(result, null, 2)}\n`)
   const page = markdownOf(result)
   writeFileSync(join(folder, `${name}.md`), page)

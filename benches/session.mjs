@@ -10,6 +10,7 @@ const PATIENCE_MS = 120_000
 export class Session {
   #child
   #waiting = null
+  #asked = 0
   #stderr = ''
 
   /** @param {string} node - the Node binary to run it with */
@@ -17,7 +18,10 @@ export class Session {
     this.name = name
     this.#child = fork(CHILD, [], { execPath: node, execArgv: ['--expose-gc', '--no-warnings'], stdio: ['ignore', 'ignore', 'pipe', 'ipc'] })
     this.#child.stderr.on('data', (text) => (this.#stderr += text))
-    this.#child.on('message', ({ error, result }) => this.#settle(error === undefined ? null : new Error(error), result))
+    this.#child.on('message', ({ number, error, result }) => {
+      // An answer that came too late is not that to the question after it.
+      if (number === this.#asked) this.#settle(error === undefined ? null : new Error(error), result)
+    })
     this.#child.on('error', (error) => this.#settle(error))
     this.#child.on('exit', (code, signal) => this.#settle(new Error(`ended with ${signal ?? code}\n${this.#stderr}`)))
   }
@@ -37,12 +41,21 @@ export class Session {
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => this.#settle(new Error(`no answer to ${action} within ${PATIENCE_MS} ms`)), PATIENCE_MS)
       this.#waiting = { resolve, reject, timer }
-      this.#child.send({ action, ...request })
+      this.#child.send({ number: ++this.#asked, action, ...request })
     })
   }
 
-  /** Ends the process, whatever it does. */
+  /** Whether the process can run a workload at all. */
+  canRun() {
+    return true
+  }
+
+  /** Ends the process, whatever it does, and resolves when it has ended. */
   end() {
+    const { pid, exitCode, signalCode } = this.#child
+    if (pid === undefined || exitCode !== null || signalCode !== null) return Promise.resolve()
+    const ended = new Promise((resolve) => this.#child.once('exit', resolve))
     this.#child.kill('SIGKILL')
+    return ended
   }
 }

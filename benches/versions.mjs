@@ -1,11 +1,18 @@
 // What stands beside the figures: the versions of everything that took part.
-import { readFileSync } from 'node:fs'
+import { closeSync, fsyncSync, mkdtempSync, openSync, readFileSync, rmSync, statfsSync, writeSync } from 'node:fs'
 import { createRequire } from 'node:module'
-import { availableParallelism, cpus } from 'node:os'
+import { availableParallelism, cpus, tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { performance } from 'node:perf_hooks'
 import { newerNode } from '../scripts/newer-node.mjs'
 import { root } from '../scripts/paths.mjs'
 import { capture } from '../scripts/run.mjs'
+import { spreadOf } from './statistics.mjs'
+
+const PAGE = 4_096
+const SYNCS = 50
+/** The magic numbers of file systems that answer fsync in their own way. */
+const FILE_SYSTEMS = { 0xef53: 'ext4', 0x58465342: 'xfs', 0x9123683e: 'btrfs', 0x01021994: 'tmpfs', 0x794c7630: 'overlayfs' }
 
 /**
  * Finds the Node binary for what the user said: a major version or a path.
@@ -36,5 +43,31 @@ export function versionOf(name, packageName) {
 /** Describes what the figures depend on beside the programs. */
 export function environment() {
   const sqlite = createRequire(import.meta.url)(join(root, 'binding.cjs')).sqliteVersion()
-  return { sqlite, platform: `${process.platform} ${process.arch}`, cores: availableParallelism(), processor: cpus()[0]?.model ?? 'unknown' }
+  return {
+    sqlite,
+    platform: `${process.platform} ${process.arch}`,
+    cores: availableParallelism(),
+    processor: cpus()[0]?.model ?? 'unknown',
+    fileSystem: FILE_SYSTEMS[statfsSync(tmpdir()).type] ?? 'another file system',
+    syncMs: syncTime(),
+  }
+}
+
+/** Returns how long it takes to append a page to a file and to wait for the disk, in milliseconds: the median of some. */
+function syncTime() {
+  const folder = mkdtempSync(join(tmpdir(), 'sluice-bench-'))
+  const file = openSync(join(folder, 'pages'), 'w')
+  try {
+    const page = Buffer.alloc(PAGE, 1)
+    const times = Array.from({ length: SYNCS }, () => {
+      const start = performance.now()
+      writeSync(file, page)
+      fsyncSync(file)
+      return performance.now() - start
+    })
+    return spreadOf(times).median
+  } finally {
+    closeSync(file)
+    rmSync(folder, { recursive: true })
+  }
 }

@@ -1,30 +1,62 @@
-// The workloads by their number in the list of what is measured, each in a file of its own.
+// The workloads that are compared call by call, by their number in the list of what is measured, each in a file of its own.
 import W1 from './workloads/w1.mjs'
+import W17 from './workloads/w17.mjs'
 import W2 from './workloads/w2.mjs'
 import W3 from './workloads/w3.mjs'
 import W4 from './workloads/w4.mjs'
 import W5 from './workloads/w5.mjs'
+import W6 from './workloads/w6.mjs'
+import W7 from './workloads/w7.mjs'
+import W8 from './workloads/w8.mjs'
+import W9 from './workloads/w9.mjs'
 import { integers } from './random.mjs'
+
+/**
+ * What one call is:
+ *
+ * - `'statement'`, which is what is left out: `sql` with the values that `params` draws
+ * - `'mix'`: the one of `steps` that `params` draws, `{ step, values }`
+ * - `'transaction'`: all `steps` in one transaction, with the values that `params` draws for each
+ *
+ * @typedef {'statement' | 'mix' | 'transaction'} Kind
+ */
 
 /**
  * @typedef {object} Workload
  * @property {string} id
  * @property {string} title
- * @property {string} sql
- * @property {'first' | 'all'} take
- * @property {(draw: (limit: number) => number) => number[]} params - draws the values of one call
- * @property {{ inFlight: number, target: Record<number, number> }[]} cases - the targets are ratios to the baseline, by Node version
+ * @property {Kind} [kind]
+ * @property {string} [sql]
+ * @property {import('./peer.mjs').Take} [take]
+ * @property {import('./peer.mjs').Step[]} [steps]
+ * @property {number} [calls] - how many different calls there are, which are made in turn
+ * @property {(draw: (limit: number) => number, one: Case) => unknown} params - draws the values of one call
+ * @property {{ check: string, reset?: string }} [writes] - it changes the file: every peer gets its own, `check` reads what must be the same
+ * for all, and `reset` runs between the rounds
+ * @property {boolean} [latency] - whether single calls are timed too
+ * @property {'normal' | 'full'} [durability] - PRAGMA synchronous; NORMAL if left out
+ * @property {Case[]} cases
+ */
+
+/**
+ * One way to run it, which may also say `durability`.
+ *
+ * @typedef {object} Case
+ * @property {number} inFlight
+ * @property {number} [among] - how many rows its calls are spread over
+ * @property {import('./peer.mjs').Manner} [manner]
+ * @property {Record<number, number>} target - ratios to the baseline, by Node version
  */
 
 /** @type {Workload[]} */
-export const WORKLOADS = [W1, W2, W3, W4, W5]
+export const WORKLOADS = [W1, W2, W3, W4, W5, W6, W7, W8, W9, W17]
 
-/** How many different calls a workload has; they are made in turn. */
 const CALLS = 4_096
 const SEED = 20_260_101
+const MANNERS = { awaited: 'each statement awaited', submitted: 'no statement awaited', batch: 'as one batch' }
 
 /**
- * Spreads the workloads into what is measured: one entry per number of calls in flight.
+ * Spreads the workloads into what is measured: one entry per case.
  *
  * @param {string[]} ids - none stands for all
  */
@@ -32,8 +64,18 @@ export function casesOf(ids) {
   return WORKLOADS.filter(({ id }) => ids.length === 0 || ids.includes(id)).flatMap(spread)
 }
 
-function spread({ id, title, sql, take, params, cases }) {
-  const draw = integers(SEED)
-  const calls = Array.from({ length: CALLS }, () => params(draw))
-  return cases.map(({ inFlight, target }) => ({ id, title, sql, take, params: calls, inFlight, target }))
+function spread({ params, cases, calls = CALLS, ...workload }) {
+  return cases.map((one) => {
+    const draw = integers(SEED)
+    const drawn = Array.from({ length: calls }, () => params(draw, one))
+    const work = { kind: 'statement', durability: 'normal', latency: false, writes: null, ...workload, ...one, params: drawn }
+    return { ...work, title: titleOf(work) }
+  })
+}
+
+function titleOf({ title, manner, among, inFlight, kind, durability }) {
+  const flight = inFlight === 1 ? 'one by one' : `${inFlight.toLocaleString('en')} in flight`
+  const synchronous = kind === 'transaction' ? [`synchronous=${durability.toUpperCase()}`] : []
+  const rows = among === undefined ? [] : [`${among.toLocaleString('en')} rows`]
+  return [title, ...rows, ...(manner === undefined ? [] : [MANNERS[manner]]), ...synchronous, flight].join(', ')
 }

@@ -1,5 +1,6 @@
 import { createRequire } from 'node:module'
 import { applySettings } from '../settings.mjs'
+import { callOf, callsInTurn } from '../statements.mjs'
 
 const require = createRequire(import.meta.url)
 const nodeMajor = Number(process.versions.node.split('.')[0])
@@ -17,8 +18,7 @@ export function connect(path, settings) {
 
 /** Makes a function of the parameters, which runs `sql`. */
 export function prepare(db, sql, take) {
-  const statement = db.prepare(sql)
-  return take === 'first' ? (params) => statement.get(...params) : (params) => statement.all(...params)
+  return callOf(db.prepare(sql), take)
 }
 
 /** @type {import('../peer.mjs').Peer} */
@@ -30,6 +30,10 @@ export default {
 
   async open(path, settings) {
     const db = connect(path, settings)
-    return { prepare: (sql, take) => prepare(db, sql, take), close: () => db.close() }
+    return {
+      prepare: (sql, take) => prepare(db, sql, take),
+      transaction: (steps) => db.transaction(callsInTurn((sql, take) => prepare(db, sql, take), steps)).immediate,
+      close: () => db.close(),
+    }
   },
 }

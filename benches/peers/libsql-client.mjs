@@ -1,4 +1,5 @@
 import { pathToFileURL } from 'node:url'
+import { NotOffered } from '../peer.mjs'
 import { pragmaTexts } from '../settings.mjs'
 
 /** @type {import('../peer.mjs').Peer} */
@@ -16,6 +17,10 @@ export default {
       prepare(sql, take) {
         const run = async (args) => (await client.execute({ sql, args })).rows
         return take === 'first' ? async (args) => (await run(args))[0] : run
+      },
+      transaction(steps, manner) {
+        if (manner !== 'batch') throw new NotOffered('the benchmark makes only batches on it')
+        return (params) => client.batch(steps.map(({ sql }, step) => ({ sql, args: params[step] })), 'write')
       },
       close: () => client.close(),
     }

@@ -1,4 +1,5 @@
 import { applySettings } from '../settings.mjs'
+import { callOf, callsInTurn } from '../statements.mjs'
 
 /** @type {import('../peer.mjs').Peer} */
 export default {
@@ -11,12 +12,7 @@ export default {
     const { default: Database } = await import('libsql')
     const db = new Database(path)
     applySettings(settings, (pragma) => db.exec(`PRAGMA ${pragma}`))
-    return {
-      prepare(sql, take) {
-        const statement = db.prepare(sql)
-        return take === 'first' ? (params) => statement.get(...params) : (params) => statement.all(...params)
-      },
-      close: () => db.close(),
-    }
+    const prepare = (sql, take) => callOf(db.prepare(sql), take)
+    return { prepare, transaction: (steps) => db.transaction(callsInTurn(prepare, steps)).immediate, close: () => db.close() }
   },
 }

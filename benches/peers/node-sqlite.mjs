@@ -1,4 +1,5 @@
 import { applySettings } from '../settings.mjs'
+import { callOf, callsInTurn } from '../statements.mjs'
 
 /** @type {import('../peer.mjs').Peer} */
 export default {
@@ -11,12 +12,19 @@ export default {
     const { DatabaseSync } = await import('node:sqlite')
     const db = new DatabaseSync(path)
     applySettings(settings, (pragma) => db.exec(`PRAGMA ${pragma}`))
-    return {
-      prepare(sql, take) {
-        const statement = db.prepare(sql)
-        return take === 'first' ? (params) => statement.get(...params) : (params) => statement.all(...params)
-      },
-      close: () => db.close(),
-    }
+    const prepare = (sql, take) => callOf(db.prepare(sql), take)
+    return { prepare, transaction: (steps) => transaction(db, callsInTurn(prepare, steps)), close: () => db.close() }
   },
+}
+
+/** It leaves transactions to SQL. */
+function transaction(db, calls) {
+  const begin = db.prepare('BEGIN IMMEDIATE')
+  const commit = db.prepare('COMMIT')
+  return (params) => {
+    begin.run()
+    const last = calls(params)
+    commit.run()
+    return last
+  }
 }

@@ -1,4 +1,6 @@
+import { NotOffered } from '../peer.mjs'
 import { pragmaTexts } from '../settings.mjs'
+import { METHODS } from '../statements.mjs'
 
 /** @type {import('../peer.mjs').Peer} */
 export default {
@@ -13,7 +15,13 @@ export default {
     const pool = await DatabasePool.open(path, { connections: settings.readers, connectionSetup })
     return {
       prepare(sql, take) {
-        return take === 'first' ? (params) => pool.get(sql, params) : (params) => pool.all(sql, params)
+        const method = METHODS[take]
+        return (params) => pool[method](sql, params)
+      },
+      transaction(steps, manner) {
+        if (manner !== 'batch') throw new NotOffered('has no transactions but batches')
+        const operations = (params) => steps.map(({ sql, take }, step) => ({ kind: METHODS[take], sql, params: params[step] }))
+        return (params) => pool.batch(operations(params), { transaction: 'immediate' })
       },
       close: () => pool.close(),
     }

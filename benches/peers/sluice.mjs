@@ -1,5 +1,13 @@
 import sluice from '../../index.js'
 import { pragmasOf } from '../settings.mjs'
+import { METHODS } from '../statements.mjs'
+
+/** Opens a database with the settings of the comparison, and `options` beside them. */
+export function connect(path, settings, options = {}) {
+  const { profile, durability, readers } = settings
+  const equal = profile === 'equal' ? { durability, maxReaders: readers, pragmas: pragmasOf(settings) } : {}
+  return sluice.open(path, { ...equal, ...options })
+}
 
 /** @type {import('../peer.mjs').Peer} */
 export default {
@@ -9,14 +17,34 @@ export default {
   synchronous: false,
 
   async open(path, settings) {
-    const equal = settings.profile === 'equal' ? { durability: 'normal', maxReaders: settings.readers, pragmas: pragmasOf(settings) } : {}
-    const db = await sluice.open(path, equal)
+    const db = await connect(path, settings)
     return {
       prepare(sql, take) {
         const statement = db.prepare(sql)
-        return take === 'first' ? (params) => statement.get(params) : (params) => statement.all(params)
+        const method = METHODS[take]
+        return (params) => statement[method](params)
       },
+      transaction: (steps, manner) => transaction(db, steps, manner),
       close: () => db.close(),
     }
   },
+}
+
+function transaction(db, steps, manner) {
+  const call = (tx, step, params) => tx[METHODS[steps[step].take]](steps[step].sql, params[step])
+  switch (manner) {
+    case 'awaited':
+      return (params) =>
+        db.transaction(async (tx) => {
+          let last
+          for (let step = 0; step < steps.length; step++) last = await call(tx, step, params)
+          return last
+        })
+    case 'submitted':
+      return (params) => db.transaction((tx) => Promise.all(steps.map((_, step) => call(tx, step, params))))
+    case 'batch':
+      return (params) => db.batch(steps.map(({ sql }, step) => ({ sql, params: params[step] })))
+    default:
+      throw new Error(`'${manner}' is not known`)
+  }
 }

@@ -1,5 +1,6 @@
 import { promisify } from 'node:util'
 import { pragmaTexts } from '../settings.mjs'
+import { METHODS } from '../statements.mjs'
 
 /** @type {import('../peer.mjs').Peer} */
 export default {
@@ -17,7 +18,7 @@ export default {
     return {
       prepare(sql, take) {
         const statement = db.prepare(sql)
-        const method = take === 'first' ? statement.get : statement.all
+        const method = statement[METHODS[take]]
         return (params) =>
           new Promise((resolve, reject) => {
             method.call(statement, params, (error, result) => {

@@ -1,3 +1,6 @@
+import { synchronousOf } from '../settings.mjs'
+import { callOf } from '../statements.mjs'
+
 /** @type {import('../peer.mjs').Peer} */
 export default {
   name: '@tursodatabase/database',
@@ -10,12 +13,11 @@ export default {
     const { connect } = await import('@tursodatabase/database')
     const db = await connect(path)
     // It knows no mmap_size.
-    if (settings.profile === 'equal') await db.exec(`PRAGMA cache_size=${settings.cacheSize}; PRAGMA synchronous=NORMAL`)
+    if (settings.profile === 'equal') {
+      await db.exec(`PRAGMA cache_size=${settings.cacheSize}; PRAGMA synchronous=${synchronousOf(settings)}`)
+    }
     return {
-      prepare(sql, take) {
-        const statement = db.prepare(sql)
-        return take === 'first' ? (params) => statement.get(...params) : (params) => statement.all(...params)
-      },
+      prepare: (sql, take) => callOf(db.prepare(sql), take),
       close: () => db.close(),
     }
   },

@@ -3,10 +3,10 @@
 //! A line-by-line conversation on standard input and output, so that the bench runner can interleave its rounds with those of the peers:
 //!
 //! ```text
-//! open <bare|core> <readers> <cache_size> <path>   one rusqlite connection, or a manager with so many readers
-//! load <first|all> <in flight> <sql>               what to run, and how many calls may be under way at once
-//! params 1,2;3,4                                   the values of the calls, taken in turn
-//! run <calls>                                      answers "<nanoseconds> <rows>"
+//! open <bare|core> <readers> <cache_size> <normal|full> <path>   one rusqlite connection, or a manager with so many readers
+//! load <first|all|run> <in flight> <sql>                         what to run, and how many calls may be under way at once
+//! params 1,2;3,4                                                 the values of the calls, taken in turn
+//! run <calls>                                                    answers "<nanoseconds> <rows>"
 //! ```
 //!
 //! Every line but `run` is answered by `ok`. The program ends with its input.
@@ -83,7 +83,11 @@ impl Default for Work {
 
 impl Work {
     fn parse(mut line: &str) -> Outcome<Self> {
-        let take = if next::<String>(&mut line)? == "first" { Take::First } else { Take::All };
+        let take = match next::<String>(&mut line)?.as_str() {
+            "first" => Take::First,
+            "run" => Take::None,
+            _ => Take::All,
+        };
         let in_flight = next(&mut line)?;
         Ok(Self { sql: line.to_owned(), take, in_flight, ..Self::default() })
     }
@@ -104,14 +108,17 @@ impl Floor {
         let kind: String = next(&mut line)?;
         let max_readers = next(&mut line)?;
         let cache_size: i64 = next(&mut line)?;
+        let synchronous: String = next(&mut line)?;
         if kind == "bare" {
-            let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+            let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
             let connection = Connection::open_with_flags(line, flags)?;
             connection.pragma_update(None, "cache_size", cache_size)?;
+            connection.pragma_update(None, "synchronous", synchronous)?;
             return Ok(Self::Bare(connection));
         }
+        let durability = if synchronous == "full" { Durability::Full } else { Durability::Normal };
         let pragmas = vec![("cache_size".to_owned(), cache_size.to_string())];
-        let options = Options { max_readers, durability: Durability::Normal, pragmas, ..Options::default() };
+        let options = Options { max_readers, durability, pragmas, ..Options::default() };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         Ok(Self::Core(runtime.block_on(Manager::open(line, options))?))
     }

@@ -14,7 +14,7 @@ use super::{Disposition, Job, Next, Work, disposition_after, explain_interrupt, 
 use crate::completion::{Delivery, Failure, Sink};
 use crate::connection::{Policy, PrepareError, Route};
 use crate::error::{Error, ErrorCode, Result};
-use crate::gate::{Class, Passed};
+use crate::gate::Class;
 use crate::manager::{GroupLimits, Permit};
 use crate::query::{Request, Take};
 use crate::statement::Written;
@@ -75,7 +75,8 @@ impl Writer<'_> {
     /// Whether a job is worth a transaction that others can join: somebody waits, and the job is one that may share.
     pub(super) fn begins_group(&mut self, job: &Job, permit: &Permit) -> bool {
         let may_share = permit.class() == Class::Write && self.shared.group_limits().is_some();
-        let Some(request) = grouped(&job.work).filter(|_| may_share && permit.has_heir()) else { return false };
+        let has_company = || self.company.is_expected() || permit.has_heir();
+        let Some(request) = grouped(&job.work).filter(|_| may_share && has_company()) else { return false };
         // Outside a transaction, because preparing some statements acts.
         let class = self.statements.class(&request.query, Policy::Statement);
         let belongs_here = job.place.is_none() || self.shared.runs_all_on_the_writer();
@@ -96,9 +97,9 @@ impl Writer<'_> {
             return self.expect_usable(disposition, permit);
         }
         let _writing = self.shared.activity.begin_writing();
-        let (mut group, mut job, mut permit) = (Group::begin(), first, permit);
+        let (mut group, mut next, mut permit) = (Group::begin(), Some(first), permit);
         loop {
-            match self.join(&mut group, job, limits) {
+            match next.take().map_or(Joined::Yes, |job| self.join(&mut group, job, limits)) {
                 Joined::Yes | Joined::Elsewhere => {}
                 Joined::No(job) => {
                     let disposition = self.commit(group.members);
@@ -119,16 +120,20 @@ impl Writer<'_> {
                 let disposition = self.commit(group.members);
                 return self.expect_usable(disposition, permit);
             }
-            let Passed { waiter, permit: passed, .. } = match permit.pass_on() {
+            let passed = match permit.pass_on() {
                 Ok(passed) => passed,
+                Err(alone) if self.company.wait(&alone) => {
+                    permit = alone;
+                    continue;
+                }
                 Err(permit) => {
                     let disposition = self.commit(group.members);
                     return self.keep_usable(disposition, permit).map(|permit| Next::Rest(Some(permit)));
                 }
             };
-            permit = passed;
-            match waiter.into_job() {
-                Ok(next) => job = next,
+            permit = passed.permit;
+            match passed.waiter.into_job() {
+                Ok(job) => next = Some(job),
                 Err(lease) => {
                     // Its holder may begin only when the transaction has ended.
                     let disposition = self.commit(group.members);
@@ -300,6 +305,7 @@ impl Writer<'_> {
 
     /// Commits what the members did, and answers them.
     fn commit(&mut self, members: Vec<Member>) -> Disposition {
+        self.company.learn(members.len());
         match guard(|| self.transaction.commit()) {
             Ok(Ok(())) => {}
             Ok(Err(error)) => return self.after_failed_commit(members, &error),

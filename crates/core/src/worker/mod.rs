@@ -3,6 +3,7 @@
 mod answered;
 mod batch;
 mod checkpointer;
+mod company;
 mod group;
 mod in_session;
 mod reader;

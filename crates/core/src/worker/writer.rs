@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::answered::Answered;
+use super::company::Company;
 use super::in_session::{Cursors, Rows, Side, close_cursor, end_lease, run_asked};
 use super::{
     Disposition, Exit, Job, Message, Next, Work, Worker, disposition_after, explain_interrupt, guard, is_clean,
@@ -26,6 +27,7 @@ pub(crate) fn serve_writer(worker: &Arc<Worker>, shared: &Arc<Shared>, connectio
         connection,
         statements,
         transaction,
+        company: Company::default(),
         cursors: Cursors::new(),
         broken: false,
         private_schema: false,
@@ -40,6 +42,7 @@ pub(super) struct Writer<'a> {
     pub(super) statements: Statements<'a>,
     /// Of groups and batches.
     pub(super) transaction: Transaction<'a>,
+    pub(super) company: Company,
     cursors: Cursors<'a>,
     /// Whether a job of the present lease left the connection in doubt.
     broken: bool,
