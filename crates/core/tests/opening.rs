@@ -326,7 +326,7 @@ fn every_connection_has_the_settings_that_are_promised() {
         ("trusted_schema", "Integer(0)", "Integer(0)"),
         ("mmap_size", "Integer(0)", "Integer(0)"),
         ("cell_size_check", "Integer(0)", "Integer(0)"),
-        ("wal_autocheckpoint", "Integer(1000)", "Integer(1000)"),
+        ("wal_autocheckpoint", "Integer(0)", "Integer(1000)"),
     ] {
         assert_eq!(one(&conn, &format!("PRAGMA {pragma}")), on_writer, "{pragma} of the writer");
         assert_eq!(one(&reader, &format!("PRAGMA {pragma}")), on_reader, "{pragma} of a reader");
