@@ -11,7 +11,6 @@ use std::time::Duration;
 
 use crate::cancel::{Cancel, CancelReason};
 use crate::completion::{Reply, Sink};
-use crate::gate::{Class, ReadKind};
 use crate::manager::Manager;
 use crate::query::{Query, Request};
 
@@ -32,16 +31,6 @@ pub enum SessionKind {
     Exclusive,
     /// The transaction of a [`PrivateHandle`], which text begins and ends.
     Private,
-}
-
-impl SessionKind {
-    fn class(self) -> Class {
-        match self {
-            Self::Transaction(_) | Self::Private => Class::Write,
-            Self::Read => Class::Read(ReadKind::Session),
-            Self::Exclusive => Class::Exclusive,
-        }
-    }
 }
 
 /// How a transaction begins: <https://sqlite.org/lang_transaction.html#deferred_immediate_and_exclusive_transactions>.

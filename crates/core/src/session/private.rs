@@ -14,7 +14,7 @@ use crate::completion::{Delivery, Reply, Sink};
 use crate::control;
 use crate::error::{Error, ErrorCode};
 use crate::manager::{Manager, Shared};
-use crate::query::{Query, Request};
+use crate::query::{Query, Request, Scope};
 use crate::worker::{Job, Work};
 
 /// A handle on which `BEGIN`, `COMMIT` and `SAVEPOINT` as text work, on a lease of its own: <https://sqlite.org/lang_transaction.html>.
@@ -135,7 +135,8 @@ impl Private {
                 let judged = What::Judge(request, error.clone());
                 self.begin(judged, cancel, reply, &mut state.held);
             }
-            (Mode::Free, Asks::Query(request)) if is_plain => {
+            // In a callback that it would wait for, what begins a transaction is refused like any write.
+            (Mode::Free, Asks::Query(request)) if is_plain || request.scope != Scope::Outside => {
                 self.manager.submit(Job { cancel, ..Job::new(Work::Query(request), reply) });
             }
             (Mode::Free, Asks::Script(script)) => {

@@ -12,6 +12,7 @@ use crate::cancel::{Cancel, CancelReason};
 use crate::completion::{Delivery, Reply};
 use crate::control;
 use crate::error::{Error, ErrorCode, Result};
+use crate::gate::{Class, ReadKind};
 use crate::lease::RawLease;
 use crate::manager::{Permit, Shared};
 use crate::worker::Message;
@@ -48,6 +49,8 @@ struct Active {
     pending: u32,
     began: Instant,
     idle_since: Instant,
+    /// Why it is to end as soon as the commit under way has failed.
+    ends_with: Option<Error>,
     /// Who is told of the end.
     ended: Option<Reply>,
 }
@@ -93,7 +96,17 @@ impl SessionState {
     /// Waits for the connection, and asks it for `first`.
     pub(super) fn request(self: &Arc<Self>, first: What, reply: Reply, ended: Option<Reply>) {
         let wanted = Wanted { session: Arc::clone(self), first, reply, ended };
-        self.shared.request_session(self.kind.class(), wanted, &self.cancel);
+        self.shared.request_session(self.class(), wanted, &self.cancel);
+    }
+
+    fn class(&self) -> Class {
+        match self.kind {
+            // Where readers would not see what the writer sees, or there are none.
+            SessionKind::Read if self.shared.runs_all_on_the_writer() => Class::Write,
+            SessionKind::Read => Class::Read(ReadKind::Session),
+            SessionKind::Transaction(_) | SessionKind::Private => Class::Write,
+            SessionKind::Exclusive => Class::Exclusive,
+        }
     }
 
     /// Takes the connection that came, and asks it for what was wanted first.
@@ -116,7 +129,15 @@ impl SessionState {
                     return self.fail_to_begin(reply, ended, &error);
                 }
             }
-            *phase = Phase::Active(Active { lease, transaction, pending: 1, began: now, idle_since: now, ended });
+            *phase = Phase::Active(Active {
+                lease,
+                transaction,
+                pending: 1,
+                began: now,
+                idle_since: now,
+                ends_with: None,
+                ended,
+            });
             let (session, cancel) = (Arc::clone(self), Some(Arc::clone(&self.cancel)));
             Asked { session, what: first, reply, cancel, pending: Pending(Arc::clone(self)) }
         };
@@ -198,6 +219,17 @@ impl SessionState {
         }
     }
 
+    /// Takes note that the commit under way has failed. Returns why the session ends now, if it was to end meanwhile.
+    pub(crate) fn commit_failed(&self) -> Option<Error> {
+        match &mut *self.phase.lock() {
+            Phase::Active(active) => {
+                active.transaction = Transaction::Open;
+                active.ends_with.take()
+            }
+            Phase::Waiting | Phase::Ended(_) => None,
+        }
+    }
+
     /// Returns what late calls are told, once it has ended.
     pub(super) fn told(&self) -> Option<Error> {
         match &*self.phase.lock() {
@@ -266,8 +298,12 @@ impl SessionState {
     /// Takes the connection from the session, unless it is committing or has ended.
     fn leave(&self, told: Error) -> Option<Active> {
         let mut phase = self.phase.lock();
-        match &*phase {
-            Phase::Active(Active { transaction: Transaction::Committing, .. }) | Phase::Ended(_) => None,
+        match &mut *phase {
+            Phase::Active(Active { transaction: Transaction::Committing, ends_with, .. }) => {
+                ends_with.get_or_insert(told);
+                None
+            }
+            Phase::Ended(_) => None,
             Phase::Waiting | Phase::Active(_) => match std::mem::replace(&mut *phase, Phase::Ended(told)) {
                 Phase::Active(active) => Some(active),
                 Phase::Waiting | Phase::Ended(_) => None,

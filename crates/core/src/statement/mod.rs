@@ -207,6 +207,12 @@ impl<'c> Statements<'c> {
         self.cached(query, Policy::Statement).map(|cached| cached.class.route).map_err(PrepareError::into_error)
     }
 
+    /// Refuses what is no read, on a connection that could write.
+    pub(crate) fn expect_read(&mut self, request: &Request) -> Result<()> {
+        let cached = self.cached(&request.query, Policy::Reader).map_err(PrepareError::into_error)?;
+        if cached.class.route == Route::Read { Ok(()) } else { Err(cached.class.to_read_only_error()) }
+    }
+
     /// Prepares a query under `policy`, if it is not, and returns what it is.
     pub(crate) fn class(&mut self, query: &Query, policy: Policy) -> Result<Classified, PrepareError> {
         self.cached(query, policy).map(|cached| cached.class)

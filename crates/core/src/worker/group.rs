@@ -89,8 +89,7 @@ impl Writer<'_> {
     /// The permit, when the connection must not be used again.
     pub(super) fn run_group(&mut self, first: Job, permit: Permit) -> Result<Next, Permit> {
         let limits = self.shared.group_limits().expect("BUG: a group begins only where there are groups");
-        let began = self.shared.lost().map_or_else(|| self.transaction.begin(), Err);
-        if let Err(error) = began {
+        if let Err(error) = self.begin_group(&first) {
             let disposition = disposition_after(&error);
             self.shared.counters.errors.add();
             first.fail(error);
@@ -142,6 +141,23 @@ impl Writer<'_> {
                 }
             }
         }
+    }
+
+    /// Begins the transaction of a group. Another process may hold the file: whoever gives up the first member ends that wait.
+    fn begin_group(&mut self, first: &Job) -> Result<()> {
+        if let Some(lost) = self.shared.lost() {
+            return Err(lost);
+        }
+        let cancel = first.cancel.as_ref();
+        if let Err(reason) = self.worker.begin(first.work.query(), Instant::now(), cancel) {
+            return Err(reason.to_error());
+        }
+        let began = self.transaction.begin();
+        let stopped = self.worker.end_job(cancel);
+        if let Some(cancel) = cancel {
+            cancel.paused();
+        }
+        began.map_err(|error| explain_interrupt(stopped, error))
     }
 
     /// Returns the permit as an error when the connection must not be used again.
@@ -257,7 +273,12 @@ impl Writer<'_> {
         }
         let mut again: Vec<Member> = Vec::with_capacity(members.len());
         let mut left = members.into_iter();
-        for Member { job, outcome: _ } in left.by_ref() {
+        for Member { job, outcome } in left.by_ref() {
+            if outcome.as_ref().is_err_and(|failure| is_stop(&failure.error)) {
+                // It was stopped before it ran, and is not to run now.
+                again.push(Member { job, outcome });
+                continue;
+            }
             let Some(outcome) = self.repeat(&job) else {
                 again.push(Member { job, outcome: Ok(Answered::done()) });
                 again.extend(left);

@@ -382,7 +382,10 @@ fn commit<'c>(side: &mut impl Side<'c>, session: &SessionState) -> Ran {
     };
     // Still open, after a lock of another process or a broken foreign key: it may be mended, and committed again. What SQLite has
     // rolled back is noticed as ever.
-    session.with_transaction(|transaction| *transaction = Transaction::Open);
+    let ends_with = session.commit_failed();
+    if let Some(error) = ends_with {
+        return Ran::Broke(error);
+    }
     if error.primary_code() == Some(rusqlite::ffi::SQLITE_IOERR) {
         return Ran::Broke(unknown_outcome(&error));
     }

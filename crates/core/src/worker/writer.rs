@@ -11,7 +11,7 @@ use super::{
 };
 use crate::completion::{Delivery, Failure, Reply};
 use crate::connection::{PolicedConnection, Policy, Route};
-use crate::error::Result;
+use crate::error::{Error, ErrorCode, Result};
 use crate::gate::Class;
 use crate::manager::{Permit, Shared};
 use crate::query::{Query, Request};
@@ -297,6 +297,9 @@ impl<'a> Side<'a> for Writer<'a> {
     }
 
     fn run_statement(&mut self, request: &Request, policy: Policy, _reply: &Reply) -> Result<Answered> {
+        if policy == Policy::Reader {
+            self.statements.expect_read(request)?;
+        }
         let _writing = self.shared.activity.begin_writing();
         let Written { chunks, answer, touched_private_schema } = self.statements.write(request, policy)?;
         self.learn_class(request);
@@ -306,6 +309,9 @@ impl<'a> Side<'a> for Writer<'a> {
     }
 
     fn run_script(&mut self, script: &Query, policy: Policy) -> Result<(), Failure> {
+        if policy == Policy::Reader {
+            return Err(Error::new(ErrorCode::NotAuthorized, "a read session runs no scripts").into());
+        }
         let _writing = self.shared.activity.begin_writing();
         let result = run_script(self.connection, script.sql(), policy);
         self.after_write_of(policy, true)?;

@@ -20,7 +20,7 @@ pub(crate) const WIDE: GroupLimits = GroupLimits { statements: 512, time: Durati
 
 /// A database, and a sink that tells the order of its answers.
 pub(crate) struct Bench {
-    _dir: TempDir,
+    dir: TempDir,
     pub(crate) manager: Manager,
     pub(crate) channel: Arc<Channel>,
     pub(crate) wakes: UnboundedReceiver<()>,
@@ -37,7 +37,11 @@ impl Bench {
         manager.write().await?.script(schema).await?;
         let (sender, wakes) = unbounded_channel();
         let channel = Channel::new(move || sender.send(()).unwrap_or_default());
-        Ok(Self { _dir: dir, manager, channel, wakes, calls: 0 })
+        Ok(Self { dir, manager, channel, wakes, calls: 0 })
+    }
+
+    pub(crate) fn path(&self) -> std::path::PathBuf {
+        self.dir.path().join("app.db")
     }
 
     /// Holds the writer, so that what is submitted meanwhile waits together.

@@ -238,6 +238,60 @@ async fn a_member_that_is_aborted_before_it_runs_has_no_effect_and_one_that_ran_
 }
 
 #[tokio::test]
+async fn a_member_that_was_stopped_before_it_ran_does_not_run_when_the_group_is_done_again() -> Result<()> {
+    in_deadline(async {
+        let mut bench = Bench::open("CREATE TABLE t(x UNIQUE)", Some(WIDE)).await?;
+        let lease = bench.hold().await?;
+        let (stopped, running) = (Cancel::new(), Cancel::new());
+        bench.submit("INSERT INTO t VALUES (1)");
+        let endless =
+            "INSERT INTO t WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT max(i) FROM n";
+        bench.submit_with(endless, Some(Arc::clone(&running)));
+        bench.submit_with("INSERT INTO t VALUES (3)", Some(Arc::clone(&stopped)));
+        bench.submit("INSERT OR ROLLBACK INTO t VALUES (1)");
+        bench.release(lease, 4).await;
+        while bench.manager.status().writer.holder.is_none_or(|holder| !holder.sql.contains("RECURSIVE")) {
+            tokio::task::yield_now().await;
+        }
+        stopped.cancel(CancelReason::Aborted);
+        running.cancel(CancelReason::Aborted);
+        let answers = bench.answers(4).await;
+        assert_eq!(ok(&answers), [1]);
+        assert_eq!(bench.integers("SELECT x FROM t").await?, [1]);
+        bench.manager.close().await
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_write_that_waits_for_another_process_can_be_given_up_in_a_group_too() -> Result<()> {
+    in_deadline(async {
+        let mut bench = Bench::open("CREATE TABLE t(x)", Some(WIDE)).await?;
+        let other = sluice_core::Manager::open(bench.path(), sluice_core::Options::default()).await?;
+        let mut held = other.write().await?;
+        held.query("BEGIN IMMEDIATE", Params::none()).await?;
+        let lease = bench.hold().await?;
+        let cancel = Cancel::new();
+        bench.submit_with("INSERT INTO t VALUES (1)", Some(Arc::clone(&cancel)));
+        bench.submit("INSERT INTO t VALUES (2)");
+        bench.release(lease, 2).await;
+        while bench.manager.status().writer.holder.is_none() {
+            tokio::task::yield_now().await;
+        }
+        cancel.cancel(CancelReason::Aborted);
+        let first = bench.answers(1).await;
+        assert_eq!((order(&first), failed(&first)[0].1.code), (vec![1], ErrorCode::Aborted));
+        held.query("COMMIT", Params::none()).await?;
+        drop(held);
+        other.close().await?;
+        assert_eq!(ok(&bench.answers(1).await), [2]);
+        assert_eq!(bench.integers("SELECT x FROM t").await?, [2]);
+        bench.manager.close().await
+    })
+    .await
+}
+
+#[tokio::test]
 async fn t05_what_must_not_be_in_a_transaction_runs_alone_between_groups() -> Result<()> {
     in_deadline(async {
         let mut bench = Bench::open("CREATE TABLE t(x)", Some(WIDE)).await?;

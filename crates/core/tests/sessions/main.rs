@@ -267,6 +267,29 @@ async fn a_read_session_sees_the_state_of_its_beginning_and_writes_nothing() -> 
 }
 
 #[tokio::test]
+async fn a_read_session_without_readers_runs_on_the_writer_and_writes_nothing_there() -> Result<()> {
+    in_deadline(async {
+        let mut bench = Bench::open(Options { max_readers: 0, ..Options::default() }).await?;
+        let (session, ended) = bench.begun(SessionKind::Read).await;
+        assert_eq!(bench.run(&session, "SELECT x FROM t").await?, [1]);
+        for sql in
+            ["INSERT INTO t VALUES (3)", "CREATE TABLE u(x)", "DELETE FROM t", "COMMIT", "PRAGMA user_version = 1"]
+        {
+            assert!(bench.run(&session, sql).await.is_err(), "{sql}");
+        }
+        let call = bench.call();
+        session.submit_script(Query::new("DELETE FROM t"), None, bench.sink(), call);
+        assert_eq!(code(bench.answer(call).await), ErrorCode::NotAuthorized);
+        bench.control(&session, Control::End).await?;
+        bench.answer(ended).await?;
+        bench.manager.query("INSERT INTO t VALUES (2)", Params::none()).await?;
+        assert_eq!(bench.integers("SELECT x FROM t").await?, [1, 2]);
+        bench.manager.close().await
+    })
+    .await
+}
+
+#[tokio::test]
 async fn l04_a_read_session_past_its_limit_is_ended_and_named() -> Result<()> {
     in_deadline(async {
         let mut bench = Bench::open(Options::default()).await?;
