@@ -808,8 +808,7 @@ export declare class Database extends Writes {
 	 *
 	 * @throws what the callback throws, always
 	 * @throws {@link SluiceError}: `ERR_SLUICE_REENTRANT` in a callback that has a session already, or the database for itself;
-	 * `ERR_SLUICE_READ_LEASE_TIMEOUT`; `ERR_SLUICE_TIMEOUT` and {@link AbortError} when it was ended before its callback;
-	 * `ERR_SLUICE_INVALID_OPTION` where `maxReaders` is 0
+	 * `ERR_SLUICE_READ_LEASE_TIMEOUT`; `ERR_SLUICE_TIMEOUT` and {@link AbortError} when it was ended before its callback
 	 *
 	 * @example
 	 * ```ts

@@ -11,7 +11,7 @@ export function progress(text) {
 export function step(what, done, of) {
   if (!process.stderr.isTTY) return
   clear()
-  process.stderr.write(`${what}: ${done + 1} of ${of}`.slice(0, process.stderr.columns - 1))
+  process.stderr.write(`${what}: ${done + 1} of ${of}`.slice(0, (process.stderr.columns || 80) - 1))
 }
 
 function clear() {

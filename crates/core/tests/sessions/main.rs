@@ -163,6 +163,28 @@ async fn t18_an_idle_transaction_is_rolled_back_and_its_owner_told_and_writers_g
         assert_eq!(code(bench.run(&tx, "INSERT INTO t VALUES (4)").await), ErrorCode::TxTimeout);
         assert_eq!(code(bench.control(&tx, Control::Commit).await), ErrorCode::TxTimeout);
         assert_eq!(bench.integers("SELECT x FROM t").await?, [1, 3]);
+        // The interrupt that ended the transaction met nothing, and must not meet what comes after it.
+        let long = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100000) \
+                    INSERT INTO t SELECT max(i) FROM n";
+        bench.manager.query(long, Params::none()).await?;
+        bench.manager.close().await
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_transaction_that_runs_a_long_statement_is_not_idle() -> Result<()> {
+    in_deadline(async {
+        let mut bench = Bench::open(Options::default()).await?;
+        let (tx, ended) = bench.begun_within(IMMEDIATE, limits(20, 0)).await;
+        let (stop, began) = (Cancel::new(), std::time::Instant::now());
+        let endless = bench.ask_with(&tx, ENDLESS, Some(Arc::clone(&stop)));
+        while began.elapsed() < Duration::from_millis(100) {
+            tokio::task::yield_now().await;
+        }
+        stop.cancel(CancelReason::Aborted);
+        assert_eq!(code(bench.answer(endless).await), ErrorCode::Aborted);
+        assert_eq!(code(bench.answer(ended).await), ErrorCode::TxTimeout, "now it is");
         bench.manager.close().await
     })
     .await

@@ -1,0 +1,244 @@
+//! What sessions ask, on whichever connection they have leased: the writer, or a reader.
+
+mod control;
+mod cursors;
+mod text;
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+use super::answered::Answered;
+use super::{Disposition, Job, Work, Worker, disposition_after, explain_interrupt, guard, is_clean};
+use crate::cancel::Cancel;
+use crate::completion::{Failure, Reply};
+use crate::connection::{PolicedConnection, Policy};
+use crate::error::{Error, ErrorCode, Result};
+use crate::manager::Shared;
+use crate::query::{Query, Request};
+use crate::session::{Asked, SessionKind, SessionState, What};
+use crate::statement::{Statements, internal};
+
+use control::{aborted, begin, notice_rollback, rolled_back_after, run_control};
+use cursors::{close_cursors, fetch, open};
+use text::{follow_text, is_free_read, judge};
+
+pub(super) use control::unknown_outcome;
+pub(super) use cursors::{Cursors, close_cursor};
+
+/// What a worker offers to the session that has leased its connection.
+pub(super) trait Side<'c> {
+    fn worker(&self) -> &Arc<Worker>;
+    fn shared(&self) -> &Arc<Shared>;
+    fn connection(&self) -> &'c PolicedConnection;
+    fn statements(&mut self) -> &mut Statements<'c>;
+    fn cursors(&mut self) -> &mut Cursors<'c>;
+    /// Runs one statement to its end.
+    fn run_statement(&mut self, request: &Request, policy: Policy, reply: &Reply) -> Result<Answered>;
+    fn run_script(&mut self, script: &Query, policy: Policy) -> Result<(), Failure>;
+    /// Looks at what was changed beside rows, before that is answered.
+    fn after_write(&mut self, policy: Policy) -> Result<()>;
+    /// Takes rows ahead of the end of an answer. Returns `false` when nobody will ever take them.
+    fn send_rows(&mut self, reply: &Reply, rows: Rows) -> bool;
+}
+
+/// Rows ahead of the end of an answer.
+pub(super) type Rows = (Arc<crate::query::Shape>, crate::rows::Chunk);
+
+/// What became of a thing asked.
+enum Ran {
+    /// It was done, and the session goes on.
+    Done(Answered),
+    /// It was done, and was the end of the session.
+    Ended(Answered),
+    /// It failed, and the session goes on.
+    Failed(Failure),
+    /// It failed, and that was the end of the session.
+    Broke(Error),
+    /// It failed, and there was no more to the session than that.
+    Settled(Failure),
+    /// It failed, and SQLite rolled back what the session was for.
+    Aborted(Failure),
+    /// A cursor was asked for a statement that is no read: it runs as a whole on the writer.
+    Elsewhere,
+    /// A private handle asked for a read, outside a transaction: it runs on a reader.
+    OnAReader,
+}
+
+impl Ran {
+    fn error(&self) -> Option<&Error> {
+        match self {
+            Self::Done(_) | Self::Ended(_) | Self::Elsewhere | Self::OnAReader => None,
+            Self::Failed(failure) | Self::Settled(failure) | Self::Aborted(failure) => Some(&failure.error),
+            Self::Broke(error) => Some(error),
+        }
+    }
+}
+
+impl From<Result<Answered, Error>> for Ran {
+    fn from(result: Result<Answered, Error>) -> Self {
+        result.map_err(Failure::from).into()
+    }
+}
+
+impl From<Result<Answered, Failure>> for Ran {
+    fn from(result: Result<Answered, Failure>) -> Self {
+        result.map_or_else(Self::Failed, Self::Done)
+    }
+}
+
+/// Does what a session asks. Returns what to do with the connection when its lease ends.
+#[expect(clippy::boxed_local, reason = "as it comes in its message")]
+pub(super) fn run_asked<'c>(side: &mut impl Side<'c>, asked: Box<Asked>) -> Disposition {
+    if let Err(error) = asked.session.expect_active() {
+        asked.fail(error);
+        return Disposition::Reuse;
+    }
+    let worker = Arc::clone(side.worker());
+    let shown = asked.what.shown(asked.session.kind);
+    if let Err(reason) = worker.begin(shown, Instant::now(), asked.cancel.as_ref()) {
+        let session = Arc::clone(&asked.session);
+        rest(&worker, &session);
+        fail_stopped(*asked, reason.to_error());
+        return Disposition::Reuse;
+    }
+    let Asked { session, what, reply, cancel, pending } = *asked;
+    let ran = guard(|| run(side, &session, &what, &reply));
+    let interrupted = worker.end_job(cancel.as_ref());
+    if interrupted.is_some() {
+        side.shared().counters.interrupts.add();
+    }
+    let (ran, mut disposition) = match ran {
+        Ok(ran) => (ran, Disposition::Reuse),
+        Err(panic) => {
+            side.shared().counters.panics.add();
+            (Ran::Broke(panic), Disposition::Discard)
+        }
+    };
+    let explain = |error: Error| {
+        let error = explain_interrupt(interrupted, error);
+        let is_interrupt = error.primary_code() == Some(rusqlite::ffi::SQLITE_INTERRUPT);
+        // Stopped not for its caller, but because the session was ended.
+        if is_interrupt { session.expect_active().err().unwrap_or(error) } else { error }
+    };
+    let ran = match ran {
+        Ran::Failed(Failure { error, statement }) => Ran::Failed(Failure { error: explain(error), statement }),
+        Ran::Broke(error) => Ran::Broke(explain(error)),
+        ran @ (Ran::Settled(_) | Ran::Aborted(_) | Ran::Done(_) | Ran::Ended(_) | Ran::Elsewhere | Ran::OnAReader) => {
+            ran
+        }
+    };
+    if let Some(error) = ran.error() {
+        side.shared().counters.errors.add();
+        disposition = disposition.or(disposition_after(error));
+    }
+    let ran = follow_text(side, &session, &what, ran);
+    notice_rollback(side, &session, &ran);
+    worker.has_cursors.store(!side.cursors().is_empty(), Ordering::SeqCst);
+    rest(&worker, &session);
+    drop(pending);
+    // The session ends before its holder is told, who may go on at once.
+    match ran {
+        Ran::Done(answered) => answered.send(reply),
+        Ran::Failed(failure) => reply.fail(failure),
+        Ran::Ended(answered) => {
+            session.finish(Ok(()));
+            answered.send(reply);
+        }
+        Ran::Broke(error) => {
+            session.finish(Err(error.clone()));
+            reply.fail(error);
+        }
+        Ran::Settled(failure) => {
+            session.finish(Ok(()));
+            reply.fail(failure);
+        }
+        Ran::Aborted(failure) => {
+            session.finish(Err(rolled_back_after(Some(&failure.error))));
+            reply.fail(failure);
+        }
+        Ran::Elsewhere | Ran::OnAReader => {
+            session.finish(Ok(()));
+            pass_on(side.shared(), what, reply, cancel);
+        }
+    }
+    disposition
+}
+
+/// Sends a statement where it belongs: one that cannot be stepped bit by bit to the writer, a read to a reader.
+fn pass_on(shared: &Arc<Shared>, what: What, reply: Reply, cancel: Option<Arc<Cancel>>) {
+    if let Some(cancel) = &cancel {
+        cancel.paused();
+    }
+    let job = |request| Job { cancel, ..Job::new(Work::Query(request), reply) };
+    match what {
+        What::Open { request, .. } => shared.forward_to_writer(job(request)),
+        What::Query(request) => shared.request_reader(job(request)),
+        What::Begin | What::Judge(..) | What::Script(_) | What::Control(_) | What::Fetch { .. } => {
+            unreachable!("BUG: only a statement is passed on")
+        }
+    }
+}
+
+/// What was stopped before it began fails; a session that was to begin with it ends.
+fn fail_stopped(asked: Asked, error: Error) {
+    let begins = matches!(asked.what, What::Begin) || matches!(asked.what, What::Open { cursor: 0, .. });
+    let session = Arc::clone(&asked.session);
+    asked.fail(error.clone());
+    if begins {
+        session.finish(Err(error));
+    }
+}
+
+/// Shows that the session has its connection and runs nothing.
+fn rest(worker: &Worker, session: &SessionState) {
+    match session.at_rest() {
+        Some((query, since)) => worker.rest(query, since),
+        None => worker.finish(),
+    }
+}
+
+fn policy_of(kind: SessionKind) -> Policy {
+    match kind {
+        SessionKind::Transaction(_) => Policy::Transaction,
+        SessionKind::Read => Policy::Reader,
+        SessionKind::Exclusive => Policy::Exclusive,
+        SessionKind::Private => Policy::Lease,
+    }
+}
+
+fn run<'c>(side: &mut impl Side<'c>, session: &SessionState, what: &What, reply: &Reply) -> Ran {
+    let policy = policy_of(session.kind);
+    match what {
+        What::Begin => match begin(side, session) {
+            Ok(()) => Ran::Done(Answered::done()),
+            Err(error) => Ran::Broke(error),
+        },
+        What::Control(control) => run_control(side, session, *control),
+        What::Query(_) | What::Judge(..) | What::Script(_) | What::Open { .. } | What::Fetch { .. }
+            if aborted(session).is_some() =>
+        {
+            Ran::Failed(aborted(session).expect("BUG: asked just now").into())
+        }
+        What::Judge(request, error) => judge(side, request, error),
+        What::Query(request) if is_free_read(side, session, request) => Ran::OnAReader,
+        What::Query(request) => side.run_statement(request, policy, reply).into(),
+        What::Script(script) => side.run_script(script, policy).map(|()| Answered::done()).into(),
+        What::Open { cursor, request, rows } => open(side, *cursor, request, policy, *rows, reply),
+        What::Fetch { cursor, rows } => match side.cursors().remove(cursor) {
+            Some(suspended) => fetch(side, *cursor, suspended, *rows, reply),
+            None => Ran::Failed(Error::new(ErrorCode::TxClosed, "the rows have all been fetched").into()),
+        },
+    }
+}
+
+/// Ends a lease on its connection: what is open is rolled back, an interrupt that came too late is forgotten. Returns whether the
+/// connection may serve others.
+pub(super) fn end_lease<'c>(side: &mut impl Side<'c>) -> Disposition {
+    close_cursors(side);
+    side.worker().clear_interrupt();
+    side.worker().finish();
+    let connection = side.connection();
+    let rolled_back = if connection.raw().is_autocommit() { Ok(()) } else { internal(connection, "ROLLBACK") };
+    if rolled_back.is_ok() && is_clean(connection) { Disposition::Reuse } else { Disposition::Discard }
+}

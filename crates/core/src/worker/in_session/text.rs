@@ -1,0 +1,68 @@
+//! What text makes of the transaction of a private handle.
+
+use super::control::rolled_back;
+use super::{Ran, Side};
+use crate::completion::Delivery;
+use crate::connection::{Policy, Route};
+use crate::error::Error;
+use crate::query::{Outcome, Request};
+use crate::session::{SessionKind, SessionState, Transaction, What};
+use crate::worker::answered::Answered;
+
+/// Whether a private handle that has no transaction asks for a read, which need not hold up any write.
+pub(super) fn is_free_read<'c>(side: &mut impl Side<'c>, session: &SessionState, request: &Request) -> bool {
+    let is_free = session.kind == SessionKind::Private && side.connection().raw().is_autocommit();
+    if !is_free || side.shared().runs_all_on_the_writer() {
+        return false;
+    }
+    let class = side.statements().class(&request.query, Policy::Lease);
+    class.is_ok_and(|class| class.route == Route::Read)
+}
+
+/// Says what a text does to a transaction that is gone: `ROLLBACK` succeeds, `COMMIT` does not, and either is the end of it.
+pub(super) fn judge<'c>(side: &mut impl Side<'c>, request: &Request, error: &Error) -> Ran {
+    let class = side.statements().class(&request.query, Policy::Lease);
+    match class {
+        Ok(class) if class.log.rolls_back() => {
+            let outcome = Outcome { changes: 0, last_insert_rowid: None, route: Route::Write };
+            let shape = request.query.shape(Vec::new());
+            Ran::Ended(Answered::last(Delivery::End(shape, crate::rows::Chunk::default(), outcome)))
+        }
+        Ok(class) if class.log.commits() => Ran::Settled(error.clone().into()),
+        Ok(_) | Err(_) => Ran::Broke(error.clone()),
+    }
+}
+
+/// What text has made of the transaction of a private handle: how the session ends, if it does.
+pub(super) fn follow_text<'c>(side: &mut impl Side<'c>, session: &SessionState, what: &What, ran: Ran) -> Ran {
+    if session.kind != SessionKind::Private {
+        return ran;
+    }
+    let is_open = !side.connection().raw().is_autocommit();
+    let was_open = session.with_transaction(|transaction| match transaction {
+        Transaction::None => {
+            if is_open {
+                *transaction = Transaction::Open;
+            }
+            false
+        }
+        Transaction::Open | Transaction::Committing | Transaction::Aborted(_) => true,
+    });
+    let is_control = match what {
+        What::Query(request) => !request.query.is_known_plain(),
+        What::Script(_) => true,
+        What::Begin | What::Judge(..) | What::Control(_) | What::Open { .. } | What::Fetch { .. } => false,
+    };
+    if is_open {
+        return ran;
+    }
+    match ran {
+        Ran::Done(answered) if is_control || was_open == Some(false) => Ran::Ended(answered),
+        Ran::Done(_) => Ran::Broke(rolled_back()),
+        Ran::Failed(failure) if was_open == Some(false) => Ran::Settled(failure),
+        Ran::Failed(failure) => Ran::Aborted(failure),
+        ran @ (Ran::Ended(_) | Ran::Settled(_) | Ran::Broke(_) | Ran::Aborted(_) | Ran::Elsewhere | Ran::OnAReader) => {
+            ran
+        }
+    }
+}
