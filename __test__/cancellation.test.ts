@@ -164,6 +164,18 @@ describe('L02: a call that is aborted at any moment', () => {
   })
 })
 
+describe('a timeoutMs that was not needed', () => {
+  it('stops nothing that comes after its call', async () => {
+    const db = await openWithTable({ maxReaders: 1 })
+    await Promise.all(Array.from({ length: 64 }, () => db.pluck('SELECT 1', [], { timeoutMs: 100 })))
+    const stop = new AbortController()
+    const calls = Array.from({ length: 64 }, () => outcomeOf(db.all(ENDLESS_READ, [], { signal: stop.signal })))
+    await new Promise((resolve) => setTimeout(resolve, 200))
+    stop.abort()
+    expect(new Set(await within(Promise.all(calls), 'all calls'))).toEqual(new Set(['ABORT_ERR']))
+  })
+})
+
 describe('T04: a member of a group that is aborted', () => {
   it('while it runs is rejected alone: the other 63 commit once, in order', async () => {
     const db = await openWithTable({ groupCommit: { maxMs: 60_000 } })

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest'
 
 import type { Database } from '../index.js'
 import { holdLock, runScript } from './support/child-process.js'
-import { within } from './support/deadline.js'
+import { until, within } from './support/deadline.js'
 import { codeOf, failureOf, outcomeOf } from './support/failure.js'
 import { holdWriter, untilWaiting, untilWriterRuns } from './support/order.js'
 import { untilQuiet } from './support/quiet.js'
@@ -203,6 +203,23 @@ describe('L13: a writer that another process blocks', () => {
     await letGo()
     await within(Promise.all(calls), 'the writes')
     expect(await valuesOf(db)).toEqual([1, 2, 3])
+  })
+
+  it.each([
+    ['a write', (db: Database) => db.run(INSERT, [3])],
+    ['a transaction', (db: Database) => db.transaction((tx) => tx.run(INSERT, [3]))],
+  ])('can be given up while it waits for the other, with %s behind it', async (_name, behind) => {
+    const db = await openKnowing({ busyTimeoutMs: 20_000 })
+    const letGo = await holdLock(db.path, 'BEGIN IMMEDIATE')
+    const stop = new AbortController()
+    const given = [outcomeOf(db.run(INSERT, [1], { signal: stop.signal })), outcomeOf(db.transaction((tx) => tx.run(INSERT, [2]), { signal: stop.signal }))]
+    const call = behind(db)
+    await until(() => db.status().writer.active, 'it waits for the other')
+    stop.abort()
+    expect(await within(Promise.all(given), 'they are given up')).toEqual(['ABORT_ERR', 'ABORT_ERR'])
+    await letGo()
+    await within(call, 'the one behind')
+    expect(await valuesOf(db)).toEqual([3])
   })
 })
 

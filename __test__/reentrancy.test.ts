@@ -128,6 +128,20 @@ describe.each(CASES)('T15: in a $scope callback with $concurrency concurrency', 
     })
   })
 
+  it('a sibling handle is no way around it', async () => {
+    const db = await openWithTable({ concurrency, acquireTimeoutMs: 1_000 })
+    const own = db.handle()
+    await inside(db, scope, async () => {
+      for (const call of [() => own.run(INSERT), () => own.exec(INSERT), () => own.run('BEGIN'), () => own.transaction(() => 1)]) {
+        expect(await outcomeOf(call()), call.toString()).toBe(REENTRANT)
+      }
+      expect(await outcomeOf(own.all(SELECT))).toBe(expected(scope, concurrency, 'short read'))
+    })
+    await own.run('BEGIN')
+    await own.run('COMMIT')
+    await own.close()
+  })
+
   it('detached calls wait for its end, and are done then', async () => {
     const db = await openWithTable({ concurrency, durability: 'off' })
     await Promise.all(Object.values({ ...SHORT_READS, ...LONG_READS, ...WRITES }).map((operation) => operation(db)))
