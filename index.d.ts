@@ -474,7 +474,9 @@ declare abstract class Reads {
 	 * be made in the loop.
 	 *
 	 * @typeParam T - a row; nothing checks that it is one
-	 * @throws as `execute`, from the iterator; `ERR_SLUICE_READ_LEASE_TIMEOUT` past `maxReadLeaseMs`
+	 * @throws at once: `ERR_SLUICE_INVALID_ARGUMENT`, `ERR_SLUICE_INVALID_OPTION`, `ERR_SLUICE_INVALID_PARAMETER`, `ERR_SLUICE_CLOSED`,
+	 * `ERR_SLUICE_REENTRANT`
+	 * @throws from the iterator: everything else, as `execute`; `ERR_SLUICE_READ_LEASE_TIMEOUT` past `maxReadLeaseMs`
 	 *
 	 * @example
 	 * ```ts
@@ -876,8 +878,7 @@ export declare class Database extends Writes {
 	handle(): Database;
 	/**
 	 * Moves pages from the write-ahead log into the database file: {@link https://sqlite.org/wal.html#ckpt}. The driver does so by itself;
-	 * this is for those who need it at a certain moment. `'passive'` takes its turn among the writes, and waits for no reader; the others
-	 * wait until no call of this process runs, and hold new ones back meanwhile.
+	 * this is for those who need it at a certain moment. `'passive'` waits for nobody; the others wait until no call of this process runs, and hold new ones back meanwhile.
 	 *
 	 * @param mode - how far it goes; `'passive'` if left out
 	 * @throws {@link SqliteError} for what SQLite refuses

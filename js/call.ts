@@ -5,6 +5,7 @@ import type { Inbox } from './inbox.js'
 import { dilute } from './pauses.js'
 import type { Query } from './queries.js'
 import type { RowForm } from './rows.js'
+import type { Stop } from './signals.js'
 import { NO_COLUMNS, Shape } from './shape.js'
 import {
   HEADER_CHANGES,
@@ -59,7 +60,9 @@ export class Call {
   /** What reading the answer threw, if it did. */
   fault: unknown = undefined
   /** Stops it, when its caller may want that. */
-  stop: { readonly signal: AbortSignal | undefined; release(): void } | null = null
+  stop: Stop | null = null
+  /** The signal that ends what it is part of, if there is one. */
+  signal: AbortSignal | undefined = undefined
   /** Whether it keeps the event loop alive. */
   referenced = false
   /** Whether the answer has come. */
@@ -144,9 +147,14 @@ export class Call {
   /** Throws if the call failed. To be called by the public method itself, after its `await`. */
   expectSuccess(): void {
     if (this.failure === null) return
-    if (this.failure.code === 'ABORT_ERR') throw new AbortError(this.stop?.signal?.reason)
+    if (this.failure.code === 'ABORT_ERR') throw new AbortError(this.#abortReason())
     if (this.fault === undefined) throw errorOf(this.failure, this.sql)
     throw new SluiceError('ERR_SLUICE_DECODE', this.failure.message, { cause: this.fault })
+  }
+
+  #abortReason(): unknown {
+    const own = this.stop?.signal
+    return own?.aborted === true ? own.reason : this.signal?.reason
   }
 
   /** Returns the rows, in an array of the caller's own. */

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 
-import { SluiceError, isSluiceError } from './errors.js'
+import { AbortError, SluiceError, isSluiceError } from './errors.js'
 import type { Handle } from './handle.js'
 import { kindOf } from './kinds.js'
 import { checkpointMode, closeTimeoutMs, rowCallMode, sessionMode } from './options.js'
@@ -106,7 +106,7 @@ export class Database extends Writes {
         if (attempt >= mode.retry.attempts || !isBusy(error)) throw error
       }
       this.#handle.countRetry()
-      await delay(mode.retry.delayMs, undefined, mode.limits?.signal === undefined ? {} : { signal: mode.limits.signal })
+      await pause(mode.retry.delayMs, mode.limits?.signal)
     }
   }
 
@@ -232,8 +232,7 @@ export class Database extends Writes {
 
   /**
    * Moves pages from the write-ahead log into the database file: {@link https://sqlite.org/wal.html#ckpt}. The driver does so by itself;
-   * this is for those who need it at a certain moment. `'passive'` takes its turn among the writes, and waits for no reader; the others
-   * wait until no call of this process runs, and hold new ones back meanwhile.
+   * this is for those who need it at a certain moment. `'passive'` waits for nobody; the others wait until no call of this process runs, and hold new ones back meanwhile.
    *
    * @param mode - how far it goes; `'passive'` if left out
    * @throws {@link SqliteError} for what SQLite refuses
@@ -326,6 +325,15 @@ async function runSession<R>(runner: SessionRunner, scope: Scope, callback: () =
   await ended.settled
   ended.expectSuccess()
   return result
+}
+
+/** Waits, unless it is given up meanwhile. */
+async function pause(ms: number, signal: AbortSignal | undefined): Promise<void> {
+  try {
+    await delay(ms, undefined, signal === undefined ? {} : { signal })
+  } catch {
+    throw new AbortError(signal?.reason)
+  }
 }
 
 /** Whether another process was in the way. */

@@ -150,7 +150,9 @@ export class Handle implements Runner {
 
   checkpoint(mode: CheckpointMode): Call {
     this.#expectOpen()
-    if (mode !== 'passive') expectOutside(this.manager, 'checkpoint')
+    const scope = innermost(this.manager)
+    const besideIt = mode === 'passive' && scope?.kind !== 'writeMode' && this.#binding.status()?.concurrency === 'wal'
+    if (scope !== undefined && !besideIt) throw reentrant('checkpoint', scope.kind)
     return this.#submitter.command(undefined, null, (number) => this.#binding.checkpoint(number, mode))
   }
 

@@ -158,7 +158,9 @@ export abstract class Reads {
    * be made in the loop.
    *
    * @typeParam T - a row; nothing checks that it is one
-   * @throws as `execute`, from the iterator; `ERR_SLUICE_READ_LEASE_TIMEOUT` past `maxReadLeaseMs`
+   * @throws at once: `ERR_SLUICE_INVALID_ARGUMENT`, `ERR_SLUICE_INVALID_OPTION`, `ERR_SLUICE_INVALID_PARAMETER`, `ERR_SLUICE_CLOSED`,
+   * `ERR_SLUICE_REENTRANT`
+   * @throws from the iterator: everything else, as `execute`; `ERR_SLUICE_READ_LEASE_TIMEOUT` past `maxReadLeaseMs`
    *
    * @example
    * ```ts

@@ -23,7 +23,9 @@ export class RowSource {
     this.#rows = rows
     this.#number = number
     this.call = first
-    this.#stop = limits === null ? null : new Stop(limits, (timedOut) => this.#halt(timedOut))
+    // A signal that lives on keeps nobody's rows.
+    const reference = new WeakRef(this)
+    this.#stop = limits === null ? null : new Stop(limits, (timedOut) => reference.deref()?.halt(timedOut))
   }
 
   /** The signal that ends it. */
@@ -52,7 +54,8 @@ export class RowSource {
     this.#cursor?.close()
   }
 
-  #halt(timedOut: boolean): void {
+  /** Ends it, because its time is up or it was given up. */
+  halt(timedOut: boolean): void {
     this.stopped = timedOut ? 'timedOut' : 'aborted'
     if (!this.call.isSettled) this.#channel.binding.cancel(this.#number, timedOut)
     this.#cursor?.close()

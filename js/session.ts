@@ -47,9 +47,12 @@ export class Session {
       channel.leave(ended)
       throw error
     }
-    this.submitter = new Submitter(this, this.#binding, channel, queries)
+    this.submitter = new Submitter(this, this.#binding, channel, queries, this.#signal)
     void markEnd(this.#ended, this.end)
-    if (limits !== null) limitSession(this.#binding, this.begun, this.#ended, limits, (timedOut) => channel.binding.cancel(number, timedOut))
+    if (limits !== null) {
+      this.begun.signal = limits.signal
+      limitSession(this.#binding, this.begun, this.#ended, limits, (timedOut) => channel.binding.cancel(number, timedOut))
+    }
   }
 
   get binding(): BindingSession {
@@ -88,12 +91,11 @@ function limitSession(
   limits: CallLimits,
   cancel: (timedOut: boolean) => void,
 ): void {
-  // The one who drops the session need not wait for its limits.
+  // Whoever drops the session need not wait for its limits.
   const reference = new WeakRef(session)
-  const stop = new Stop(limits, (timedOut) => {
-    if (begun.isSettled) reference.deref()?.abort(timedOut)
-    else cancel(timedOut)
+  ended.stop = new Stop(limits, (timedOut) => {
+    if (!begun.isSettled) cancel(timedOut)
+    // It may have begun, and the answer that says so not have been taken yet.
+    reference.deref()?.abort(timedOut)
   })
-  begun.stop = { signal: limits.signal, release: () => {} }
-  ended.stop = stop
 }

@@ -23,9 +23,12 @@ export class Submitter {
   readonly #target: Target
   /** What must stay alive until its calls are settled. */
   readonly #owner: object
+  /** Ends what its calls are part of. */
+  readonly #signal: AbortSignal | undefined
 
-  constructor(owner: object, target: Target, channel: Channel, queries: QueryCache) {
+  constructor(owner: object, target: Target, channel: Channel, queries: QueryCache, signal?: AbortSignal) {
     this.#owner = owner
+    this.#signal = signal
     this.#target = target
     this.channel = channel
     this.queries = queries
@@ -71,6 +74,7 @@ export class Submitter {
   command(sql: string | undefined, limits: CallLimits | null, send: (number: number, cancellable: boolean) => void): Call {
     expectNotAborted(limits)
     const call = new Call(this.#owner, null, sql, 'object', false)
+    call.signal = this.#signal
     const number = this.channel.enter(call)
     try {
       send(number, limits !== null)
@@ -99,6 +103,7 @@ export class Submitter {
     const byteLength = packer.pack(integers | flags, params, mode.dates)
     const query = this.queries.lookup(sql)
     const call = new Call(this.#owner, query, sql, form, integers === INTEGERS_BIGINT)
+    if (this.#signal !== undefined) call.signal = this.#signal
     const number = this.channel.enter(call)
     packer.address(number, query.id)
     try {

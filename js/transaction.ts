@@ -70,12 +70,6 @@ class TransactionRunner implements Runner {
     // Only what cannot wait comes here while there is one.
     if (this.busy !== null) throw new SluiceError('ERR_SLUICE_REENTRANT', 'a nested transaction is under way: wait for its end, or use its tx')
   }
-
-  /** Waits for what is nested in it, unless the call is made there. */
-  async quiet(): Promise<void> {
-    while (this.busy !== null) await this.busy
-    this.expectOpen()
-  }
 }
 
 const MAKER = Symbol('maker')
@@ -126,7 +120,9 @@ export class Transaction extends Writes {
   async transaction<R>(callback: (tx: Transaction) => Promise<R> | R): Promise<R> {
     expectCallback(callback)
     const runner = this.#runner
-    await runner.quiet()
+    // Nothing is awaited between the look and the claim.
+    while (runner.busy !== null) await runner.busy
+    runner.expectOpen()
     let free!: () => void
     runner.nested = new Promise<void>((resolve) => (free = resolve))
     try {
@@ -157,7 +153,8 @@ export class Transaction extends Writes {
    */
   async commit(): Promise<void> {
     const runner = this.#runner
-    await runner.quiet()
+    while (runner.busy !== null) await runner.busy
+    runner.expectOpen()
     await end(runner, 'commit')
   }
 
@@ -168,7 +165,8 @@ export class Transaction extends Writes {
    */
   async rollback(): Promise<void> {
     const runner = this.#runner
-    await runner.quiet()
+    while (runner.busy !== null) await runner.busy
+    runner.expectOpen()
     await end(runner, 'rollback')
   }
 
@@ -187,7 +185,7 @@ async function end(runner: TransactionRunner, how: 'commit' | 'rollback'): Promi
   const stays = how === 'commit' && call.failure !== null && !isEnd(call.failure.code)
   runner.over = !stays
   call.expectSuccess()
-  if (how === 'commit' && runner.level.depth === 0) runAfterCommit(runner.afterCommit)
+  if (how === 'commit' && runner.level.depth === 0) await runAfterCommit(runner.afterCommit)
 }
 
 /** Whether a code says that a transaction has ended. */
@@ -195,8 +193,8 @@ function isEnd(code: string): boolean {
   return !code.startsWith('SQLITE_')
 }
 
-function runAfterCommit(callbacks: Array<() => unknown>): void {
-  for (const callback of callbacks.splice(0)) void runOne(callback)
+async function runAfterCommit(callbacks: Array<() => unknown>): Promise<void> {
+  for (const callback of callbacks.splice(0)) await runOne(callback)
 }
 
 async function runOne(callback: () => unknown): Promise<void> {

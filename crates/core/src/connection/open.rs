@@ -246,7 +246,15 @@ fn connect(location: &Location, config: &ConnectionConfig, role: Role) -> Result
     let interrupted = Arc::new(AtomicBool::new(false));
     conn.busy_handler(Some(busy_handler(config, Arc::clone(&interrupted))))?;
     let stop = Arc::clone(&interrupted);
-    conn.progress_handler(PROGRESS_STEPS, Some(move || stop.load(Ordering::Relaxed)))?;
+    let committing = Arc::new(AtomicBool::new(false));
+    let began = Arc::clone(&committing);
+    conn.commit_hook(Some(move || {
+        began.store(true, Ordering::Relaxed);
+        false
+    }))?;
+    // SQLite asks once more when a statement has committed, and would say of it that it was interrupted.
+    let stops = move || !committing.swap(false, Ordering::Relaxed) && stop.load(Ordering::Relaxed);
+    conn.progress_handler(PROGRESS_STEPS, Some(stops))?;
     conn.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
     conn.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;
     let wal_pages = Arc::new(AtomicU32::new(0));

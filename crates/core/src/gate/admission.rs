@@ -14,14 +14,15 @@ use super::status::{AdmissionStatus, Mode, Phase};
 /// The *head* is the oldest member of the write queue, which holds writes, exclusive requests and places in one order. A
 /// reader *has room* if fewer than `max(max_readers, sessions out + 1)` read permits are out: when sessions hold every
 /// reader, one overflow reader is left for short and nested reads. Waiting readers are *in turn* if they waited when
-/// the last alternating permit came back.
+/// the last alternating permit came back. The head *holds readers back* if it is a confirmed alternating request and no write
+/// permit is out.
 ///
 /// | event | condition | what happens |
 /// |---|---|---|
 /// | any request | not open | `Closed` |
 /// | `Read(Nested)` | no alternating permit out, room | admitted, past every other waiter |
-/// | `Read(Short)` | the same, and the head is not a confirmed alternating request, or a session is out | admitted |
-/// | `Read(Session)` | the same, but whatever is out, and fewer than `max_readers` sessions out | admitted |
+/// | `Read(Short)` | the same, and the head does not hold it back, or a session is out | admitted |
+/// | `Read(Session)` | the same, but whether a session is out or not, and fewer than `max_readers` of them are | admitted |
 /// | `Write`, `Exclusive` | write queue empty, no write or exclusive permit out; if alternating, no read permit out either | admitted |
 /// | unclassified | `Read(Short)` would be admitted | it is, and a place joins the write queue, as one step |
 /// | | else, `Write` would be admitted | it is; there is no place |
@@ -32,7 +33,7 @@ use super::status::{AdmissionStatus, Mode, Phase};
 /// | | place gone by close | `Closed` |
 /// | release | alternating permit | the readers waiting now are in turn; then *admit* |
 /// | | other permit | *admit* |
-/// | pass | the release would admit one request of the same class, which is not alternating | it has the permit now |
+/// | pass | the release would admit one request, of the same class, and the class is not `Exclusive` | it has the permit now |
 /// | | else | nothing: the permit is still out |
 /// | cancel | queued | the ticket leaves; then *admit* |
 /// | close | open | every ticket is rejected, oldest first; draining, or closed if no permit is out |
@@ -48,8 +49,11 @@ use super::status::{AdmissionStatus, Mode, Phase};
 ///
 /// So a read waits for at most one write turn, and a writer for the writers before it plus one read phase each.
 ///
-/// While a session is out, an alternating head holds back new sessions but no short reads: it has to wait for the session anyway, and
-/// the holder of the session may be waiting for one of those reads. When the last session has come back, they are held back again.
+/// Nobody is held back for the sake of a head that waits for something else anyway, because who holds that may be waiting for a read:
+/// - While a session is out, the head holds back new sessions but no short reads.
+/// - While a write permit is out beside readers, which may be that of a transaction, the head holds back neither.
+///
+/// When the last of those has come back, readers are held back again. So the head waits for it, and then for one read phase, as before.
 #[derive(Clone, Debug)]
 pub struct Admission {
     concurrency: Concurrency,
@@ -180,7 +184,7 @@ impl Admission {
     /// # Panics
     /// If no such permit is out.
     pub fn on_pass(&mut self, class: Class) -> Option<Ticket> {
-        if self.phase != Phase::Open || self.is_alternating(class) {
+        if self.phase != Phase::Open || class == Class::Exclusive || self.turn_ends_with(class) {
             return None;
         }
         self.permits.give_back(class);
@@ -200,7 +204,7 @@ impl Admission {
     /// Returns whether [`Admission::on_pass`] of a write permit would find a request.
     #[must_use]
     pub fn has_heir_of_write(&self) -> bool {
-        if self.phase != Phase::Open || self.is_alternating(Class::Write) {
+        if self.phase != Phase::Open || self.turn_ends_with(Class::Write) {
             return false;
         }
         self.queues.first_write().is_some_and(|(_, intent)| match intent {
@@ -283,6 +287,11 @@ impl Admission {
         }
     }
 
+    /// Says whether readers run when a permit of `class` comes back, because it is alternating and they wait.
+    fn turn_ends_with(&self, class: Class) -> bool {
+        self.is_alternating(class) && self.queues.waiting_readers() > 0
+    }
+
     fn is_alternating_out(&self) -> bool {
         self.permits.exclusives > 0 || (self.permits.writers > 0 && self.is_alternating(Class::Write))
     }
@@ -293,11 +302,12 @@ impl Admission {
 
     /// Says whether the head makes readers that are not in turn wait.
     fn head_holds_readers_back(&self) -> bool {
-        self.queues.first_write().is_some_and(|(_, intent)| match intent {
+        let alternates = self.queues.first_write().is_some_and(|(_, intent)| match intent {
             Intent::Place { read: _ } => false,
             Intent::Write => self.is_alternating(Class::Write),
             Intent::Exclusive => self.is_alternating(Class::Exclusive),
-        })
+        });
+        alternates && self.permits.writers == 0
     }
 
     fn has_reader_room(&self) -> bool {
@@ -441,6 +451,8 @@ impl Admission {
     }
 }
 
+#[cfg(test)]
+mod pass_tests;
 #[cfg(test)]
 mod place_tests;
 #[cfg(test)]

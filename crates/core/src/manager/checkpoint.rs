@@ -54,7 +54,7 @@ impl CheckpointMode {
         }
     }
 
-    fn request(self) -> Request {
+    pub(crate) fn request(self) -> Request {
         let query = Query::new(self.statement());
         query.set_hint(Some(Route::Write));
         Request::new(query, Params::none())
@@ -76,11 +76,12 @@ impl Manager {
     /// Moves pages from the write-ahead log into the database, and answers `reply` with one row, as the PRAGMA does: whether
     /// somebody was in the way, the pages in the log, and those of them that are in the database now.
     ///
-    /// [`CheckpointMode::Passive`] takes its turn among the writes. Every other mode waits until no read and no write of this process
+    /// [`CheckpointMode::Passive`] waits for nobody, unless the database is in exclusive mode. Every other mode waits until no read and no write of this process
     /// runs, and holds new ones back: a reader that it met would make it fail.
     pub fn answer_checkpoint(&self, mode: CheckpointMode, reply: Reply) {
         let shared = Arc::clone(&self.shared);
         match mode {
+            CheckpointMode::Passive if shared.may_checkpoint_beside() => shared.checkpointer.ask(&shared, reply),
             CheckpointMode::Passive => shared.submit(Job::new(Work::Query(mode.request()), reply)),
             CheckpointMode::Full | CheckpointMode::Restart | CheckpointMode::Truncate => {
                 control::spawn(async move {
@@ -110,6 +111,13 @@ impl Shared {
             self.wal_care.seen.store(pages, Ordering::Relaxed);
             self.checkpointer.nudge(self);
         }
+    }
+
+    /// Whether another connection may be opened, to a log that there is.
+    fn may_checkpoint_beside(&self) -> bool {
+        let status = self.gate.status();
+        let has_log = self.wal.lock().is_some();
+        has_log && !status.active_exclusive && !self.is_closing() && !self.options.readonly
     }
 
     pub(crate) fn open_checkpointer_connection(&self) -> Result<PolicedConnection> {

@@ -284,7 +284,8 @@ impl Shared {
     /// Looks at what a write may have changed beside rows, before it is acknowledged.
     pub(crate) fn after_write(&self, connection: &PolicedConnection, private_schema: bool) -> Result<()> {
         if private_schema {
-            self.pinned.store(connection.holds_private_objects()?, Ordering::Release);
+            // What was written is committed: a call that is stopped only now must not fail.
+            self.follow_private_objects(connection);
         }
         self.check_wal()
     }

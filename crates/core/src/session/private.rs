@@ -110,41 +110,65 @@ fn closed() -> Error {
     Error::new(ErrorCode::Closed, "the handle has been closed")
 }
 
-impl Private {
-    fn accept(self: &Arc<Self>, held: Held) {
-        let mut state = self.state.lock();
-        if let Some(waiting) = &mut state.held {
-            return waiting.push_back(held);
+/// What is to be done for a call, when the state is not locked any more: it may be answered at once.
+enum Action {
+    Fail(Reply, Error),
+    Submit(Job),
+    Ask(Arc<SessionState>, What, Option<Arc<Cancel>>, Reply),
+    Begin(Arc<SessionState>, What, Reply),
+}
+
+impl Action {
+    fn run(self, manager: &Arc<Shared>) {
+        match self {
+            Self::Fail(reply, error) => reply.fail(error),
+            Self::Submit(job) => manager.submit(job),
+            Self::Ask(session, what, cancel, reply) => session.ask(what, cancel, reply),
+            Self::Begin(session, what, reply) => session.request(what, reply, None),
         }
-        self.dispatch(&mut state, held);
+    }
+}
+
+impl Private {
+    fn accept(self: &Arc<Self>, call: Held) {
+        let action = {
+            let mut state = self.state.lock();
+            if let Some(held) = &mut state.held {
+                return held.push_back(call);
+            }
+            let (action, decides) = self.dispatch(&mut state.mode, call);
+            state.held = decides.then(VecDeque::new);
+            action
+        };
+        action.run(&self.manager);
     }
 
-    /// Sends a call where the transaction\'s state says. What may change that state holds back what comes after it.
-    fn dispatch(self: &Arc<Self>, state: &mut State, Held { what, cancel, reply }: Held) {
-        state.mode.follow();
+    /// Says where a call goes, by the state of the transaction, and whether it may change that state: then it holds back what comes after
+    /// it.
+    fn dispatch(self: &Arc<Self>, mode: &mut Mode, Held { what, cancel, reply }: Held) -> (Action, bool) {
+        mode.follow();
         let is_plain = match &what {
             Asks::Query(request) => request.query.is_known_plain(),
             // Outside a transaction it ends the one that it begins.
-            Asks::Script(_) => matches!(state.mode, Mode::Free),
+            Asks::Script(_) => matches!(mode, Mode::Free),
         };
-        match (&state.mode, what) {
-            (Mode::Closed, _) => reply.fail(closed()),
-            (Mode::Aborted(error), Asks::Script(_)) => reply.fail(error.clone()),
-            (Mode::Aborted(error), Asks::Query(_)) if is_plain => reply.fail(error.clone()),
+        match (mode, what) {
+            (Mode::Closed, _) => (Action::Fail(reply, closed()), false),
+            (Mode::Aborted(error), Asks::Script(_)) => (Action::Fail(reply, error.clone()), false),
+            (Mode::Aborted(error), Asks::Query(_)) if is_plain => (Action::Fail(reply, error.clone()), false),
             (Mode::Aborted(error), Asks::Query(request)) => {
-                let judged = What::Judge(request, error.clone());
-                self.begin(judged, cancel, reply, &mut state.held);
+                (self.begin(What::Judge(request, error.clone()), cancel, reply), true)
             }
             // In a callback that it would wait for, what begins a transaction is refused like any write.
             (Mode::Free, Asks::Query(request)) if is_plain || request.scope != Scope::Outside => {
-                self.manager.submit(Job { cancel, ..Job::new(Work::Query(request), reply) });
+                (Action::Submit(Job { cancel, ..Job::new(Work::Query(request), reply) }), false)
             }
             (Mode::Free, Asks::Script(script)) => {
-                self.manager.submit(Job { cancel, ..Job::new(Work::Script(script), reply) });
+                (Action::Submit(Job { cancel, ..Job::new(Work::Script(script), reply) }), false)
             }
-            (Mode::Free, Asks::Query(request)) => self.begin(What::Query(request), cancel, reply, &mut state.held),
+            (Mode::Free, Asks::Query(request)) => (self.begin(What::Query(request), cancel, reply), true),
             (Mode::Leased(session), Asks::Query(request)) if is_plain => {
-                session.ask(What::Query(request), cancel, reply);
+                (Action::Ask(Arc::clone(session), What::Query(request), cancel, reply), false)
             }
             (Mode::Leased(session), what) => {
                 let what = match what {
@@ -152,28 +176,18 @@ impl Private {
                     Asks::Script(script) => What::Script(script),
                 };
                 let session = Arc::clone(session);
-                state.held = Some(VecDeque::new());
                 let reply = self.deciding(Arc::clone(&session), reply);
-                // As in `begin`, and after what was asked before, because what comes later waits.
-                control::spawn(async move { session.ask(what, cancel, reply) });
+                (Action::Ask(session, what, cancel, reply), true)
             }
         }
     }
 
     /// Runs a call that may begin a transaction, on the writer.
-    fn begin(
-        self: &Arc<Self>,
-        what: What,
-        cancel: Option<Arc<Cancel>>,
-        reply: Reply,
-        held: &mut Option<VecDeque<Held>>,
-    ) {
-        *held = Some(VecDeque::new());
+    fn begin(self: &Arc<Self>, what: What, cancel: Option<Arc<Cancel>>, reply: Reply) -> Action {
         let limits = SessionLimits { idle: self.idle, total: None };
         let session = SessionState::new(&self.manager, SessionKind::Private, limits, cancel.unwrap_or_default());
         let reply = self.deciding(Arc::clone(&session), reply);
-        // Not under the lock of the state: the call may be refused at once, and so be decided.
-        control::spawn(async move { session.request(what, reply, None) });
+        Action::Begin(session, what, reply)
     }
 
     fn deciding(self: &Arc<Self>, session: Arc<SessionState>, reply: Reply) -> Reply {
@@ -183,23 +197,37 @@ impl Private {
 
     /// Goes on with what waited for a call, now that it is known what became of the transaction.
     fn decided(self: &Arc<Self>, session: &Arc<SessionState>) {
-        let mut state = self.state.lock();
-        if matches!(state.mode, Mode::Closed) {
-            drop(state);
-            return session.give_up();
+        {
+            let mut state = self.state.lock();
+            state.mode = match (&state.mode, session.told()) {
+                (Mode::Closed, _) => {
+                    drop(state);
+                    return session.give_up();
+                }
+                (_, None) => Mode::Leased(Arc::clone(session)),
+                (_, Some(error)) if is_abort(&error) => Mode::Aborted(error),
+                (_, Some(_)) => Mode::Free,
+            };
         }
-        state.mode = match (session.told(), &state.mode) {
-            (None, _) => Mode::Leased(Arc::clone(session)),
-            (Some(error), _) if is_abort(&error) => Mode::Aborted(error),
-            (Some(_), _) => Mode::Free,
-        };
-        let mut waiting = state.held.take().unwrap_or_default();
-        while let Some(held) = waiting.pop_front() {
-            self.dispatch(&mut state, held);
-            if let Some(held) = &mut state.held {
-                held.append(&mut waiting);
+        while let Some((action, decides)) = self.next_held() {
+            if decides {
+                // Answered at once, it would come back here, as deep as there are calls that wait.
+                let manager = Arc::clone(&self.manager);
+                control::spawn(async move { action.run(&manager) });
+                return;
             }
+            action.run(&self.manager);
         }
+    }
+
+    /// Takes the next call that waited. Those that come meanwhile wait behind the others.
+    fn next_held(self: &Arc<Self>) -> Option<(Action, bool)> {
+        let mut state = self.state.lock();
+        let next = state.held.as_mut().and_then(VecDeque::pop_front);
+        if next.is_none() {
+            state.held = None;
+        }
+        next.map(|call| self.dispatch(&mut state.mode, call))
     }
 }
 

@@ -66,6 +66,8 @@ struct Cached<'c> {
     /// `None` for a text without a statement: blanks, comments, `;`.
     statement: Option<Statement<'c>>,
     class: Classified,
+    /// Under which policy it was prepared.
+    policy: Policy,
     parameters: ParameterNames,
     shape: Arc<Shape>,
     /// How often SQLite had prepared the statement anew when `shape` was read.
@@ -234,6 +236,10 @@ impl<'c> Statements<'c> {
 
     fn cached(&mut self, query: &Query, policy: Policy) -> Result<&mut Cached<'c>, PrepareError> {
         let id = query.id();
+        // What one policy lets through another may refuse, which only shows while it is prepared.
+        if self.cache.get(&id).is_some_and(|cached| cached.policy != policy && !cached.class.groups()) {
+            self.cache.remove(&id);
+        }
         if !self.cache.contains_key(&id) {
             let known_single = query.is_known_single();
             let (statement, class) = prepare(self.connection, query.sql(), policy, known_single)?;
@@ -241,7 +247,7 @@ impl<'c> Statements<'c> {
             if !class.log.transaction() {
                 query.set_known_plain();
             }
-            let cached = Cached::new(statement, class, query);
+            let cached = Cached::new(statement, class, policy, query);
             self.cache.insert(id, cached);
         }
         Ok(self.cache.get_mut(&id).expect("BUG: the statement was cached just now"))
@@ -249,11 +255,11 @@ impl<'c> Statements<'c> {
 }
 
 impl<'c> Cached<'c> {
-    fn new(statement: Option<Statement<'c>>, class: Classified, query: &Query) -> Self {
+    fn new(statement: Option<Statement<'c>>, class: Classified, policy: Policy, query: &Query) -> Self {
         let columns = statement.as_ref().map(columns_of).unwrap_or_default();
         let parameters = statement.as_ref().map(ParameterNames::of).unwrap_or_default();
         let reprepares = statement.as_ref().map_or(0, reprepares_of);
-        Self { shape: query.shape(columns), statement, class, parameters, reprepares }
+        Self { shape: query.shape(columns), statement, class, policy, parameters, reprepares }
     }
 }
 

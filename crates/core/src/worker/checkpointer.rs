@@ -6,10 +6,13 @@ use std::sync::Arc;
 use parking_lot::{Condvar, Mutex};
 use tokio::sync::oneshot;
 
+use super::answered::Answered;
 use super::{Worker, guard};
+use crate::completion::Reply;
 use crate::connection::{PolicedConnection, Policy};
-use crate::error::Result;
-use crate::manager::Shared;
+use crate::error::{Error, ErrorCode, Result};
+use crate::manager::{CheckpointMode, Shared};
+use crate::statement::Written;
 
 /// The way to the checkpointer, whether it is there or not.
 #[derive(Debug, Default)]
@@ -24,6 +27,8 @@ struct Post {
     alive: bool,
     /// Whether the log has grown since it last began.
     due: bool,
+    /// Who asked for a checkpoint.
+    asked: Vec<Reply>,
     /// Who waits until it is closed.
     closing: Vec<oneshot::Sender<()>>,
 }
@@ -37,14 +42,24 @@ pub(crate) struct Found {
 
 enum Next {
     Run,
+    Answer(Vec<Reply>),
     Close,
 }
 
 impl Checkpointer {
     /// Has the log looked at. Starts the thread if there is none.
     pub(crate) fn nudge(&self, shared: &Arc<Shared>) {
+        self.post(shared, |post| post.due = true);
+    }
+
+    /// Has the log looked at for somebody who waits for the answer.
+    pub(crate) fn ask(&self, shared: &Arc<Shared>, reply: Reply) {
+        self.post(shared, |post| post.asked.push(reply));
+    }
+
+    fn post(&self, shared: &Arc<Shared>, put: impl FnOnce(&mut Post)) {
         let mut post = self.post.lock();
-        post.due = true;
+        put(&mut post);
         if post.alive {
             self.ready.notify_one();
             return;
@@ -55,7 +70,7 @@ impl Checkpointer {
         let started = Worker::start(shared.thread_name("checkpointer"), move || be_the_checkpointer(&body));
         if let Err(error) = started {
             tracing::warn!(%error, "no thread for the checkpointer");
-            self.ended();
+            self.ended(&Error::new(ErrorCode::Panic, format!("no thread for the checkpointer: {error}")));
         }
     }
 
@@ -77,6 +92,9 @@ impl Checkpointer {
     fn next(&self) -> Next {
         let mut post = self.post.lock();
         loop {
+            if !post.asked.is_empty() {
+                return Next::Answer(std::mem::take(&mut post.asked));
+            }
             if !post.closing.is_empty() {
                 return Next::Close;
             }
@@ -87,23 +105,26 @@ impl Checkpointer {
         }
     }
 
-    fn ended(&self) {
-        let mut post = self.post.lock();
-        post.alive = false;
-        post.due = false;
-        post.closing.clear();
+    /// Answers whoever came too late with `error`.
+    fn ended(&self, error: &Error) {
+        let Post { asked, closing, .. } = std::mem::take(&mut *self.post.lock());
+        drop(closing);
+        for reply in asked {
+            reply.fail(error.clone());
+        }
     }
 }
 
 fn be_the_checkpointer(shared: &Arc<Shared>) {
-    match guard(|| serve(shared)) {
-        Ok(Ok(())) => {}
+    let error = match guard(|| serve(shared)) {
+        Ok(Ok(())) => shared.lost_or_closed(),
         Ok(Err(error)) | Err(error) => {
             shared.counters.checkpoint_errors.add();
             tracing::warn!(%error, "the checkpointer has ended");
+            error
         }
-    }
-    shared.checkpointer.ended();
+    };
+    shared.checkpointer.ended(&error);
 }
 
 fn serve(shared: &Arc<Shared>) -> Result<()> {
@@ -120,8 +141,20 @@ fn serve(shared: &Arc<Shared>) -> Result<()> {
                     tracing::warn!(%error, "a checkpoint failed");
                 }
             },
+            Next::Answer(replies) => replies.into_iter().for_each(|reply| answer(shared, &connection, reply)),
             Next::Close => return connection.close().map_err(|(_, error)| error),
         }
+    }
+}
+
+fn answer(shared: &Arc<Shared>, connection: &PolicedConnection, reply: Reply) {
+    let written = shared.statements(connection).write(&CheckpointMode::Passive.request(), Policy::Internal);
+    match written {
+        Ok(Written { chunks, answer, .. }) => {
+            shared.counters.checkpoints.add();
+            Answered::new(chunks, answer).send(reply);
+        }
+        Err(error) => reply.fail(error),
     }
 }
 

@@ -167,11 +167,13 @@ impl Pair {
         let index = pick % self.model.running.len();
         let class = self.model.running[index].1;
         let before = self.machine.status();
+        let has_heir = self.machine.has_heir_of_write();
         let heir = self.machine.on_pass(class);
+        prop_assert!(class != Class::Write || has_heir == heir.is_some(), "has_heir_of_write tells what on_pass does");
         let mut released = self.model.clone();
         let admitted = released.release(index);
         let same_class = |(_, admitted): &(Id, Class)| *admitted == class;
-        let may_pass = !self.model.closing && !self.model.alternates(class) && admitted.first().is_some_and(same_class);
+        let may_pass = !self.model.closing && class != Class::Exclusive && admitted.first().is_some_and(same_class);
         prop_assert_eq!(heir.map(|ticket| self.ids[&ticket]), may_pass.then(|| admitted[0].0));
         if may_pass {
             prop_assert_eq!(admitted.len(), 1);

@@ -150,7 +150,8 @@ impl Model {
         let held_back = match self.head().map(|head| head.want) {
             Some(Want::Permit(class)) => {
                 let passes = kind == ReadKind::Nested || (kind == ReadKind::Short && self.sessions() > 0);
-                self.alternates(class) && !waiting.in_turn && !passes
+                let writer_out = self.running.iter().any(|(_, class)| *class == Class::Write);
+                self.alternates(class) && !waiting.in_turn && !passes && !writer_out
             }
             Some(Want::Place(_)) | None => false,
         };

@@ -1,6 +1,7 @@
 //! A database whose writer can be held, and a sink that tells the order of its answers.
 
 use std::collections::VecDeque;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -31,9 +32,14 @@ pub(crate) type Answer = (u32, Result<Outcome>);
 
 impl Bench {
     pub(crate) async fn open(schema: &str, group_commit: Option<GroupLimits>) -> Result<Self> {
+        Self::open_with(None, schema, Options { group_commit, ..Options::default() }).await
+    }
+
+    /// Opens a file, unless `path` says what else.
+    pub(crate) async fn open_with(path: Option<&Path>, schema: &str, options: Options) -> Result<Self> {
         let dir = TempDir::new().expect("a temporary directory");
-        let options = Options { group_commit, ..Options::default() };
-        let manager = Manager::open(dir.path().join("app.db"), options).await?;
+        let file = dir.path().join("app.db");
+        let manager = Manager::open(path.unwrap_or(&file), options).await?;
         manager.write().await?.script(schema).await?;
         let (sender, wakes) = unbounded_channel();
         let channel = Channel::new(move || sender.send(()).unwrap_or_default());

@@ -88,7 +88,7 @@ fn each_refusal_names_its_way_out() {
         ("PRAGMA synchronous = 1", ErrorCode::Pragma, "durability"),
         ("PRAGMA busy_timeout = 1", ErrorCode::Pragma, "busyTimeoutMs"),
         ("PRAGMA soft_heap_limit = 1", ErrorCode::Pragma, "process"),
-        ("PRAGMA defer_foreign_keys = 1", ErrorCode::Pragma, "db.exec"),
+        ("PRAGMA defer_foreign_keys = 1", ErrorCode::Pragma, "transaction"),
         ("PRAGMA jornal_mode", ErrorCode::Pragma, "jornal_mode"),
         ("SELECT load_extension('x')", ErrorCode::NotAuthorized, "load_extension"),
         ("SELECT 1; SELECT 2", ErrorCode::MultipleStatements, "db.exec"),

@@ -2,6 +2,7 @@
 
 mod bench;
 mod cursors;
+mod held_back;
 
 use std::collections::HashMap;
 use std::sync::Arc;

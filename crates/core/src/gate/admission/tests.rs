@@ -241,11 +241,11 @@ fn with_wal_a_waiting_write_holds_back_no_reader() {
 #[test]
 fn a_waiting_exclusive_at_the_head_holds_back_later_readers() {
     let mut gate = wal(2);
-    gate.admit_now(Class::Write);
+    gate.admit_now(SHORT);
     let exclusive = gate.queue(Class::Exclusive);
-    let read = gate.queue(SHORT);
-    assert_eq!(gate.release(Class::Write), [exclusive]);
-    assert_eq!(gate.release(Class::Exclusive), [read]);
+    let readers = [gate.queue(SHORT), gate.queue(SESSION)];
+    assert_eq!(gate.release(SHORT), [exclusive]);
+    assert_eq!(gate.release(Class::Exclusive), readers);
 }
 
 #[test]
@@ -377,6 +377,20 @@ fn d04_while_a_session_is_out_a_waiting_writer_holds_back_sessions_and_no_short_
         );
         assert_eq!(gate.release(class), [session, later]);
     }
+}
+
+#[test]
+fn d04_while_a_write_is_out_beside_readers_a_waiting_exclusive_holds_back_nobody() {
+    let mut gate = wal(3);
+    gate.admit_now(Class::Write);
+    let exclusive = gate.queue(Class::Exclusive);
+    gate.admit_now(SHORT);
+    gate.admit_now(SESSION);
+    assert_eq!(gate.release(Class::Write), []);
+    let later = gate.queue(SESSION);
+    assert_eq!(gate.release(SHORT), []);
+    assert_eq!(gate.release(SESSION), [exclusive], "the write is back: the head runs before {later:?}");
+    assert_eq!(gate.release(Class::Exclusive), [later]);
 }
 
 #[test]

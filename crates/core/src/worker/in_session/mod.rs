@@ -12,16 +12,16 @@ use super::answered::Answered;
 use super::{Disposition, Job, Work, Worker, disposition_after, explain_interrupt, guard, is_clean};
 use crate::cancel::Cancel;
 use crate::completion::{Failure, Reply};
-use crate::connection::{PolicedConnection, Policy};
+use crate::connection::{PolicedConnection, Policy, Route};
 use crate::error::{Error, ErrorCode, Result};
 use crate::manager::Shared;
 use crate::query::{Query, Request};
-use crate::session::{Asked, SessionKind, SessionState, What};
+use crate::session::{Asked, SessionKind, SessionState, Transaction, What};
 use crate::statement::{Statements, internal};
 
 use control::{aborted, begin, notice_rollback, rolled_back_after, run_control};
 use cursors::{close_cursors, fetch, open};
-use text::{follow_text, is_free_read, judge};
+use text::{follow_text, is_free, judge, run_free};
 
 pub(super) use control::unknown_outcome;
 pub(super) use cursors::{Cursors, close_cursor};
@@ -59,9 +59,9 @@ enum Ran {
     Settled(Failure),
     /// It failed, and SQLite rolled back what the session was for.
     Aborted(Failure),
-    /// A cursor was asked for a statement that is no read: it runs as a whole on the writer.
+    /// It is none of the session's, and runs as a whole on the writer: a statement that cannot be stepped bit by bit.
     Elsewhere,
-    /// A private handle asked for a read, outside a transaction: it runs on a reader.
+    /// It is none of the session's, and runs on a reader.
     OnAReader,
 }
 
@@ -157,26 +157,33 @@ pub(super) fn run_asked<'c>(side: &mut impl Side<'c>, asked: Box<Asked>) -> Disp
             session.finish(Err(rolled_back_after(Some(&failure.error))));
             reply.fail(failure);
         }
-        Ran::Elsewhere | Ran::OnAReader => {
+        Ran::Elsewhere => {
             session.finish(Ok(()));
-            pass_on(side.shared(), what, reply, cancel);
+            pass_on(side.shared(), Route::Write, what, reply, cancel);
+        }
+        Ran::OnAReader => {
+            session.finish(Ok(()));
+            pass_on(side.shared(), Route::Read, what, reply, cancel);
         }
     }
     disposition
 }
 
 /// Sends a statement where it belongs: one that cannot be stepped bit by bit to the writer, a read to a reader.
-fn pass_on(shared: &Arc<Shared>, what: What, reply: Reply, cancel: Option<Arc<Cancel>>) {
+fn pass_on(shared: &Arc<Shared>, to: Route, what: What, reply: Reply, cancel: Option<Arc<Cancel>>) {
     if let Some(cancel) = &cancel {
         cancel.paused();
     }
-    let job = |request| Job { cancel, ..Job::new(Work::Query(request), reply) };
-    match what {
-        What::Open { request, .. } => shared.forward_to_writer(job(request)),
-        What::Query(request) => shared.request_reader(job(request)),
+    let request = match what {
+        What::Open { request, .. } | What::Query(request) => request,
         What::Begin | What::Judge(..) | What::Script(_) | What::Control(_) | What::Fetch { .. } => {
             unreachable!("BUG: only a statement is passed on")
         }
+    };
+    let job = Job { cancel, ..Job::new(Work::Query(request), reply) };
+    match to {
+        Route::Read => shared.request_reader(job),
+        Route::Write => shared.forward_to_writer(job),
     }
 }
 
@@ -184,6 +191,11 @@ fn pass_on(shared: &Arc<Shared>, what: What, reply: Reply, cancel: Option<Arc<Ca
 fn fail_stopped(asked: Asked, error: Error) {
     let begins = matches!(asked.what, What::Begin) || matches!(asked.what, What::Open { cursor: 0, .. });
     let session = Arc::clone(&asked.session);
+    let is_empty = session.with_transaction(|transaction| matches!(transaction, Transaction::None));
+    if session.kind == SessionKind::Private && is_empty == Some(true) {
+        // Before its holder is told, whose calls go elsewhere from then on.
+        session.finish(Ok(()));
+    }
     asked.fail(error.clone());
     if begins {
         session.finish(Err(error));
@@ -221,7 +233,7 @@ fn run<'c>(side: &mut impl Side<'c>, session: &SessionState, what: &What, reply:
             Ran::Failed(aborted(session).expect("BUG: asked just now").into())
         }
         What::Judge(request, error) => judge(side, request, error),
-        What::Query(request) if is_free_read(side, session, request) => Ran::OnAReader,
+        What::Query(request) if is_free(side, session) => run_free(side, request, reply),
         What::Query(request) => side.run_statement(request, policy, reply).into(),
         What::Script(script) => side.run_script(script, policy).map(|()| Answered::done()).into(),
         What::Open { cursor, request, rows } => open(side, *cursor, request, policy, *rows, reply),

@@ -2,21 +2,25 @@
 
 use super::control::rolled_back;
 use super::{Ran, Side};
-use crate::completion::Delivery;
-use crate::connection::{Policy, Route};
+use crate::completion::{Delivery, Reply};
+use crate::connection::{Denial, Policy, PrepareError, Route};
 use crate::error::Error;
 use crate::query::{Outcome, Request};
 use crate::session::{SessionKind, SessionState, Transaction, What};
 use crate::worker::answered::Answered;
 
-/// Whether a private handle that has no transaction asks for a read, which need not hold up any write.
-pub(super) fn is_free_read<'c>(side: &mut impl Side<'c>, session: &SessionState, request: &Request) -> bool {
-    let is_free = session.kind == SessionKind::Private && side.connection().raw().is_autocommit();
-    if !is_free || side.shared().runs_all_on_the_writer() {
-        return false;
+/// Whether a private handle asks for something while it has no transaction.
+pub(super) fn is_free<'c>(side: &mut impl Side<'c>, session: &SessionState) -> bool {
+    session.kind == SessionKind::Private && side.connection().raw().is_autocommit()
+}
+
+/// Runs a text that begins a transaction. Any other goes where it would go on a shared handle.
+pub(super) fn run_free<'c>(side: &mut impl Side<'c>, request: &Request, reply: &Reply) -> Ran {
+    match side.statements().class(&request.query, Policy::Statement) {
+        Err(PrepareError::Denied(Denial::Transaction)) => side.run_statement(request, Policy::Lease, reply).into(),
+        Ok(class) if class.route == Route::Read && !side.shared().runs_all_on_the_writer() => Ran::OnAReader,
+        Ok(_) | Err(PrepareError::Denied(_) | PrepareError::Text(_) | PrepareError::Sqlite(_)) => Ran::Elsewhere,
     }
-    let class = side.statements().class(&request.query, Policy::Lease);
-    class.is_ok_and(|class| class.route == Route::Read)
 }
 
 /// Says what a text does to a transaction that is gone: `ROLLBACK` succeeds, `COMMIT` does not, and either is the end of it.
