@@ -5,11 +5,12 @@ import type { Handle } from './handle.js'
 import { kindOf } from './kinds.js'
 import { checkpointMode, closeTimeoutMs, rowCallMode, sessionMode } from './options.js'
 import type { SessionMode } from './options.js'
-import { SessionRunner, makeReadSession } from './read-session.js'
+import { makeReadSession } from './read-session.js'
 import type { ReadSession } from './read-session.js'
 import { executeResult } from './results.js'
 import { Scope } from './scope.js'
 import type { Session } from './session.js'
+import { SessionRunner } from './session-runner.js'
 import { expectCallback, makeTransaction, runTransaction } from './transaction.js'
 import type { Transaction } from './transaction.js'
 import type {
@@ -151,7 +152,7 @@ export class Database extends Writes {
   async read<R>(callback: (r: ReadSession) => Promise<R> | R, options?: SessionOptions): Promise<R> {
     expectCallback(callback)
     const session = await this.#begin('read', sessionMode(options, 'session'), 'read')
-    const runner = new SessionRunner(session, 'read')
+    const runner = new SessionRunner(session, 'the read callback')
     const scope = new Scope(this.#handle.manager, 'read')
     return runSession(runner, scope, () => callback(makeReadSession(runner)))
   }
@@ -177,7 +178,7 @@ export class Database extends Writes {
   async writeMode<R>(callback: (w: WriteMode) => Promise<R> | R, options?: SessionOptions): Promise<R> {
     expectCallback(callback)
     const session = await this.#begin('writeMode', sessionMode(options, 'session'), 'writeMode')
-    const runner = new SessionRunner(session, 'writeMode')
+    const runner = new SessionRunner(session, 'the writeMode callback')
     const scope = new Scope(this.#handle.manager, 'writeMode')
     return runSession(runner, scope, () => callback(makeWriteMode(runner)))
   }

@@ -1,14 +1,10 @@
 import type { BindingControl } from './binding.js'
-import type { Call } from './call.js'
 import { SluiceError } from './errors.js'
 import { kindOf } from './kinds.js'
 import { sessionMode } from './options.js'
-import type { CallMode } from './options.js'
-import type { RowForm } from './rows.js'
-import type { RowSource } from './row-source.js'
-import type { Runner } from './runner.js'
-import { Scope, innermost, reentrant } from './scope.js'
+import { Scope } from './scope.js'
 import type { End, Session } from './session.js'
+import { SessionRunner } from './session-runner.js'
 import { Writes } from './writes.js'
 
 /** How a transaction or savepoint is begun and ended, at its depth: 0 is the transaction itself. */
@@ -20,55 +16,15 @@ interface Level {
 
 const NESTED = { commit: 'release', rollback: 'rollbackTo' } as const
 
-/** A transaction on its session: what it may still run, and what is nested in it. */
-class TransactionRunner implements Runner {
-  readonly session: Session
+/** A transaction on its session, or a savepoint in one. */
+class TransactionRunner extends SessionRunner {
   readonly level: Level
-  /** Whether its holder has ended it. */
-  over = false
-  /** The nested transaction that is under way, until it has ended. */
-  nested: Promise<void> | null = null
   /** What to call after the commit. */
-  readonly afterCommit: Array<() => unknown>
+  readonly afterCommit: Array<() => unknown> = []
 
-  constructor(session: Session, level: Level, afterCommit: Array<() => unknown>) {
-    this.session = session
+  constructor(session: Session, level: Level) {
+    super(session, 'the transaction')
     this.level = level
-    this.afterCommit = afterCommit
-  }
-
-  get mode(): CallMode {
-    return this.session.mode
-  }
-
-  /** What its calls have to wait for. Throws for a call that is made in what it would wait for. */
-  get busy(): Promise<void> | null {
-    if (this.nested !== null && innermost(this) !== undefined) throw reentrant('a call on the outer transaction', 'transaction')
-    return this.nested
-  }
-
-  statement(sql: string, params: unknown, mode: CallMode, form: RowForm, take: number): Call {
-    this.expectOpen()
-    return this.session.submitter.statement(sql, params, mode, form, take)
-  }
-
-  script(sql: string, mode: CallMode): Call {
-    this.expectOpen()
-    return this.session.submitter.script(sql, mode)
-  }
-
-  iterate(sql: string, params: unknown, mode: CallMode, form: RowForm, rows: number): RowSource {
-    this.expectOpen()
-    return this.session.submitter.iterate(sql, params, mode, form, rows, 0, (byteLength, extras) =>
-      this.session.binding.iterate(byteLength, extras, rows),
-    )
-  }
-
-  /** Throws when it has ended, or when the call is made by what is nested in it. */
-  expectOpen(): void {
-    if (this.over) throw new SluiceError('ERR_SLUICE_TX_CLOSED', 'the transaction has ended')
-    // Only what cannot wait comes here while there is one.
-    if (this.busy !== null) throw new SluiceError('ERR_SLUICE_REENTRANT', 'a nested transaction is under way: wait for its end, or use its tx')
   }
 }
 
@@ -214,7 +170,7 @@ async function runNested<R>(outer: TransactionRunner, callback: (tx: Transaction
   const begun = session.control('savepoint', depth)
   await begun.settled
   begun.expectSuccess()
-  const runner = new TransactionRunner(session, { depth, ...NESTED }, [])
+  const runner = new TransactionRunner(session, { depth, ...NESTED })
   const result = await runCallback(runner, new Scope(outer, 'transaction'), callback)
   outer.afterCommit.push(...runner.afterCommit.splice(0))
   return result
@@ -265,12 +221,12 @@ const OUTERMOST: Level = { depth: 0, commit: 'commit', rollback: 'rollback' }
 
 /** Runs `callback` in the transaction of `session`, which has begun. */
 export async function runTransaction<R>(session: Session, scope: Scope, callback: (tx: Transaction) => Promise<R> | R): Promise<R> {
-  return runCallback(new TransactionRunner(session, OUTERMOST, []), scope, callback)
+  return runCallback(new TransactionRunner(session, OUTERMOST), scope, callback)
 }
 
 /** Makes a transaction that its holder ends. */
 export function makeTransaction(session: Session): Transaction {
-  const runner = new TransactionRunner(session, OUTERMOST, [])
+  const runner = new TransactionRunner(session, OUTERMOST)
   const tx = construct(runner)
   forgotten.register(tx, session.end)
   return tx

@@ -1,6 +1,6 @@
 import { SluiceError } from './errors.js'
-import type { SessionRunner } from './read-session.js'
 import { Scope } from './scope.js'
+import type { SessionRunner } from './session-runner.js'
 import { expectBehavior, expectCallback, runTransaction } from './transaction.js'
 import type { Transaction } from './transaction.js'
 import type { BeginOptions } from './types.js'

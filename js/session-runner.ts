@@ -1,0 +1,58 @@
+import type { Call } from './call.js'
+import { SluiceError } from './errors.js'
+import type { CallMode } from './options.js'
+import type { RowForm } from './rows.js'
+import type { RowSource } from './row-source.js'
+import type { Runner } from './runner.js'
+import { innermost, reentrant } from './scope.js'
+import type { Session } from './session.js'
+
+/** Runs statements on the connection of a session, until its holder has ended what it is for. */
+export class SessionRunner implements Runner {
+  readonly session: Session
+  /** Whether its holder has ended it. */
+  over = false
+  /** The transaction within it that is under way, until that has ended. */
+  nested: Promise<void> | null = null
+  /** What it is for, in messages. */
+  readonly #what: string
+
+  constructor(session: Session, what: string) {
+    this.session = session
+    this.#what = what
+  }
+
+  get mode(): CallMode {
+    return this.session.mode
+  }
+
+  /** What its calls have to wait for. Throws for a call that is made in what it would wait for. */
+  get busy(): Promise<void> | null {
+    if (this.nested !== null && innermost(this) !== undefined) throw reentrant(`a call on ${this.#what}`, 'transaction')
+    return this.nested
+  }
+
+  statement(sql: string, params: unknown, mode: CallMode, form: RowForm, take: number): Call {
+    this.expectOpen()
+    return this.session.submitter.statement(sql, params, mode, form, take)
+  }
+
+  script(sql: string, mode: CallMode): Call {
+    this.expectOpen()
+    return this.session.submitter.script(sql, mode)
+  }
+
+  iterate(sql: string, params: unknown, mode: CallMode, form: RowForm, rows: number): RowSource {
+    this.expectOpen()
+    return this.session.submitter.iterate(sql, params, mode, form, rows, 0, (byteLength, extras) =>
+      this.session.binding.iterate(byteLength, extras, rows),
+    )
+  }
+
+  /** Throws when it has ended, or has to wait. */
+  expectOpen(): void {
+    if (this.over) throw new SluiceError('ERR_SLUICE_TX_CLOSED', `${this.#what} has ended`)
+    // Only what cannot wait comes here while there is one.
+    if (this.busy !== null) throw new SluiceError('ERR_SLUICE_REENTRANT', 'a nested transaction is under way: wait for its end, or use its tx')
+  }
+}
