@@ -14,14 +14,16 @@ const SPINS: u32 = 64;
 /// After how many groups of one in a row no company is expected any more: the callers may only have been late.
 const GROUPS_OF_ONE: u32 = 8;
 
-/// What the last writes tell of the next: they come together, or one by one.
+/// What the last writes tell of the next: about how many come together, or that they come one by one.
 ///
 /// Callers that were all answered by one commit all call again, one after another, and each call takes about as long as the write. Without
 /// a moment of patience each would be committed by itself: then every caller is answered by itself, calls again by itself, and it
-/// stays like that. (To stop waiting when as many have come as the last time does not help: callers that were once parted then
-/// stay parted.)
+/// stays like that. So a group waits until as many have come as usual, or nobody comes.
 #[derive(Debug)]
 pub(super) struct Company {
+    /// As many members as may be expected. It grows at once, and shrinks slowly: a group that was committed too early parts the callers,
+    /// and must not let the next ones be committed earlier still.
+    usual: usize,
     /// How many more groups of one may come before none is expected.
     groups_of_one: u32,
     /// Whether somebody else can run while a thread waits without sleeping.
@@ -31,7 +33,7 @@ pub(super) struct Company {
 impl Default for Company {
     fn default() -> Self {
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        Self { groups_of_one: 0, can_wait: cores > 1 }
+        Self { usual: 0, groups_of_one: 0, can_wait: cores > 1 }
     }
 }
 
@@ -43,6 +45,7 @@ impl Company {
 
     /// Learns how many writes a group had.
     pub(super) fn learn(&mut self, members: usize) {
+        self.usual = members.max(self.usual - self.usual / 16);
         if members > 1 {
             self.groups_of_one = GROUPS_OF_ONE;
         } else if self.groups_of_one > 0 {
@@ -50,9 +53,9 @@ impl Company {
         }
     }
 
-    /// Waits a moment for the next write, if one is to be expected. Returns whether there is one.
-    pub(super) fn wait(&self, permit: &Permit) -> bool {
-        if !self.is_expected() {
+    /// Waits a moment for the next write of a group of so many, if one is to be expected. Returns whether there is one.
+    pub(super) fn wait(&self, permit: &Permit, members: usize) -> bool {
+        if !self.is_expected() || members >= self.usual {
             return false;
         }
         let since = Instant::now();

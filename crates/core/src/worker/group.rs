@@ -121,7 +121,7 @@ impl Writer<'_> {
             }
             let passed = match permit.pass_on() {
                 Ok(passed) => passed,
-                Err(alone) if self.company.wait(&alone) => {
+                Err(alone) if self.company.wait(&alone, group.members.len()) => {
                     permit = alone;
                     continue;
                 }
