@@ -9,6 +9,7 @@ mod in_session;
 mod reader;
 mod snapshot;
 mod unannounced;
+mod vigil;
 mod writer;
 
 use std::any::Any;
@@ -31,6 +32,8 @@ use crate::gate::{Passed, Ticket};
 use crate::manager::{Permit, Place};
 use crate::query::{Query, Request, Scope};
 use crate::session::Asked;
+
+use self::vigil::Vigil;
 
 pub(crate) use checkpointer::{Checkpointer, Found};
 pub(crate) use reader::serve_reader;
@@ -148,6 +151,7 @@ pub(crate) type CloseReceipt = oneshot::Sender<Result<()>>;
 pub(crate) struct Worker {
     queue: Mutex<Queue>,
     ready: Condvar,
+    vigil: Vigil,
     interrupt: Mutex<Option<Interrupt>>,
     /// SQLite's interrupt stops every statement of the connection.
     has_cursors: AtomicBool,
@@ -194,6 +198,7 @@ impl Worker {
         Arc::new(Self {
             queue: Mutex::default(),
             ready: Condvar::new(),
+            vigil: Vigil::default(),
             interrupt: Mutex::new(None),
             has_cursors: AtomicBool::new(false),
             current: Mutex::new(None),
@@ -213,6 +218,7 @@ impl Worker {
             return Err(message);
         }
         queue.messages.push_back(message);
+        self.vigil.call();
         drop(queue);
         self.ready.notify_one();
         Ok(())
@@ -220,9 +226,12 @@ impl Worker {
 
     /// Waits for the next message.
     pub(crate) fn next(&self) -> Message {
+        let since = Instant::now();
+        self.vigil.keep(since);
         let mut queue = self.queue.lock();
         loop {
             if let Some(message) = queue.messages.pop_front() {
+                self.vigil.end(since, queue.messages.is_empty());
                 return message;
             }
             self.ready.wait(&mut queue);
