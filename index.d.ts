@@ -741,7 +741,7 @@ export declare class WriteMode extends Writes {
 	transaction<R>(callback: (tx: Transaction) => Promise<R> | R, options?: Pick<BeginOptions, "behavior">): Promise<R>;
 }
 /**
- * Gives access to one database. Made by {@link open}.
+ * Gives access to one database. Made by {@link open} and {@link connect}.
  *
  * Every call may be started at any time, also while others are under way: reads run in parallel, each on its own snapshot, and writes one
  * after another in the order of their calls. Values are those of the moment of the call. A resolved write is committed.
@@ -759,6 +759,12 @@ export declare class Database extends Writes {
 	get closed(): boolean;
 	/** Counts the handles on this database that are not closed: that of `open`, and those of `handle()`. */
 	get handleCount(): number;
+	/**
+	 * Waits until the database is open. Only a database made by {@link connect} is not open from its beginning.
+	 *
+	 * @throws what {@link open} throws; `ERR_SLUICE_CLOSED` when it has been closed
+	 */
+	ready(): Promise<void>;
 	/**
 	 * Runs `callback` in a transaction, which is committed when it returns, and rolled back when it throws. What it returns is returned.
 	 *
@@ -945,5 +951,26 @@ export declare class Database extends Writes {
  * ```
  */
 export declare function open(path: string | URL | Uint8Array, options?: OpenOptions): Promise<Database>;
+/**
+ * Starts to open a database, and returns it at once: for where nothing can be awaited, such as the top of a CommonJS module. Otherwise it
+ * is {@link open}.
+ *
+ * Calls wait until the database is open; each is rejected with the reason if it cannot be opened, and so is {@link Database.ready}. Until
+ * then `iterate`, `handle` and `status`, which cannot wait, throw `ERR_SLUICE_INVALID_ARGUMENT`; and the values of a call are those of the
+ * moment when it is open, not of the call.
+ *
+ * @throws at once, before anything is touched: `ERR_SLUICE_INVALID_ARGUMENT` for what is no path, `ERR_SLUICE_INVALID_OPTION`
+ *
+ * @example
+ * ```ts
+ * const db = connect('app.db')
+ *
+ * export async function countUsers() {
+ *   const [n] = await db.pluck<number>('SELECT count(*) FROM users')
+ *   return n
+ * }
+ * ```
+ */
+export declare function connect(path: string | URL | Uint8Array, options?: OpenOptions): Database;
 
 export {};

@@ -14,6 +14,7 @@ export const {
   Statement,
   Transaction,
   WriteMode,
+  connect,
   isSluiceError,
   open,
 } = loaded.core

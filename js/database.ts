@@ -34,7 +34,7 @@ const MAKER = Symbol('maker')
 let construct: (handle: Handle) => Database
 
 /**
- * Gives access to one database. Made by {@link open}.
+ * Gives access to one database. Made by {@link open} and {@link connect}.
  *
  * Every call may be started at any time, also while others are under way: reads run in parallel, each on its own snapshot, and writes one
  * after another in the order of their calls. Values are those of the moment of the call. A resolved write is committed.
@@ -69,6 +69,17 @@ export class Database extends Writes {
   /** Counts the handles on this database that are not closed: that of `open`, and those of `handle()`. */
   get handleCount(): number {
     return this.#handle.count
+  }
+
+  /**
+   * Waits until the database is open. Only a database made by {@link connect} is not open from its beginning.
+   *
+   * @throws what {@link open} throws; `ERR_SLUICE_CLOSED` when it has been closed
+   */
+  async ready(): Promise<void> {
+    const handle = this.#handle
+    while (handle.busy !== null) await handle.busy
+    handle.expectOpen()
   }
 
   /**
@@ -199,7 +210,9 @@ export class Database extends Writes {
    * ```
    */
   async batch(items: readonly BatchItem[], options?: CallOptions): Promise<ExecuteResult[]> {
-    const { whole, parts } = this.#handle.batch(batchItems(items), rowCallMode(options, this.#handle.mode))
+    const handle = this.#handle
+    while (handle.busy !== null) await handle.busy
+    const { whole, parts } = handle.batch(batchItems(items), rowCallMode(options, handle.mode))
     await whole.settled
     whole.expectSuccess()
     return parts.map((part) => {
@@ -240,7 +253,9 @@ export class Database extends Writes {
    * @throws {@link SluiceError}: `ERR_SLUICE_INVALID_ARGUMENT`; `ERR_SLUICE_REENTRANT`
    */
   async checkpoint(mode?: CheckpointMode): Promise<CheckpointResult> {
-    const call = this.#handle.checkpoint(checkpointMode(mode))
+    const handle = this.#handle
+    while (handle.busy !== null) await handle.busy
+    const call = handle.checkpoint(checkpointMode(mode))
     await call.settled
     call.expectSuccess()
     const [row] = call.takeRows() as Array<{ busy: number; log: number; checkpointed: number }>
@@ -250,7 +265,9 @@ export class Database extends Writes {
 
   /** Waits for the connection of a session. */
   async #begin(kind: 'transaction' | 'read' | 'writeMode', mode: SessionMode, what: string): Promise<Session> {
-    const session = this.#handle.session(kind, mode, what)
+    const handle = this.#handle
+    while (handle.busy !== null) await handle.busy
+    const session = handle.session(kind, mode, what)
     await session.begun.settled
     session.begun.expectSuccess()
     return session
@@ -273,7 +290,9 @@ export class Database extends Writes {
    * ```
    */
   async pragma<T = Row>(name: string, value?: string | number | boolean): Promise<T[]> {
-    const call = this.#handle.pragma(name, value)
+    const handle = this.#handle
+    while (handle.busy !== null) await handle.busy
+    const call = handle.pragma(name, value)
     await call.settled
     call.expectSuccess()
     return call.takeRows() as T[]
@@ -293,7 +312,11 @@ export class Database extends Writes {
    * @throws {@link SqliteError} when the file could not be closed in order
    */
   async close(options?: CloseOptions): Promise<void> {
-    const call = this.#handle.close(closeTimeoutMs(options))
+    const handle = this.#handle
+    const timeoutMs = closeTimeoutMs(options)
+    while (handle.busy !== null) await handle.busy
+    if (handle.failed) return
+    const call = handle.close(timeoutMs)
     await call.settled
     call.expectSuccess()
   }

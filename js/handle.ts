@@ -31,12 +31,15 @@ interface Shared {
 
 /** Starts the calls of one handle on a database. What a call came to is for the public method to say, after its `await`. */
 export class Handle implements Runner {
-  readonly busy = null
+  /** Settled when the database is open, or could not be opened; `null` from then on. */
+  busy: Promise<void> | null = null
   readonly #shared: Shared
   readonly #binding: BindingDatabase
   readonly #submitter: Submitter
   /** The one closing call, once there is one: nothing is admitted after it. */
   #closing: Call | null = null
+  /** Opens the database; of the first handle on it. */
+  #opening: Call | null = null
 
   private constructor(shared: Shared, database: BindingDatabase, channel: Channel) {
     this.#shared = shared
@@ -54,7 +57,7 @@ export class Handle implements Runner {
 
   /** Makes a handle on the same database, on which BEGIN and COMMIT as text work. */
   sibling(): Handle {
-    this.#expectOpen()
+    this.expectOpen()
     const database = this.#binding.sibling(this.#shared.leases.transactionIdleTimeoutMs)
     return new Handle(this.#shared, database, this.#submitter.channel)
   }
@@ -78,27 +81,47 @@ export class Handle implements Runner {
     return this.#closing !== null
   }
 
+  /** Whether there is nothing to close, because there was nothing to open. */
+  get failed(): boolean {
+    return this.#opening !== null && this.#opening.failure !== null
+  }
+
   get count(): number {
     return this.#binding.handles
   }
 
-  open(): Call {
-    return this.#submitter.command(undefined, null, (number) => this.#binding.open(number))
+  /** Starts to open the database. Calls wait for that, and are rejected with what it fails with. */
+  open(): void {
+    const call = this.#submitter.command(undefined, null, (number) => this.#binding.open(number))
+    this.#opening = call
+    this.busy = this.#untilOpen(call)
+  }
+
+  async #untilOpen(call: Call): Promise<void> {
+    await call.settled
+    this.busy = null
+    if (call.failure === null) this.#opening = null
+  }
+
+  /** Throws what opening the database failed with. */
+  #expectOpened(): void {
+    if (this.busy !== null) throw invalid('the database is still being opened: await db.ready() first')
+    this.#opening?.expectSuccess()
   }
 
   statement(sql: string, params: unknown, mode: CallMode, form: RowForm, take: number): Call {
-    this.#expectOpen()
+    this.expectOpen()
     return this.#submitter.statement(sql, params, mode, form, take | this.#scope(mode))
   }
 
   script(sql: string, mode: CallMode): Call {
-    this.#expectOpen()
+    this.expectOpen()
     if (!mode.detached) expectOutside(this.manager, 'exec')
     return this.#submitter.script(sql, mode)
   }
 
   iterate(sql: string, params: unknown, mode: CallMode, form: RowForm, rows: number): RowSource {
-    this.#expectOpen()
+    this.expectOpen()
     if (!mode.detached) this.#expectReadable('iterate')
     const { maxReadLeaseMs } = this.#shared.leases
     return this.#submitter.iterate(sql, params, mode, form, rows, this.#scope(mode), (byteLength, extras) =>
@@ -108,7 +131,7 @@ export class Handle implements Runner {
 
   /** Starts a batch. `items` are texts and values; the calls of the items are settled with that of the whole. */
   batch(items: ReadonlyArray<{ sql: string; params: unknown }>, mode: CallMode): { whole: Call; parts: Call[] } {
-    this.#expectOpen()
+    this.expectOpen()
     if (!mode.detached) expectOutside(this.manager, 'batch')
     const parts: Call[] = []
     const numbers: number[] = []
@@ -131,7 +154,7 @@ export class Handle implements Runner {
 
   /** Begins a session. */
   session(kind: 'transaction' | 'read' | 'writeMode', mode: SessionMode, what: string): Session {
-    this.#expectOpen()
+    this.expectOpen()
     if (!mode.detached) {
       if (kind === 'read') this.#expectReadable(what)
       else expectOutside(this.manager, what)
@@ -149,7 +172,7 @@ export class Handle implements Runner {
   }
 
   checkpoint(mode: CheckpointMode): Call {
-    this.#expectOpen()
+    this.expectOpen()
     const scope = innermost(this.manager)
     const besideIt = mode === 'passive' && scope?.kind !== 'writeMode' && this.#binding.status()?.concurrency === 'wal'
     if (scope !== undefined && !besideIt) throw reentrant('checkpoint', scope.kind)
@@ -157,7 +180,7 @@ export class Handle implements Runner {
   }
 
   pragma(name: string, value: unknown): Call {
-    this.#expectOpen()
+    this.expectOpen()
     if (!isPragmaName(name)) throw invalid('name must be the name of a PRAGMA, with or without a schema')
     const argument = pragmaArgument(value)
     const scope = scopeFlags(this.manager) >> SCOPE_SHIFT
@@ -178,6 +201,7 @@ export class Handle implements Runner {
   }
 
   status(): Status {
+    this.#expectOpened()
     const status = this.#binding.status()
     if (status === null) throw new Error('BUG: the status of a database that has not been opened')
     const { writer, wal, counters } = status
@@ -202,7 +226,9 @@ export class Handle implements Runner {
     if (!besideIt) throw reentrant(what, scope.kind)
   }
 
-  #expectOpen(): void {
+  /** Throws unless calls are admitted. */
+  expectOpen(): void {
+    this.#expectOpened()
     if (this.#closing !== null) throw new SluiceError('ERR_SLUICE_CLOSED', `the database '${this.path}' has been closed`)
   }
 }

@@ -1,7 +1,7 @@
 export { Database } from './database.js'
 export { AbortError, SluiceError, SqliteError, isSluiceError } from './errors.js'
 export type { SluiceErrorCode, SluiceErrorDetails, SqliteErrorCode, SqliteErrorDetails } from './errors.js'
-export { open } from './open.js'
+export { connect, open } from './open.js'
 export type { GroupCommitOptions, OpenOptions } from './options.js'
 export { ReadSession } from './read-session.js'
 export { RowIterator } from './row-iterator.js'

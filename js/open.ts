@@ -34,10 +34,34 @@ import type { OpenOptions } from './options.js'
  * ```
  */
 export async function open(path: string | URL | Uint8Array, options?: OpenOptions): Promise<Database> {
+  const db = connect(path, options)
+  await db.ready()
+  return db
+}
+
+/**
+ * Starts to open a database, and returns it at once: for where nothing can be awaited, such as the top of a CommonJS module. Otherwise it
+ * is {@link open}.
+ *
+ * Calls wait until the database is open; each is rejected with the reason if it cannot be opened, and so is {@link Database.ready}. Until
+ * then `iterate`, `handle` and `status`, which cannot wait, throw `ERR_SLUICE_INVALID_ARGUMENT`; and the values of a call are those of the
+ * moment when it is open, not of the call.
+ *
+ * @throws at once, before anything is touched: `ERR_SLUICE_INVALID_ARGUMENT` for what is no path, `ERR_SLUICE_INVALID_OPTION`
+ *
+ * @example
+ * ```ts
+ * const db = connect('app.db')
+ *
+ * export async function countUsers() {
+ *   const [n] = await db.pluck<number>('SELECT count(*) FROM users')
+ *   return n
+ * }
+ * ```
+ */
+export function connect(path: string | URL | Uint8Array, options?: OpenOptions): Database {
   const { config, mode, leases } = openConfig(options)
   const handle = Handle.first(locate(path, config.uri), config, mode, leases)
-  const call = handle.open()
-  await call.settled
-  call.expectSuccess()
+  handle.open()
   return makeDatabase(handle)
 }
