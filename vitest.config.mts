@@ -1,13 +1,27 @@
 import { fileURLToPath } from 'node:url'
-import { defineConfig, type ViteUserConfig } from 'vitest/config'
+import { defineConfig, type Plugin, type ViteUserConfig } from 'vitest/config'
 
 const root = fileURLToPath(new URL('.', import.meta.url))
+
+/** Lets the files that match import another version of a package, which is installed under another name. */
+function otherLine(name: string, installed: string, files: RegExp): Plugin {
+  return {
+    name: `${name} as ${installed}`,
+    enforce: 'pre',
+    async resolveId(source, importer) {
+      const isIt = source === name || source.startsWith(`${name}/`)
+      if (!isIt || importer === undefined || !files.test(importer)) return null
+      return this.resolve(installed + source.slice(name.length), importer, { skipSelf: true })
+    },
+  }
+}
 
 const config: ViteUserConfig = defineConfig({
   resolve: {
     // Tests import the package by its name, through the same wrapper as an application.
-    alias: { sluice: `${root}index.mjs` },
+    alias: [{ find: /^sluice$/, replacement: `${root}index.mjs` }],
   },
+  plugins: [otherLine('drizzle-orm', 'drizzle-orm-v1', /drizzle-v1\//), otherLine('kysely', 'kysely-0.28', /kysely-0\.28\//)],
   test: {
     include: ['__test__/**/*.test.ts'],
     // One process per file: an addon's threads and handles must end with their file, and a crash must name it.
@@ -22,8 +36,11 @@ const config: ViteUserConfig = defineConfig({
       tsconfig: './__test__/types/tsconfig.json',
     },
     server: {
-      // The package runs as built, never transformed by the test runner.
-      deps: { external: [/\/index\.m?js$/, /\/(?:binding|core)\.cjs$/, /\/dist\//] },
+      // The package runs as built, never transformed by the test runner: but for the adapter of a line that has another name here.
+      deps: {
+        inline: [/\/dist\/drizzle-v1\//],
+        external: [/\/index\.m?js$/, /\/(?:binding|core)\.cjs$/, /\/dist\//],
+      },
     },
   },
 })

@@ -1,12 +1,13 @@
 import { execFile, execFileSync } from 'node:child_process'
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { dirname, join, resolve } from 'node:path'
+import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
 import ts from 'typescript'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 
 import { open } from '../index.js'
+import { installPackages } from './support/application.js'
 import { anchors, blocksLeftOut, codeBlocks, documents, programs, prose, readDocument } from './support/markdown.js'
 import type { Program } from './support/markdown.js'
 
@@ -28,8 +29,6 @@ let folder: string
 
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), 'sluice-docs-'))
-  mkdirSync(join(folder, 'node_modules'))
-  symlinkSync(resolve('.'), join(folder, 'node_modules', 'sluice'), 'junction')
 })
 
 afterEach(() => {
@@ -47,6 +46,7 @@ function compile(program: Program): string {
 
 /** Runs a program in a folder of its own, and returns the lines it prints. */
 async function run(program: Program): Promise<string[]> {
+  installPackages(folder, program.name.includes('DRIZZLE_V1') ? 'drizzle-orm-v1' : 'drizzle-orm')
   const isTyped = program.extension === 'mts'
   const file = join(folder, `program.${isTyped ? 'mjs' : program.extension}`)
   writeFileSync(file, isTyped ? compile(program) : program.code)

@@ -108,6 +108,12 @@ describe('style', () => {
     expect(loading.map(({ file }) => file)).toEqual(['js/binding.ts'])
   })
 
+  it('lets adapters know the driver by its public interface alone', () => {
+    const adapters = sources(/^js\/[\w-]+\/.*\.ts$/)
+    expect(adapters.length).toBeGreaterThan(0)
+    expect(linesMatching(/from '\.\.\//, adapters)).toEqual([])
+  })
+
   it('keeps Node out of the core', () => {
     expect(linesMatching(/\bnapi\b|\bnapi_/, sources(/^crates\/core\/(?:src\/.*\.rs|Cargo\.toml)$/))).toEqual([])
   })

@@ -1,17 +1,22 @@
-// Builds the JavaScript side: dist/ (CommonJS), the bundled public types and the ES module wrapper.
+// Builds the JavaScript side: dist/ (CommonJS), the bundled public types and the ES module wrapper; and the adapters, as both.
 // Skips everything when neither a source nor an output changed since the last run.
 import { createHash } from 'node:crypto'
 import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { dirname, join, relative } from 'node:path'
 import { generateDtsBundle } from 'dts-bundle-generator'
 import ts from 'typescript'
 import { cacheFolder, inRoot, root } from './paths.mjs'
 
 const ENTRY = inRoot('js/index.ts')
 const PROJECT = inRoot('tsconfig.build.json')
+const ADAPTERS = inRoot('tsconfig.adapters.json')
+const DRIZZLE_V1 = inRoot('tsconfig.drizzle-v1.json')
 const STAMP = join(cacheFolder, 'build-js.sha256')
 const BANNER = '// Generated from js/ by `npm run build:js`; do not edit.\n'
-const INPUTS = ['js', 'scripts/build-js.mjs', 'tsconfig.json', 'tsconfig.build.json', 'package-lock.json']
+const INPUTS = [
+  'js', 'scripts/build-js.mjs', 'package.json', 'package-lock.json',
+  'tsconfig.json', 'tsconfig.build.json', 'tsconfig.adapters.json', 'tsconfig.drizzle-v1.json',
+]
 const OUTPUTS = ['dist', 'index.d.ts', 'index.d.mts', 'index.mjs']
 
 /** Lists the files of a file or folder, sorted, relative to the root; none if it does not exist. */
@@ -31,14 +36,20 @@ function fingerprint() {
   return hash.digest('hex')
 }
 
-/** Creates the TypeScript program of the sources, or fails with every diagnostic. */
-function createProgram() {
-  const config = ts.getParsedCommandLineOfConfigFile(PROJECT, {}, {
+/** Reads a project's options and files; fails with every diagnostic. */
+function readProject(file) {
+  const config = ts.getParsedCommandLineOfConfigFile(file, {}, {
     ...ts.sys,
     onUnRecoverableConfigFileDiagnostic: (diagnostic) => fail([diagnostic]),
   })
-  const program = ts.createProgram(config.fileNames, config.options)
-  fail([...config.errors, ...ts.getPreEmitDiagnostics(program)])
+  fail(config.errors)
+  return config
+}
+
+/** Creates the TypeScript program of some files, or fails with every diagnostic. */
+function createProgram(files, options) {
+  const program = ts.createProgram(files, options)
+  fail(ts.getPreEmitDiagnostics(program))
   return program
 }
 
@@ -90,12 +101,47 @@ function writeTypes() {
   writeFileSync(inRoot('index.d.mts'), BANNER + types)
 }
 
-function build() {
-  const program = createProgram()
-  rmSync(inRoot('dist'), { recursive: true, force: true })
+/** Compiles the core, which exists once, as CommonJS. */
+function buildCore() {
+  const { fileNames, options } = readProject(PROJECT)
+  const program = createProgram(fileNames, options)
   program.emit()
   writeWrapper(exportedValues(program))
   writeTypes()
+}
+
+/** A module of the same adapter, as an import names it. */
+const RELATIVE_IMPORT = /((?:from |import\()'\.[^']*)\.js'/g
+
+/** Compiles adapters, both as ES modules and as CommonJS, so that each kind of application gets its own kind of peers. */
+function buildAdapters(files, paths) {
+  const options = { ...readProject(ADAPTERS).options, ...paths }
+  createProgram(files, options).emit(undefined, writeAsModule)
+  for (const file of files) writeTwin(relative(inRoot('js'), file).replace(/\.ts$/, ''), options)
+}
+
+/** Writes what was compiled under the names that only ES modules have: the package itself is CommonJS. */
+function writeAsModule(path, text) {
+  const named = path.replace(/\.d\.ts$/, '.d.mts').replace(/\.js$/, '.mjs')
+  mkdirSync(dirname(named), { recursive: true })
+  writeFileSync(named, text.replaceAll(RELATIVE_IMPORT, "$1.mjs'"))
+}
+
+/** Writes one source as CommonJS too: it has been checked as an ES module, and its types are the same. */
+function writeTwin(name, options) {
+  const compilerOptions = { ...options, module: ts.ModuleKind.CommonJS, verbatimModuleSyntax: false }
+  const { outputText } = ts.transpileModule(readFileSync(inRoot(`js/${name}.ts`), 'utf8'), { compilerOptions })
+  writeFileSync(inRoot(`dist/${name}.js`), outputText)
+  const types = readFileSync(inRoot(`dist/${name}.d.mts`), 'utf8')
+  writeFileSync(inRoot(`dist/${name}.d.ts`), types.replaceAll(".mjs'", ".js'"))
+}
+
+function build() {
+  rmSync(inRoot('dist'), { recursive: true, force: true })
+  buildCore()
+  buildAdapters(readProject(ADAPTERS).fileNames, {})
+  const { fileNames, options } = readProject(DRIZZLE_V1)
+  buildAdapters(fileNames.filter((file) => file.startsWith(inRoot('js/'))), { paths: options.paths, pathsBasePath: root })
 }
 
 const stamp = existsSync(STAMP) ? readFileSync(STAMP, 'utf8') : ''
