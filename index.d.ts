@@ -269,6 +269,13 @@ export interface OpenOptions {
 	 */
 	readonly groupCommit?: boolean | GroupCommitOptions | undefined;
 	/**
+	 * Which writes a read sees for sure: those that were acknowledged (`'acknowledged'`), or also those that were submitted on the same handle
+	 * before it and not awaited (`'submitted'`). For that a read runs on the writer, behind them, while there are such; not so in a callback of
+	 * `transaction`, `read` or `writeMode`, which they may be waiting for.
+	 * @defaultValue 'acknowledged'
+	 */
+	readonly ordering?: "acknowledged" | "submitted" | undefined;
+	/**
 	 * How long a transaction may last, in milliseconds; then it is rolled back, and its owner told (`ERR_SLUICE_TX_TIMEOUT`). 0 is no limit.
 	 * @defaultValue 0
 	 */

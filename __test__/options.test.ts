@@ -15,6 +15,7 @@ const OPTIONS: Record<string, { takes: readonly unknown[]; refuses: readonly unk
   concurrency: { takes: ['wal', 'exclusive'], refuses: ['WAL', '', true, null] },
   maxReaders: { takes: [0, 1, 1_024], refuses: [-1, 1_025, 1.5, '4', Number.NaN, Infinity, 4n, null] },
   idleTtlMs: { takes: [0, 1, 2 ** 31 - 1], refuses: [-1, 2 ** 31, 0.5, '0', Infinity, null] },
+  ordering: { takes: ['acknowledged', 'submitted'], refuses: ['Submitted', 1, true, null] },
   durability: { takes: ['full', 'normal', 'off'], refuses: ['FULL', 1, true, null] },
   acquireTimeoutMs: { takes: [0, 2 ** 31 - 1], refuses: [-1, 2 ** 31, 0.5, Infinity, null] },
   busyTimeoutMs: { takes: [0, 2 ** 31 - 1], refuses: [-1, 2 ** 31, 0.5, Infinity, null] },
@@ -73,7 +74,7 @@ describe('options of open', () => {
     expect(error.message).toContain(`did you mean '${meant}'?`)
   })
 
-  it.each(['inlineReads', 'ordering', 'attach', 'mirror', 'retry', 'signal'])('refuses %s, which does not exist yet', async (name) => {
+  it.each(['inlineReads', 'attach', 'mirror', 'retry', 'signal'])('refuses %s, which does not exist yet', async (name) => {
     expect(await failureOf(open(scratchPath(), { [name]: undefined } as never))).toMatchObject({ code: 'ERR_SLUICE_INVALID_OPTION', option: name })
   })
 

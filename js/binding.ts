@@ -46,7 +46,7 @@ export interface BindingDatabase {
 }
 
 /** What a session is for. */
-export type BindingSessionKind = 'immediate' | 'exclusive' | 'deferred' | 'read' | 'writeMode'
+export type BindingSessionKind = 'immediate' | 'exclusive' | 'deferred' | 'read' | 'readInCallback' | 'writeMode'
 
 /** What begins or ends within a session, or ends it. */
 export type BindingControl = 'immediate' | 'exclusive' | 'deferred' | 'commit' | 'rollback' | 'savepoint' | 'release' | 'rollbackTo' | 'end'
@@ -80,6 +80,7 @@ export interface BindingConfig {
   maxResultBytes: number
   statementCacheSize: number
   durability: 'full' | 'normal' | 'off'
+  ordering: 'acknowledged' | 'submitted'
   foreignKeys: boolean
   groupCommit: { maxStatements: number; maxMs: number; maxBytes: number } | undefined
   pragmas: Array<[string, string]>

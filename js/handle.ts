@@ -161,10 +161,16 @@ export class Handle implements Runner {
     }
     const { maxReadLeaseMs, transactionIdleTimeoutMs, transactionTimeoutMs } = this.#shared.leases
     const [idleMs, totalMs] = kind === 'read' ? [0, maxReadLeaseMs] : [transactionIdleTimeoutMs, transactionTimeoutMs]
-    const sort: BindingSessionKind = kind === 'transaction' ? mode.behavior : kind
+    const sort = this.#sort(kind, mode)
     return new Session(this.#submitter, this.mode, mode.limits, (call, ended) =>
       this.#binding.session(call, ended, sort, idleMs, totalMs, mode.limits !== null),
     )
+  }
+
+  /** A read in a callback waits for no write: that may wait for the callback. */
+  #sort(kind: 'transaction' | 'read' | 'writeMode', mode: SessionMode): BindingSessionKind {
+    if (kind === 'transaction') return mode.behavior
+    return kind === 'read' && innermost(this.manager) !== undefined ? 'readInCallback' : kind
   }
 
   countRetry(): void {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use napi_derive::napi;
-use sluice_core::{Concurrency, Durability, Error, ErrorCode, GroupLimits, Options, Result};
+use sluice_core::{Concurrency, Durability, Error, ErrorCode, GroupLimits, Options, ReadOrder, Result};
 
 /// The longest string of V8, in UTF-16 units. A text has at least as many bytes.
 const MAX_STRING: usize = (1 << 29) - 24;
@@ -27,6 +27,8 @@ pub struct BindingConfig {
     #[napi(ts_type = "'full' | 'normal' | 'off'")]
     pub durability: String,
     pub foreign_keys: bool,
+    #[napi(ts_type = "'acknowledged' | 'submitted'")]
+    pub ordering: String,
     /// Without it each write commits by itself.
     pub group_commit: Option<BindingGroupLimits>,
     #[napi(ts_type = "Array<[string, string]>")]
@@ -68,6 +70,7 @@ impl BindingConfig {
             statement_cache_size: self.statement_cache_size as usize,
             durability: durability(&self.durability)?,
             foreign_keys: self.foreign_keys,
+            read_order: read_order(&self.ordering)?,
             group_commit: self.group_commit.map(BindingGroupLimits::into_limits).transpose()?,
             pragmas: self.pragmas.into_iter().map(pair).collect::<Result<_>>()?,
             ..Options::default()
@@ -99,6 +102,14 @@ fn durability(name: &str) -> Result<Durability> {
         "normal" => Ok(Durability::Normal),
         "off" => Ok(Durability::Off),
         other => Err(invalid("durability", other)),
+    }
+}
+
+fn read_order(name: &str) -> Result<ReadOrder> {
+    match name {
+        "acknowledged" => Ok(ReadOrder::Acknowledged),
+        "submitted" => Ok(ReadOrder::Submitted),
+        other => Err(invalid("ordering", other)),
     }
 }
 

@@ -10,7 +10,7 @@ use napi::bindgen_prelude::{Either, Uint8Array};
 use napi::{Env, Error, Result};
 use napi_derive::napi;
 use sluice_core::{
-    Behavior, CheckpointMode, Delivery, ErrorCode, Failure, Manager, Options, PrivateHandle, Query, Request,
+    Behavior, CheckpointMode, Delivery, ErrorCode, Failure, Manager, Options, PrivateHandle, Query, Request, Scope,
     SessionKind, SessionLimits, Sink, control,
 };
 
@@ -46,9 +46,10 @@ impl BindingDatabase {
     #[napi(constructor)]
     pub fn new(channel: &BindingChannel, path: Either<String, Uint8Array>, config: BindingConfig) -> Self {
         let database: OpenDatabase = Arc::new(OnceLock::new());
-        channel.shared().register(&database);
+        let requests = Requests::new(channel.shared());
+        requests.register(&database);
         Self {
-            requests: Requests::new(channel.shared()),
+            requests,
             database,
             handles: HandleCount::first(),
             private: None,
@@ -152,7 +153,7 @@ impl BindingDatabase {
         &self,
         call: u32,
         ended: u32,
-        #[napi(ts_arg_type = "'immediate' | 'exclusive' | 'deferred' | 'read' | 'writeMode'")] kind: String,
+        #[napi(ts_arg_type = "'immediate' | 'exclusive' | 'deferred' | 'read' | 'readInCallback' | 'writeMode'")] kind: String,
         idle_ms: f64,
         total_ms: f64,
         cancellable: bool,
@@ -192,10 +193,13 @@ impl BindingDatabase {
     #[napi]
     pub fn sibling(&self, idle_ms: f64) -> Result<BindingDatabase> {
         let Some(manager) = self.database.get() else { return Err(Error::from_reason("the database is not open")) };
+        let manager = manager.sibling();
         let private = manager.private_handle(limit(idle_ms)?);
+        let database: OpenDatabase = Arc::new(OnceLock::from(manager));
+        self.requests.register(&database);
         Ok(Self {
             requests: self.requests.sibling(),
-            database: Arc::clone(&self.database),
+            database,
             handles: self.handles.another(),
             private: Some(private),
             path: self.path.clone(),
@@ -282,7 +286,8 @@ fn session_kind(name: &str) -> Result<SessionKind> {
         "immediate" => Ok(SessionKind::Transaction(Behavior::Immediate)),
         "exclusive" => Ok(SessionKind::Transaction(Behavior::Exclusive)),
         "deferred" => Ok(SessionKind::Transaction(Behavior::Deferred)),
-        "read" => Ok(SessionKind::Read),
+        "read" => Ok(SessionKind::Read(Scope::Outside)),
+        "readInCallback" => Ok(SessionKind::Read(Scope::Read)),
         "writeMode" => Ok(SessionKind::Exclusive),
         other => Err(Error::from_reason(format!("no such session: {other}"))),
     }

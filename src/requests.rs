@@ -9,7 +9,7 @@ use napi::{Env, Error, Result};
 use sluice_core::completion::Reply;
 use sluice_core::{Cancel, Channel, Query, Request, Value};
 
-use crate::channel::Shared;
+use crate::channel::{OpenDatabase, Shared};
 use crate::database::Extras;
 use crate::request::Packed;
 
@@ -42,6 +42,11 @@ impl Requests {
     /// Those of another handle in the same environment, with texts of its own.
     pub(crate) fn sibling(&self) -> Self {
         Self::new(&self.shared)
+    }
+
+    /// Lets the end of the environment find a database.
+    pub(crate) fn register(&self, database: &OpenDatabase) {
+        self.shared.register(database);
     }
 
     pub(crate) fn sink(&self) -> Arc<Channel> {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use parking_lot::{Condvar, Mutex, MutexGuard};
 
 use crate::error::{Error, ErrorCode};
+use crate::manager::UnderWay;
 use crate::query::{Outcome, Shape};
 use crate::rows::Chunk;
 
@@ -75,11 +76,13 @@ pub trait Sink: Send + Sync {
 pub struct Reply {
     sink: Option<Arc<dyn Sink>>,
     call: u32,
+    /// What lets later reads of the handle know of the call. It ends before the answer: who is answered finds it ended.
+    under_way: Option<UnderWay>,
 }
 
 impl fmt::Debug for Reply {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Reply").field("call", &self.call).field("settled", &self.sink.is_none()).finish()
+        f.debug_struct("Reply").field("call", &self.call).field("settled", &self.sink.is_none()).finish_non_exhaustive()
     }
 }
 
@@ -87,12 +90,22 @@ impl Reply {
     /// Makes the duty to answer `call` to `sink`.
     #[must_use]
     pub fn new(sink: Arc<dyn Sink>, call: u32) -> Self {
-        Self { sink: Some(sink), call }
+        Self { sink: Some(sink), call, under_way: None }
     }
 
     /// Takes the duty apart, for another one.
     pub(crate) fn into_parts(mut self) -> (Arc<dyn Sink>, u32) {
-        (self.sink.take().expect("BUG: a reply is settled once"), self.call)
+        (self.take_sink(), self.call)
+    }
+
+    /// Counts the call as under way until it is answered.
+    pub(crate) fn counts(&mut self, under_way: UnderWay) {
+        self.under_way = Some(under_way);
+    }
+
+    fn take_sink(&mut self) -> Arc<dyn Sink> {
+        self.under_way = None;
+        self.sink.take().expect("BUG: a reply is settled once")
     }
 
     /// Sends some rows ahead of the end. Returns `false` when nobody will ever take them.
@@ -109,14 +122,14 @@ impl Reply {
 
     /// Answers.
     pub fn settle(mut self, delivery: Delivery) {
-        let sink = self.sink.take().expect("BUG: a reply is settled once");
+        let sink = self.take_sink();
         sink.deliver(self.call, delivery);
     }
 
     /// Answers, and leaves it to the caller to announce that to the sink, which is returned.
     #[must_use]
     pub(crate) fn settle_quietly(mut self, delivery: Delivery) -> Arc<dyn Sink> {
-        let sink = self.sink.take().expect("BUG: a reply is settled once");
+        let sink = self.take_sink();
         sink.deliver_quietly(self.call, delivery);
         sink
     }
@@ -129,6 +142,7 @@ impl Reply {
 
 impl Drop for Reply {
     fn drop(&mut self) {
+        self.under_way = None;
         if let Some(sink) = self.sink.take() {
             let error = Error::new(ErrorCode::Panic, "the job was lost to a panic in a worker");
             sink.deliver(self.call, Delivery::Failed(error.into()));

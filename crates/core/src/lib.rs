@@ -33,7 +33,8 @@ pub use error::{Error, ErrorCode, Parameter, Result};
 pub use gate::Concurrency;
 pub use lease::{ExclusiveLease, ReadLease, RowSet, WriteLease};
 pub use manager::{
-    CheckpointMode, GroupLimits, HolderStatus, Manager, Options, ReaderStatus, Status, WalStatus, WriterStatus,
+    CheckpointMode, GroupLimits, HolderStatus, Manager, Options, ReadOrder, ReaderStatus, Status, WalStatus,
+    WriterStatus,
 };
 pub use params::Params;
 pub use query::{Column, Integers, Outcome, Query, Request, Scope, Take};

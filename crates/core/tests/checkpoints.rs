@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use sluice_core::{
-    CheckpointMode, Delivery, Manager, Options, Params, Result, SessionKind, SessionLimits, Sink, Value,
+    CheckpointMode, Delivery, Manager, Options, Params, Result, Scope, SessionKind, SessionLimits, Sink, Value,
     completion::Reply,
 };
 use tempfile::TempDir;
@@ -96,7 +96,7 @@ async fn l04_a_session_keeps_the_log_and_is_named_and_afterwards_it_can_be_empti
     in_deadline(async {
         let (dir, manager) = open(Options::default()).await?;
         let sink: Arc<dyn Sink> = sluice_core::Channel::new(|| {});
-        let session = manager.session(SessionKind::Read, SessionLimits::default(), None, &sink, 1, 2);
+        let session = manager.session(SessionKind::Read(Scope::Outside), SessionLimits::default(), None, &sink, 1, 2);
         until(|| manager.status().wal.oldest_reader_sql.is_some_and(|sql| sql.contains("read session"))).await;
         for _ in 0..60 {
             run(&manager, "INSERT INTO t VALUES (zeroblob(100000))").await?;

@@ -82,7 +82,7 @@ impl Manager {
         let shared = Arc::clone(&self.shared);
         match mode {
             CheckpointMode::Passive if shared.may_checkpoint_beside() => shared.checkpointer.ask(&shared, reply),
-            CheckpointMode::Passive => shared.submit(Job::new(Work::Query(mode.request()), reply)),
+            CheckpointMode::Passive => self.submit_job(Job::new(Work::Query(mode.request()), reply)),
             CheckpointMode::Full | CheckpointMode::Restart | CheckpointMode::Truncate => {
                 control::spawn(async move {
                     match lease(&shared, Class::Exclusive).await {

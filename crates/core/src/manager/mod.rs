@@ -4,6 +4,7 @@ mod activity;
 mod checkpoint;
 mod close;
 mod options;
+mod order;
 mod pragma;
 mod readers;
 mod replacement;
@@ -38,6 +39,9 @@ pub use checkpoint::CheckpointMode;
 use checkpoint::WalCare;
 use close::CloseGate;
 pub use options::{GroupLimits, Options};
+use order::Order;
+pub use order::ReadOrder;
+pub(crate) use order::UnderWay;
 use readers::Readers;
 use status::Counters;
 pub use status::{HolderStatus, ReaderStatus, Status, WalStatus, WriterStatus};
@@ -50,7 +54,7 @@ pub(crate) type Place = crate::gate::Place<Waiting>;
 
 /// A database that is open: many readers beside one writer, behind one admission gate.
 ///
-/// Clones are handles on the same manager. Dropping the last one closes it as [`Manager::close`] does, without waiting.
+/// Clones stand for the same handle; [`Manager::sibling`] makes another. Dropping the last one closes it as [`Manager::close`] does, without waiting.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> sluice_core::Result<()> {
@@ -67,7 +71,8 @@ pub(crate) type Place = crate::gate::Place<Waiting>;
 #[derive(Clone, Debug)]
 pub struct Manager {
     shared: Arc<Shared>,
-    _last: Arc<LastHandle>,
+    last: Arc<LastHandle>,
+    order: Option<Arc<Order>>,
 }
 
 /// Closes the manager when the last handle is dropped.
@@ -127,7 +132,15 @@ impl Manager {
         options.validate()?;
         let shared = writer::open(location, options).await?;
         tracing::debug!(location = ?shared.location, "opened");
-        Ok(Self { _last: Arc::new(LastHandle(Arc::clone(&shared))), shared })
+        let order = Order::of(shared.options.read_order);
+        Ok(Self { last: Arc::new(LastHandle(Arc::clone(&shared))), order, shared })
+    }
+
+    /// Makes another handle. It differs only where [`Options::read_order`] goes by the handle.
+    #[must_use]
+    pub fn sibling(&self) -> Self {
+        let order = Order::of(self.shared.options.read_order);
+        Self { shared: Arc::clone(&self.shared), last: Arc::clone(&self.last), order }
     }
 
     /// Runs one statement wherever it belongs: on a reader if SQLite says that it reads, else on the writer.
@@ -158,12 +171,12 @@ impl Manager {
 
     /// Submits one request, whose answer goes to `sink` under the number `call`. `cancel` stops it.
     pub fn submit(&self, request: Request, cancel: Option<Arc<Cancel>>, sink: Arc<dyn Sink>, call: u32) {
-        self.shared.submit(Job { cancel, ..Job::new(Work::Query(request), Reply::new(sink, call)) });
+        self.submit_job(Job { cancel, ..Job::new(Work::Query(request), Reply::new(sink, call)) });
     }
 
     /// Submits a script: many statements, stopped at the first that fails, on the writer. `cancel` stops it.
     pub fn submit_script(&self, script: Arc<Query>, cancel: Option<Arc<Cancel>>, sink: Arc<dyn Sink>, call: u32) {
-        self.shared.submit(Job { cancel, ..Job::new(Work::Script(script), Reply::new(sink, call)) });
+        self.submit_job(Job { cancel, ..Job::new(Work::Script(script), Reply::new(sink, call)) });
     }
 
     /// Submits statements to run as one transaction: all or nothing. Each item is answered under its own number, and then the whole
@@ -176,7 +189,16 @@ impl Manager {
         call: u32,
     ) {
         let items = items.into_iter().map(|(request, item)| (request, Reply::new(Arc::clone(sink), item))).collect();
-        self.shared.submit(Job { cancel, ..Job::new(Work::Batch(items), Reply::new(Arc::clone(sink), call)) });
+        self.submit_job(Job { cancel, ..Job::new(Work::Batch(items), Reply::new(Arc::clone(sink), call)) });
+    }
+
+    pub(crate) fn submit_job(&self, job: Job) {
+        self.shared.submit(job, self.order.as_ref());
+    }
+
+    /// Whether a read outside any callback has to run on the writer, to see what was submitted before it.
+    pub(crate) fn reads_behind_writes(&self) -> bool {
+        self.order.as_ref().is_some_and(|order| order.has_writes())
     }
 
     /// Waits for a reader of one's own.
@@ -305,10 +327,13 @@ impl Shared {
         Statements::new(connection, statement_cache_size, Limits { max_result_bytes, max_text_bytes })
     }
 
-    pub(crate) fn submit(self: &Arc<Self>, job: Job) {
+    fn submit(self: &Arc<Self>, mut job: Job, order: Option<&Arc<Order>>) {
         let route = self.route(&job.work);
         match job.work.scope() {
-            Scope::Outside => self.submit_outside(job, route),
+            Scope::Outside => {
+                let route = order.map_or(route, |order| in_order(order, route, &mut job));
+                self.submit_outside(job, route);
+            }
             Scope::Read | Scope::Transaction if route == Some(Route::Write) => refuse_reentrant(job),
             Scope::Read => self.request(Class::Read(ReadKind::Nested), job),
             Scope::Transaction if self.gate.status().concurrency == Concurrency::Wal => {
@@ -407,10 +432,23 @@ impl Shared {
     /// Remembers where a statement belongs, now that the writer has prepared it.
     pub(crate) fn learn_from_writer(&self, query: &Query, class: Classified) {
         if !self.runs_all_on_the_writer() {
-            // What reads after all is looked at anew the next time.
-            query.set_hint((class.route == Route::Write).then_some(Route::Write));
+            match (class.route, query.hint()) {
+                (Route::Write, _) => query.set_hint(Some(Route::Write)),
+                // What reads after all is looked at anew the next time.
+                (Route::Read, Some(Route::Write)) => query.set_hint(None),
+                (Route::Read, Some(Route::Read) | None) => {}
+            }
         }
     }
+}
+
+/// Sends a read to the writer while a write is under way that it has to see, and lets later reads know of what may write.
+fn in_order(order: &Arc<Order>, route: Option<Route>, job: &mut Job) -> Option<Route> {
+    let route = if order.has_writes() { Some(Route::Write) } else { route };
+    if route != Some(Route::Read) {
+        job.reply.counts(order.enter());
+    }
+    route
 }
 
 /// Refuses a call that would wait for the callback in which it was made.

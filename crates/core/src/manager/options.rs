@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use super::Shared;
+use super::{ReadOrder, Shared};
 use crate::connection::{ConnectionConfig, Durability, Location};
 use crate::error::{Error, ErrorCode, Result};
 use crate::gate::Concurrency;
@@ -34,6 +34,8 @@ pub struct Options {
     pub durability: Durability,
     /// How far writes that wait at the same time share one transaction. Default: [`GroupLimits::default`]; `None`: each has its own.
     pub group_commit: Option<GroupLimits>,
+    /// Which writes a read sees for sure. Default: [`ReadOrder::Acknowledged`].
+    pub read_order: ReadOrder,
     /// How long a call may wait in the queue. Default: 30 s.
     pub acquire_timeout: Duration,
     /// How long SQLite may wait for a lock that another process holds. Default: 5 s.
@@ -83,6 +85,7 @@ impl Default for Options {
             idle_ttl: Duration::from_mins(1),
             durability: Durability::Full,
             group_commit: Some(GroupLimits::default()),
+            read_order: ReadOrder::default(),
             acquire_timeout: Duration::from_secs(30),
             busy_timeout: Duration::from_secs(5),
             max_queued: 262_144,

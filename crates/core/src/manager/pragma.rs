@@ -73,7 +73,7 @@ pub(super) async fn answer(manager: &Manager, name: &str, value: Option<&str>, s
     match apply(manager, name, value, scope).await {
         Ok(query) => {
             let request = Request { scope, ..Request::new(query, Params::none()) };
-            manager.shared.submit(Job::new(Work::Query(request), reply));
+            manager.submit_job(Job::new(Work::Query(request), reply));
         }
         Err(error) => reply.fail(error),
     }

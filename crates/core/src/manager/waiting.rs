@@ -40,6 +40,7 @@ impl Waiting {
     ///
     /// # Errors
     /// The waiter itself, when it wants a lease.
+    #[expect(clippy::result_large_err, reason = "what is no job is given back whole")]
     pub(crate) fn into_job(self) -> Result<Job, Self> {
         let Self { shared, wants } = self;
         match wants {

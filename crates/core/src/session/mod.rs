@@ -12,7 +12,7 @@ use std::time::Duration;
 use crate::cancel::{Cancel, CancelReason};
 use crate::completion::{Reply, Sink};
 use crate::manager::Manager;
-use crate::query::{Query, Request};
+use crate::query::{Query, Request, Scope};
 
 pub(crate) use asked::{Asked, What};
 pub use cursor::Cursor;
@@ -25,8 +25,8 @@ pub(crate) use state::{SessionState, Transaction, Wanted};
 pub enum SessionKind {
     /// A transaction on the writer: <https://sqlite.org/lang_transaction.html>.
     Transaction(Behavior),
-    /// A snapshot on a reader: a read transaction whose state is that of its beginning.
-    Read,
+    /// A snapshot on a reader: a read transaction whose state is that of its beginning. The scope is that in which it is asked for.
+    Read(Scope),
     /// Exclusive write mode: the writer, with no other connection open, and no transaction but those its holder begins.
     Exclusive,
     /// The transaction of a [`PrivateHandle`], which text begins and ends.
@@ -101,7 +101,8 @@ impl Manager {
         ended: u32,
     ) -> Session {
         let (reply, ended) = (Reply::new(Arc::clone(sink), call), Reply::new(Arc::clone(sink), ended));
-        let state = SessionState::new(self.shared(), kind, limits, cancel.unwrap_or_default());
+        let behind_writes = kind == SessionKind::Read(Scope::Outside) && self.reads_behind_writes();
+        let state = SessionState::new(self.shared(), kind, limits, cancel.unwrap_or_default(), behind_writes);
         state.request(What::Begin, reply, Some(ended));
         Session { state }
     }
@@ -120,11 +121,13 @@ impl Manager {
         call: u32,
     ) -> Cursor {
         let shared = self.shared();
-        if shared.must_run_as_a_whole(&request) {
+        let behind_writes = request.scope == Scope::Outside && self.reads_behind_writes();
+        if behind_writes || shared.must_run_as_a_whole(&request) {
             self.submit(request, cancel, sink, call);
             return Cursor::closed();
         }
-        let state = SessionState::new(shared, SessionKind::Read, limits, cancel.unwrap_or_default());
+        let state =
+            SessionState::new(shared, SessionKind::Read(request.scope), limits, cancel.unwrap_or_default(), false);
         state.request(What::Open { cursor: cursor::OWN, request, rows }, Reply::new(sink, call), None);
         Cursor::owning(state)
     }

@@ -13,7 +13,7 @@ use crate::cancel::Cancel;
 use crate::completion::{Delivery, Reply, Sink};
 use crate::control;
 use crate::error::{Error, ErrorCode};
-use crate::manager::{Manager, Shared};
+use crate::manager::Manager;
 use crate::query::{Query, Request, Scope};
 use crate::worker::{Job, Work};
 
@@ -30,7 +30,7 @@ pub struct PrivateHandle {
 
 #[derive(Debug)]
 struct Private {
-    manager: Arc<Shared>,
+    manager: Manager,
     idle: Option<Duration>,
     state: Mutex<State>,
 }
@@ -69,7 +69,7 @@ impl Manager {
     #[must_use]
     pub fn private_handle(&self, idle: Option<Duration>) -> PrivateHandle {
         let state = Mutex::new(State { mode: Mode::Free, held: None });
-        PrivateHandle { shared: Arc::new(Private { manager: Arc::clone(self.shared()), idle, state }) }
+        PrivateHandle { shared: Arc::new(Private { manager: self.clone(), idle, state }) }
     }
 }
 
@@ -119,10 +119,10 @@ enum Action {
 }
 
 impl Action {
-    fn run(self, manager: &Arc<Shared>) {
+    fn run(self, manager: &Manager) {
         match self {
             Self::Fail(reply, error) => reply.fail(error),
-            Self::Submit(job) => manager.submit(job),
+            Self::Submit(job) => manager.submit_job(job),
             Self::Ask(session, what, cancel, reply) => session.ask(what, cancel, reply),
             Self::Begin(session, what, reply) => session.request(what, reply, None),
         }
@@ -185,7 +185,8 @@ impl Private {
     /// Runs a call that may begin a transaction, on the writer.
     fn begin(self: &Arc<Self>, what: What, cancel: Option<Arc<Cancel>>, reply: Reply) -> Action {
         let limits = SessionLimits { idle: self.idle, total: None };
-        let session = SessionState::new(&self.manager, SessionKind::Private, limits, cancel.unwrap_or_default());
+        let session =
+            SessionState::new(self.manager.shared(), SessionKind::Private, limits, cancel.unwrap_or_default(), false);
         let reply = self.deciding(Arc::clone(&session), reply);
         Action::Begin(session, what, reply)
     }
@@ -212,7 +213,7 @@ impl Private {
         while let Some((action, decides)) = self.next_held() {
             if decides {
                 // Answered at once, it would come back here, as deep as there are calls that wait.
-                let manager = Arc::clone(&self.manager);
+                let manager = self.manager.clone();
                 control::spawn(async move { action.run(&manager) });
                 return;
             }

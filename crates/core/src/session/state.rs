@@ -28,6 +28,8 @@ pub(crate) struct SessionState {
     pub(super) limits: SessionLimits,
     /// Stops the beginning.
     cancel: Arc<Cancel>,
+    /// A read that must see writes which are under way.
+    behind_writes: bool,
     cursors: AtomicU32,
     phase: Mutex<Phase>,
 }
@@ -88,9 +90,10 @@ impl SessionState {
         kind: SessionKind,
         limits: SessionLimits,
         cancel: Arc<Cancel>,
+        behind_writes: bool,
     ) -> Arc<Self> {
         let (shared, cursors) = (Arc::clone(shared), AtomicU32::new(super::cursor::OWN + 1));
-        Arc::new(Self { shared, kind, limits, cancel, cursors, phase: Mutex::new(Phase::Waiting) })
+        Arc::new(Self { shared, kind, limits, cancel, behind_writes, cursors, phase: Mutex::new(Phase::Waiting) })
     }
 
     /// Waits for the connection, and asks it for `first`.
@@ -101,9 +104,9 @@ impl SessionState {
 
     fn class(&self) -> Class {
         match self.kind {
-            // Where readers would not see what the writer sees, or there are none.
-            SessionKind::Read if self.shared.runs_all_on_the_writer() => Class::Write,
-            SessionKind::Read => Class::Read(ReadKind::Session),
+            // Where readers would not see what the writer sees or is about to do, or there are none.
+            SessionKind::Read(_) if self.behind_writes || self.shared.runs_all_on_the_writer() => Class::Write,
+            SessionKind::Read(_) => Class::Read(ReadKind::Session),
             SessionKind::Transaction(_) | SessionKind::Private => Class::Write,
             SessionKind::Exclusive => Class::Exclusive,
         }
@@ -314,7 +317,7 @@ impl SessionState {
     /// The error of a session that its holder's caller stopped.
     pub(super) fn aborted(&self, reason: CancelReason) -> Error {
         match (reason, self.kind) {
-            (CancelReason::Aborted, _) | (CancelReason::TimedOut, SessionKind::Read) => reason.to_error(),
+            (CancelReason::Aborted, _) | (CancelReason::TimedOut, SessionKind::Read(_)) => reason.to_error(),
             (CancelReason::TimedOut, SessionKind::Transaction(_) | SessionKind::Exclusive | SessionKind::Private) => {
                 Error::new(ErrorCode::TxTimeout, "the transaction took longer than its timeoutMs, and was rolled back")
             }
@@ -324,7 +327,7 @@ impl SessionState {
     fn closed(&self) -> Error {
         let message = match self.kind {
             SessionKind::Transaction(_) | SessionKind::Private => "the transaction has ended",
-            SessionKind::Read => "the read session has ended",
+            SessionKind::Read(_) => "the read session has ended",
             SessionKind::Exclusive => "the writeMode callback has ended",
         };
         Error::new(ErrorCode::TxClosed, message)
@@ -359,7 +362,7 @@ impl SessionState {
         let limit = if is_total { self.limits.total } else { self.limits.idle };
         let ms = limit.unwrap_or_default().as_millis();
         let (code, message) = match (self.kind, is_total) {
-            (SessionKind::Read, _) => (
+            (SessionKind::Read(_), _) => (
                 ErrorCode::ReadLeaseTimeout,
                 format!(
                     "the read was ended after maxReadLeaseMs ({ms}), because it keeps the write-ahead log from being reset"
@@ -392,7 +395,7 @@ impl Wanted {
     pub(crate) fn admit(self, permit: Permit) {
         let Self { session, first, reply, ended } = self;
         match session.kind {
-            SessionKind::Transaction(_) | SessionKind::Private | SessionKind::Read => {
+            SessionKind::Transaction(_) | SessionKind::Private | SessionKind::Read(_) => {
                 session.activate(permit, first, reply, ended);
             }
             SessionKind::Exclusive => {

@@ -1,6 +1,8 @@
 //! Whom a writer that waits holds back: nobody for whom it has to wait itself.
 
-use sluice_core::{Concurrency, Control, Cursor, Options, Params, Query, Request, Result, SessionKind, SessionLimits};
+use sluice_core::{
+    Concurrency, Control, Cursor, Options, Params, Query, Request, Result, Scope, SessionKind, SessionLimits,
+};
 
 use crate::bench::{Bench, IMMEDIATE, in_deadline};
 
@@ -45,8 +47,8 @@ async fn d04_where_modes_alternate_a_session_that_awaits_reads_ends_while_a_writ
     in_deadline(async {
         let options = Options { max_readers: 2, concurrency: Some(Concurrency::Exclusive), ..Options::default() };
         let mut bench = Bench::open(options).await?;
-        let (first, _) = bench.begun(SessionKind::Read).await;
-        let (second, _) = bench.begun(SessionKind::Read).await;
+        let (first, _) = bench.begun(SessionKind::Read(Scope::Outside)).await;
+        let (second, _) = bench.begun(SessionKind::Read(Scope::Outside)).await;
         let (tx, call, _) = bench.begin(IMMEDIATE, SessionLimits::default(), None);
         assert_eq!(bench.manager.status().writer.waiting, 1);
         for session in [first, second] {

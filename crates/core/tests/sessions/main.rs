@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use sluice_core::{
     Behavior, Cancel, CancelReason, Concurrency, Control, Error, ErrorCode, Manager, Options, Params, Query, Result,
-    SessionKind, SessionLimits,
+    Scope, SessionKind, SessionLimits,
 };
 
 use bench::{Bench, ENDLESS, IMMEDIATE, code, in_deadline, limits};
@@ -196,7 +196,7 @@ async fn a_transaction_that_lasts_too_long_is_stopped_in_the_middle_of_a_stateme
     in_deadline(async {
         let mut bench = Bench::open(Options::default()).await?;
         // Another timer waits for longer already.
-        let (idle, _) = bench.begun_within(SessionKind::Read, limits(0, 3_600_000)).await;
+        let (idle, _) = bench.begun_within(SessionKind::Read(Scope::Outside), limits(0, 3_600_000)).await;
         let (tx, ended) = bench.begun_within(IMMEDIATE, limits(0, 50)).await;
         bench.run(&tx, "INSERT INTO t VALUES (2)").await?;
         let endless = bench.ask(&tx, ENDLESS);
@@ -271,7 +271,7 @@ async fn an_aborted_read_ends_that_call_and_an_aborted_write_the_transaction() -
 async fn a_read_session_sees_the_state_of_its_beginning_and_writes_nothing() -> Result<()> {
     in_deadline(async {
         let mut bench = Bench::open(Options::default()).await?;
-        let (session, ended) = bench.begun(SessionKind::Read).await;
+        let (session, ended) = bench.begun(SessionKind::Read(Scope::Outside)).await;
         bench.manager.query("INSERT INTO t VALUES (2)", Params::none()).await?;
         assert_eq!(bench.run(&session, "SELECT x FROM t").await?, [1]);
         for sql in
@@ -293,7 +293,7 @@ async fn a_read_session_sees_the_state_of_its_beginning_and_writes_nothing() -> 
 async fn a_read_session_without_readers_runs_on_the_writer_and_writes_nothing_there() -> Result<()> {
     in_deadline(async {
         let mut bench = Bench::open(Options { max_readers: 0, ..Options::default() }).await?;
-        let (session, ended) = bench.begun(SessionKind::Read).await;
+        let (session, ended) = bench.begun(SessionKind::Read(Scope::Outside)).await;
         assert_eq!(bench.run(&session, "SELECT x FROM t").await?, [1]);
         for sql in
             ["INSERT INTO t VALUES (3)", "CREATE TABLE u(x)", "DELETE FROM t", "COMMIT", "PRAGMA user_version = 1"]
@@ -316,7 +316,7 @@ async fn a_read_session_without_readers_runs_on_the_writer_and_writes_nothing_th
 async fn l04_a_read_session_past_its_limit_is_ended_and_named() -> Result<()> {
     in_deadline(async {
         let mut bench = Bench::open(Options::default()).await?;
-        let (session, ended) = bench.begun_within(SessionKind::Read, limits(0, 60)).await;
+        let (session, ended) = bench.begun_within(SessionKind::Read(Scope::Outside), limits(0, 60)).await;
         let endless = bench.ask(&session, ENDLESS);
         let error = bench.answer(endless).await.expect_err("it is stopped");
         assert_eq!(error.code, ErrorCode::ReadLeaseTimeout);
@@ -335,7 +335,7 @@ async fn l04_a_read_session_past_its_limit_is_ended_and_named() -> Result<()> {
 async fn exclusive_mode_waits_for_readers_and_has_the_only_connection() -> Result<()> {
     in_deadline(async {
         let mut bench = Bench::open(Options::default()).await?;
-        let (reader, _) = bench.begun(SessionKind::Read).await;
+        let (reader, _) = bench.begun(SessionKind::Read(Scope::Outside)).await;
         let (exclusive, call, ended) = bench.begin(SessionKind::Exclusive, SessionLimits::default(), None);
         assert_eq!(bench.manager.status().writer.waiting, 1);
         bench.control(&reader, Control::End).await?;

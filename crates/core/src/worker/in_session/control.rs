@@ -21,7 +21,7 @@ pub(super) fn begin<'c>(side: &mut impl Side<'c>, session: &SessionState) -> Res
     }
     match session.kind {
         SessionKind::Transaction(behavior) => begin_transaction(side, session, behavior),
-        SessionKind::Read => {
+        SessionKind::Read(_) => {
             internal(side.connection(), "BEGIN")?;
             // SQLite takes the snapshot with the first read.
             side.connection().refresh_schema()
@@ -71,7 +71,7 @@ pub(super) fn run_control<'c>(side: &mut impl Side<'c>, session: &SessionState, 
 pub(super) fn is_transaction(session: &SessionState) -> bool {
     match session.kind {
         SessionKind::Transaction(_) => true,
-        SessionKind::Read | SessionKind::Exclusive | SessionKind::Private => false,
+        SessionKind::Read(_) | SessionKind::Exclusive | SessionKind::Private => false,
     }
 }
 

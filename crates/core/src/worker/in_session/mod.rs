@@ -213,7 +213,7 @@ fn rest(worker: &Worker, session: &SessionState) {
 fn policy_of(kind: SessionKind) -> Policy {
     match kind {
         SessionKind::Transaction(_) => Policy::Transaction,
-        SessionKind::Read => Policy::Reader,
+        SessionKind::Read(_) => Policy::Reader,
         SessionKind::Exclusive => Policy::Exclusive,
         SessionKind::Private => Policy::Lease,
     }

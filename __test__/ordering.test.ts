@@ -1,0 +1,147 @@
+import { describe, expect, it } from 'vitest'
+
+import type { Database, OpenOptions } from '../index.js'
+import { within } from './support/deadline.js'
+import { codeOf } from './support/failure.js'
+import { openForTest, openWithTable, scratchPath } from './support/scratch.js'
+
+const COUNT = 'SELECT count(*) AS n FROM t'
+
+/** Starts a write that takes long enough for any read on a reader to be over before it. */
+function longWrite(db: Database): Promise<unknown> {
+  const rows = 'WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 200000)'
+  return db.run(`INSERT INTO t ${rows} SELECT i FROM n`)
+}
+
+/** Returns the first row that is iterated. */
+async function firstOf(rows: AsyncIterable<unknown>): Promise<unknown> {
+  for await (const row of rows) return row
+  return undefined
+}
+
+async function openSubmitted(options?: OpenOptions): Promise<Database> {
+  return openWithTable({ ordering: 'submitted', ...options })
+}
+
+describe.each(['wal', 'exclusive'] as const)("ordering: 'submitted' with %s", (concurrency) => {
+  it('lets every kind of read see a write that was submitted before it and not awaited', async () => {
+    const db = await openSubmitted({ concurrency })
+    await db.get(COUNT)
+    const write = longWrite(db)
+    const seen = await Promise.all([
+      db.get(COUNT),
+      db.all(COUNT).then(([row]) => row),
+      db.pluck(COUNT).then(([n]) => ({ n })),
+      db.read((r) => r.get(COUNT)),
+      db.prepare(COUNT).get(),
+      firstOf(db.iterate(COUNT)),
+      db.execute('SELECT count(*) AS n, 1 AS never_seen FROM t').then(({ rows }) => ({ n: rows[0]?.['n'] })),
+    ])
+    await write
+    expect(seen).toEqual(Array.from({ length: 7 }, () => ({ n: 200_000 })))
+  })
+
+  it('lets a read see a script and a batch, and a text that nobody knew yet', async () => {
+    const db = await openSubmitted({ concurrency })
+    for (let round = 0; round < 20; round++) {
+      const writes = [db.exec(`INSERT INTO t VALUES (${round}); INSERT INTO t VALUES (${round})`), db.batch([`INSERT INTO t VALUES (${round})`])]
+      const unknown = db.run(`INSERT INTO t VALUES (${round}), (${round}) -- ${round}`)
+      expect(await db.get(`SELECT count(*) AS n FROM t -- ${round}`)).toEqual({ n: 5 * (round + 1) })
+      await Promise.all([...writes, unknown])
+    }
+  })
+
+  it('never lets a read see less than the one before it', async () => {
+    const db = await openSubmitted({ concurrency })
+    const reads: Promise<number | undefined>[] = []
+    const writes: Promise<unknown>[] = []
+    for (let i = 1; i <= 500; i++) {
+      writes.push(db.run('INSERT INTO t VALUES (?)', [i]))
+      reads.push(db.pluck<number>(COUNT).then(([n]) => n))
+    }
+    const seen = await Promise.all(reads)
+    await Promise.all(writes)
+    expect(seen).toEqual(Array.from({ length: 500 }, (_, i) => Math.max(i + 1, seen[i] ?? 0)))
+    expect([...seen].sort((a, b) => (a ?? 0) - (b ?? 0))).toEqual(seen)
+  })
+})
+
+describe("ordering: 'submitted'", () => {
+  it('runs reads on readers again once the writes are answered', async () => {
+    const db = await openSubmitted()
+    const write = db.run('INSERT INTO t VALUES (1)')
+    expect((await db.execute(COUNT)).route).toBe('write')
+    await write
+    await db.get(COUNT)
+    expect((await db.execute(COUNT)).route).toBe('read')
+  })
+
+  it('goes by the handle: a sibling does not wait for the writes of another', async () => {
+    const db = await openSubmitted()
+    const sibling = db.handle()
+    await sibling.get(COUNT)
+    await sibling.get(COUNT)
+    const tx = await db.begin()
+    const write = db.run('INSERT INTO t VALUES (1)')
+    expect((await within(sibling.execute(COUNT), 'the read of the sibling')).route).toBe('read')
+    const own = sibling.run('INSERT INTO t VALUES (2)')
+    const behind = sibling.get(COUNT)
+    await tx.commit()
+    expect(await within(behind, 'the read behind its own write')).toEqual({ n: 2 })
+    await Promise.all([write, own])
+    await sibling.close()
+  })
+
+  it('lets a failed write go', async () => {
+    const db = await openSubmitted()
+    await db.exec('CREATE UNIQUE INDEX one ON t (x)')
+    await db.run('INSERT INTO t VALUES (1)')
+    const failing = codeOf(db.run('INSERT INTO t VALUES (1)'))
+    expect(await db.get(COUNT)).toEqual({ n: 1 })
+    expect(await failing).toBe('SQLITE_CONSTRAINT_UNIQUE')
+    const abort = new AbortController()
+    const tx = await db.begin()
+    const aborted = codeOf(db.run('INSERT INTO t VALUES (2)', [], { signal: abort.signal }))
+    abort.abort()
+    expect(await aborted).toBe('ABORT_ERR')
+    expect((await within(db.execute(COUNT), 'a read beside the transaction')).rows).toEqual([{ n: 1 }])
+    await tx.rollback()
+  })
+
+  it('does not let a read in the callback of a transaction wait for writes that wait for that', async () => {
+    const db = await openSubmitted()
+    let begin!: () => void
+    const begun = new Promise<void>((resolve) => (begin = resolve))
+    let write: Promise<unknown> | undefined
+    const transaction = db.transaction(async (tx) => {
+      await tx.run('INSERT INTO t VALUES (1)')
+      begin()
+      while (write === undefined) await tx.get('SELECT 1')
+      const reads = [db.get(COUNT), db.read((r) => r.get(COUNT)), firstOf(db.iterate(COUNT))]
+      expect(await within(Promise.all(reads), 'reads beside the transaction')).toEqual([{ n: 0 }, { n: 0 }, { n: 0 }])
+    })
+    await begun
+    write = db.run('INSERT INTO t VALUES (2)')
+    await within(transaction, 'the transaction')
+    await write
+    expect(await db.get(COUNT)).toEqual({ n: 2 })
+  })
+})
+
+describe("ordering: 'acknowledged'", () => {
+  it('is what is left out: a read does not wait for a write that waits', async () => {
+    const db = await openForTest(scratchPath())
+    await db.exec('CREATE TABLE t (x)')
+    await db.get(COUNT)
+    const tx = await db.begin()
+    const write = db.run('INSERT INTO t VALUES (1)')
+    expect(await within(db.get(COUNT), 'the read')).toEqual({ n: 0 })
+    await tx.commit()
+    await write
+    expect(await db.get(COUNT)).toEqual({ n: 1 })
+  })
+
+  it('is one of two', async () => {
+    expect(await codeOf(openForTest(':memory:', { ordering: 'none' as never }))).toBe('ERR_SLUICE_INVALID_OPTION')
+  })
+})
