@@ -1,3 +1,4 @@
+import { AsyncResource } from 'node:async_hooks'
 import { describe, expect, it } from 'vitest'
 
 import type { Database, OpenOptions } from '../index.js'
@@ -12,6 +13,9 @@ function longWrite(db: Database): Promise<unknown> {
   const rows = 'WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 200000)'
   return db.run(`INSERT INTO t ${rows} SELECT i FROM n`)
 }
+
+/** Makes a call as if from outside any callback. */
+const outside = AsyncResource.bind(<R>(call: () => R): R => call())
 
 /** Returns the first row that is iterated. */
 async function firstOf(rows: AsyncIterable<unknown>): Promise<unknown> {
@@ -110,19 +114,14 @@ describe("ordering: 'submitted'", () => {
 
   it('does not let a read in the callback of a transaction wait for writes that wait for that', async () => {
     const db = await openSubmitted()
-    let begin!: () => void
-    const begun = new Promise<void>((resolve) => (begin = resolve))
-    let write: Promise<unknown> | undefined
-    const transaction = db.transaction(async (tx) => {
+    let write: Promise<unknown> = Promise.resolve()
+    await db.transaction(async (tx) => {
       await tx.run('INSERT INTO t VALUES (1)')
-      begin()
-      while (write === undefined) await tx.get('SELECT 1')
+      // Made by somebody who is not in the callback, and waits for the transaction.
+      write = outside(() => db.run('INSERT INTO t VALUES (2)'))
       const reads = [db.get(COUNT), db.read((r) => r.get(COUNT)), firstOf(db.iterate(COUNT))]
       expect(await within(Promise.all(reads), 'reads beside the transaction')).toEqual([{ n: 0 }, { n: 0 }, { n: 0 }])
     })
-    await begun
-    write = db.run('INSERT INTO t VALUES (2)')
-    await within(transaction, 'the transaction')
     await write
     expect(await db.get(COUNT)).toEqual({ n: 2 })
   })
