@@ -95,6 +95,13 @@ export interface BeginOptions extends SessionOptions {
 	 * @defaultValue 'immediate'
 	 */
 	readonly behavior?: TransactionBehavior | undefined;
+	/**
+	 * Whether foreign keys are enforced in it. `false` is for rebuilding a table that others refer to, which dropping it would empty
+	 * otherwise: {@link https://sqlite.org/lang_altertable.html#making_other_kinds_of_table_schema_changes}. `PRAGMA foreign_key_check` tells
+	 * what is broken before the commit, which does not look.
+	 * @defaultValue true, unless the database was opened with `foreignKeys: false`
+	 */
+	readonly foreignKeys?: boolean | undefined;
 }
 /** Options of `transaction`. */
 export interface TransactionOptions extends BeginOptions {

@@ -1,6 +1,7 @@
 /** The only importer of the addon: its types, and what happens when it cannot be loaded. */
 
 import { SluiceError } from './errors.js'
+import type { TransactionBehavior } from './types.js'
 
 /** Carries requests and results between one copy of this code and the addon. */
 export interface BindingChannel {
@@ -46,7 +47,7 @@ export interface BindingDatabase {
 }
 
 /** What a session is for. */
-export type BindingSessionKind = 'immediate' | 'exclusive' | 'deferred' | 'read' | 'readInCallback' | 'writeMode'
+export type BindingSessionKind = TransactionBehavior | `unchecked${Capitalize<TransactionBehavior>}` | 'read' | 'readInCallback' | 'writeMode'
 
 /** What begins or ends within a session, or ends it. */
 export type BindingControl = 'immediate' | 'exclusive' | 'deferred' | 'commit' | 'rollback' | 'savepoint' | 'release' | 'rollbackTo' | 'end'

@@ -169,7 +169,7 @@ export class Handle implements Runner {
 
   /** A read in a callback waits for no write: that may wait for the callback. */
   #sort(kind: 'transaction' | 'read' | 'writeMode', mode: SessionMode): BindingSessionKind {
-    if (kind === 'transaction') return mode.behavior
+    if (kind === 'transaction') return mode.foreignKeys ? mode.behavior : UNCHECKED[mode.behavior]
     return kind === 'read' && innermost(this.manager) !== undefined ? 'readInCallback' : kind
   }
 
@@ -238,6 +238,8 @@ export class Handle implements Runner {
     if (this.#closing !== null) throw new SluiceError('ERR_SLUICE_CLOSED', `the database '${this.path}' has been closed`)
   }
 }
+
+const UNCHECKED = { immediate: 'uncheckedImmediate', exclusive: 'uncheckedExclusive', deferred: 'uncheckedDeferred' } as const
 
 /** Returns the error with the item of a batch that it is about. */
 function atItem(error: SluiceError, statementIndex: number): SluiceError {

@@ -394,6 +394,7 @@ function callMode(options: unknown, mode: CallMode, known: string[]): CallMode {
 }
 
 const DETACHED = flag(false)
+const FOREIGN_KEYS = flag(true)
 const TIMEOUT_MS = count(0, 0, MAX_MS)
 const SIGNAL: Rule<AbortSignal | undefined> = {
   initial: undefined,
@@ -410,6 +411,8 @@ function limitsOf(options: Record<string, unknown>): CallLimits | null {
 /** How a session is begun. */
 export interface SessionMode {
   readonly behavior: TransactionBehavior
+  /** Whether foreign keys are enforced in it, where the database does so. */
+  readonly foreignKeys: boolean
   readonly limits: CallLimits | null
   readonly detached: boolean
   /** How often the whole is tried when another process is in the way, and how long to wait in between, in milliseconds. */
@@ -423,12 +426,19 @@ const RETRY: Rule<object | undefined> = {
   accepts: (value) => typeof value === 'object' && value !== null && isPlainObject(value) && 'attempts' in value,
 }
 const RETRY_RULES: Rules<{ attempts: number; delayMs: number }> = { attempts: count(1, 1, 1_000), delayMs: count(50, 0, MAX_MS) }
-const DEFAULT_SESSION: SessionMode = { behavior: 'immediate', limits: null, detached: false, retry: { attempts: 1, delayMs: 50 } }
+const DEFAULT_SESSION: SessionMode = {
+  behavior: 'immediate',
+  foreignKeys: true,
+  limits: null,
+  detached: false,
+  retry: { attempts: 1, delayMs: 50 },
+}
 
 /** The options of each way to begin a session, beside the limits that all have. */
-const SESSION_OPTIONS: { readonly [kind in 'transaction' | 'begin' | 'session']: readonly string[] } = {
-  transaction: ['behavior', 'retry'],
-  begin: ['behavior'],
+const SESSION_OPTIONS: { readonly [kind in 'transaction' | 'begin' | 'within' | 'session']: readonly string[] } = {
+  transaction: ['behavior', 'foreignKeys', 'retry'],
+  begin: ['behavior', 'foreignKeys'],
+  within: ['behavior'],
   session: [],
 }
 
@@ -441,6 +451,7 @@ export function sessionMode(options: unknown, kind: keyof typeof SESSION_OPTIONS
   const retry = pick('retry', RETRY, options)
   return {
     behavior: pick('behavior', BEHAVIOR, options) ?? 'immediate',
+    foreignKeys: pick('foreignKeys', FOREIGN_KEYS, options) ?? true,
     limits: limitsOf(options),
     detached: pick('detached', DETACHED, options) ?? false,
     retry: retry === undefined ? DEFAULT_SESSION.retry : complete(RETRY_RULES, retry, 'retry.'),

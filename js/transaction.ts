@@ -234,5 +234,5 @@ export function makeTransaction(session: Session): Transaction {
 
 /** Checks the options of a transaction within another thing. */
 export function expectBehavior(options: unknown): BindingControl {
-  return sessionMode(options, 'begin').behavior
+  return sessionMode(options, 'within').behavior
 }

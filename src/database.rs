@@ -153,7 +153,10 @@ impl BindingDatabase {
         &self,
         call: u32,
         ended: u32,
-        #[napi(ts_arg_type = "'immediate' | 'exclusive' | 'deferred' | 'read' | 'readInCallback' | 'writeMode'")] kind: String,
+        #[napi(
+            ts_arg_type = "'immediate' | 'exclusive' | 'deferred' | 'uncheckedImmediate' | 'uncheckedExclusive' | 'uncheckedDeferred' | 'read' | 'readInCallback' | 'writeMode'"
+        )]
+        kind: String,
         idle_ms: f64,
         total_ms: f64,
         cancellable: bool,
@@ -286,6 +289,9 @@ fn session_kind(name: &str) -> Result<SessionKind> {
         "immediate" => Ok(SessionKind::Transaction(Behavior::Immediate)),
         "exclusive" => Ok(SessionKind::Transaction(Behavior::Exclusive)),
         "deferred" => Ok(SessionKind::Transaction(Behavior::Deferred)),
+        "uncheckedImmediate" => Ok(SessionKind::Unchecked(Behavior::Immediate)),
+        "uncheckedExclusive" => Ok(SessionKind::Unchecked(Behavior::Exclusive)),
+        "uncheckedDeferred" => Ok(SessionKind::Unchecked(Behavior::Deferred)),
         "read" => Ok(SessionKind::Read(Scope::Outside)),
         "readInCallback" => Ok(SessionKind::Read(Scope::Read)),
         "writeMode" => Ok(SessionKind::Exclusive),

@@ -9,11 +9,13 @@ pub mod build;
 mod classify;
 mod deferred;
 mod denial;
+mod foreign_keys;
 pub mod identity;
 mod open;
 mod policy;
 pub mod pragma;
 
+use std::cell::Cell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
@@ -41,6 +43,7 @@ pub struct PolicedConnection {
     interrupted: Arc<AtomicBool>,
     /// Of the write-ahead log, after the last commit on this connection.
     wal_pages: Arc<AtomicU32>,
+    foreign_keys_suspended: Cell<bool>,
 }
 
 impl PolicedConnection {
@@ -134,9 +137,12 @@ impl PolicedConnection {
     /// SQLite's, with the connection, so that closing can be tried again.
     #[expect(clippy::result_large_err, reason = "the connection comes back, so that closing can be tried again")]
     pub fn close(self) -> Result<(), (Self, Error)> {
-        let Self { conn, authorizer, role, interrupted, wal_pages } = self;
+        let Self { conn, authorizer, role, interrupted, wal_pages, foreign_keys_suspended } = self;
         conn.close().map_err(|(conn, error)| {
-            (Self { conn, authorizer, role, interrupted, wal_pages }, Error::from_sqlite(&error))
+            (
+                Self { conn, authorizer, role, interrupted, wal_pages, foreign_keys_suspended },
+                Error::from_sqlite(&error),
+            )
         })
     }
 }

@@ -266,7 +266,8 @@ fn connect(location: &Location, config: &ConnectionConfig, role: Role) -> Result
             Ok(())
         }))?;
     }
-    Ok(PolicedConnection { conn, authorizer, role, interrupted, wal_pages })
+    let foreign_keys_suspended = std::cell::Cell::new(false);
+    Ok(PolicedConnection { conn, authorizer, role, interrupted, wal_pages, foreign_keys_suspended })
 }
 
 fn open_flags(location: &Location, config: &ConnectionConfig, role: Role) -> OpenFlags {

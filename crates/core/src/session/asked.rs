@@ -46,7 +46,9 @@ impl What {
 pub(crate) fn shown(kind: SessionKind) -> &'static Arc<Query> {
     static SHOWN: [OnceLock<Arc<Query>>; 3] = [const { OnceLock::new() }; 3];
     let (index, text) = match kind {
-        SessionKind::Transaction(_) | SessionKind::Private => (0, "(a transaction that runs nothing)"),
+        SessionKind::Transaction(_) | SessionKind::Unchecked(_) | SessionKind::Private => {
+            (0, "(a transaction that runs nothing)")
+        }
         SessionKind::Read(_) => (1, "(a read session that runs nothing)"),
         SessionKind::Exclusive => (2, "(a writeMode callback that runs nothing)"),
     };

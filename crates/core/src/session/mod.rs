@@ -25,6 +25,9 @@ pub(crate) use state::{SessionState, Transaction, Wanted};
 pub enum SessionKind {
     /// A transaction on the writer: <https://sqlite.org/lang_transaction.html>.
     Transaction(Behavior),
+    /// The same without enforcing foreign keys, for rebuilding tables:
+    /// <https://sqlite.org/lang_altertable.html#making_other_kinds_of_table_schema_changes>.
+    Unchecked(Behavior),
     /// A snapshot on a reader: a read transaction whose state is that of its beginning. The scope is that in which it is asked for.
     Read(Scope),
     /// Exclusive write mode: the writer, with no other connection open, and no transaction but those its holder begins.

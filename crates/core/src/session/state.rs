@@ -107,7 +107,7 @@ impl SessionState {
             // Where readers would not see what the writer sees or is about to do, or there are none.
             SessionKind::Read(_) if self.behind_writes || self.shared.runs_all_on_the_writer() => Class::Write,
             SessionKind::Read(_) => Class::Read(ReadKind::Session),
-            SessionKind::Transaction(_) | SessionKind::Private => Class::Write,
+            SessionKind::Transaction(_) | SessionKind::Unchecked(_) | SessionKind::Private => Class::Write,
             SessionKind::Exclusive => Class::Exclusive,
         }
     }
@@ -318,7 +318,10 @@ impl SessionState {
     pub(super) fn aborted(&self, reason: CancelReason) -> Error {
         match (reason, self.kind) {
             (CancelReason::Aborted, _) | (CancelReason::TimedOut, SessionKind::Read(_)) => reason.to_error(),
-            (CancelReason::TimedOut, SessionKind::Transaction(_) | SessionKind::Exclusive | SessionKind::Private) => {
+            (
+                CancelReason::TimedOut,
+                SessionKind::Transaction(_) | SessionKind::Unchecked(_) | SessionKind::Exclusive | SessionKind::Private,
+            ) => {
                 Error::new(ErrorCode::TxTimeout, "the transaction took longer than its timeoutMs, and was rolled back")
             }
         }
@@ -326,7 +329,9 @@ impl SessionState {
 
     fn closed(&self) -> Error {
         let message = match self.kind {
-            SessionKind::Transaction(_) | SessionKind::Private => "the transaction has ended",
+            SessionKind::Transaction(_) | SessionKind::Unchecked(_) | SessionKind::Private => {
+                "the transaction has ended"
+            }
             SessionKind::Read(_) => "the read session has ended",
             SessionKind::Exclusive => "the writeMode callback has ended",
         };
@@ -368,11 +373,17 @@ impl SessionState {
                     "the read was ended after maxReadLeaseMs ({ms}), because it keeps the write-ahead log from being reset"
                 ),
             ),
-            (SessionKind::Transaction(_) | SessionKind::Exclusive | SessionKind::Private, true) => (
+            (
+                SessionKind::Transaction(_) | SessionKind::Unchecked(_) | SessionKind::Exclusive | SessionKind::Private,
+                true,
+            ) => (
                 ErrorCode::TxTimeout,
                 format!("the transaction lasted longer than transactionTimeoutMs ({ms}), and was rolled back"),
             ),
-            (SessionKind::Transaction(_) | SessionKind::Exclusive | SessionKind::Private, false) => (
+            (
+                SessionKind::Transaction(_) | SessionKind::Unchecked(_) | SessionKind::Exclusive | SessionKind::Private,
+                false,
+            ) => (
                 ErrorCode::TxTimeout,
                 format!("the transaction was idle for transactionIdleTimeoutMs ({ms}), and was rolled back"),
             ),
@@ -395,7 +406,7 @@ impl Wanted {
     pub(crate) fn admit(self, permit: Permit) {
         let Self { session, first, reply, ended } = self;
         match session.kind {
-            SessionKind::Transaction(_) | SessionKind::Private | SessionKind::Read(_) => {
+            SessionKind::Transaction(_) | SessionKind::Unchecked(_) | SessionKind::Private | SessionKind::Read(_) => {
                 session.activate(permit, first, reply, ended);
             }
             SessionKind::Exclusive => {

@@ -21,6 +21,11 @@ pub(super) fn begin<'c>(side: &mut impl Side<'c>, session: &SessionState) -> Res
     }
     match session.kind {
         SessionKind::Transaction(behavior) => begin_transaction(side, session, behavior),
+        // The end of the lease resumes it, however that comes.
+        SessionKind::Unchecked(behavior) => {
+            side.connection().suspend_foreign_keys()?;
+            begin_transaction(side, session, behavior)
+        }
         SessionKind::Read(_) => {
             internal(side.connection(), "BEGIN")?;
             // SQLite takes the snapshot with the first read.
@@ -70,7 +75,7 @@ pub(super) fn run_control<'c>(side: &mut impl Side<'c>, session: &SessionState, 
 
 pub(super) fn is_transaction(session: &SessionState) -> bool {
     match session.kind {
-        SessionKind::Transaction(_) => true,
+        SessionKind::Transaction(_) | SessionKind::Unchecked(_) => true,
         SessionKind::Read(_) | SessionKind::Exclusive | SessionKind::Private => false,
     }
 }

@@ -212,7 +212,7 @@ fn rest(worker: &Worker, session: &SessionState) {
 
 fn policy_of(kind: SessionKind) -> Policy {
     match kind {
-        SessionKind::Transaction(_) => Policy::Transaction,
+        SessionKind::Transaction(_) | SessionKind::Unchecked(_) => Policy::Transaction,
         SessionKind::Read(_) => Policy::Reader,
         SessionKind::Exclusive => Policy::Exclusive,
         SessionKind::Private => Policy::Lease,
@@ -252,5 +252,10 @@ pub(super) fn end_lease<'c>(side: &mut impl Side<'c>) -> Disposition {
     side.worker().finish();
     let connection = side.connection();
     let rolled_back = if connection.raw().is_autocommit() { Ok(()) } else { internal(connection, "ROLLBACK") };
-    if rolled_back.is_ok() && is_clean(connection) { Disposition::Reuse } else { Disposition::Discard }
+    let resumed = connection.resume_foreign_keys();
+    if rolled_back.is_ok() && resumed.is_ok() && is_clean(connection) {
+        Disposition::Reuse
+    } else {
+        Disposition::Discard
+    }
 }
