@@ -284,3 +284,45 @@ describe('close of a private handle', () => {
     await untilQuiet(db)
   })
 })
+
+describe('what is more than one statement, on a private handle', () => {
+  it('iterates in the transaction that is open on it', async () => {
+    const db = await openWithTable()
+    const own = db.handle()
+    await own.run('BEGIN')
+    await own.run(INSERT, [1])
+    const seen = []
+    for await (const row of own.iterate('SELECT x FROM t')) seen.push(row)
+    expect(seen).toEqual([{ x: 1 }])
+    await own.run('ROLLBACK')
+    for await (const row of own.iterate('SELECT x FROM t')) expect.unreachable(JSON.stringify(row))
+    await own.close()
+  })
+
+  it('refuses a batch, which is a transaction of its own, while one is open, and runs it otherwise', async () => {
+    const db = await openWithTable()
+    const own = db.handle()
+    await own.run('BEGIN')
+    expect(await codeOf(own.batch(['INSERT INTO t VALUES (1)']))).toBe('ERR_SLUICE_MANUAL_TRANSACTION')
+    await own.run(INSERT, [2])
+    await own.run('COMMIT')
+    await own.batch(['INSERT INTO t VALUES (3)'])
+    expect(await valuesOf(db)).toEqual([2, 3])
+    await own.close()
+  })
+
+  it('refuses both while it is being decided whether a transaction is open', async () => {
+    const db = await openWithTable()
+    const own = db.handle()
+    const tx = await db.begin()
+    const begun = own.run('BEGIN')
+    const { message } = await failureOf(own.batch(['INSERT INTO t VALUES (1)']))
+    expect(message).toContain('await it before batch')
+    expect(await codeOf(own.iterate('SELECT x FROM t').next())).toBe('ERR_SLUICE_MANUAL_TRANSACTION')
+    await tx.commit()
+    await begun
+    await own.run('COMMIT')
+    expect(await valuesOf(db)).toEqual([])
+    await own.close()
+  })
+})

@@ -141,9 +141,10 @@ impl BindingDatabase {
         let items = std::mem::take(&mut *self.staged.borrow_mut());
         let cancel = self.requests.cancel(call, cancellable);
         let sink: Arc<dyn Sink> = self.requests.sink();
-        match self.database.get() {
-            Some(manager) => manager.submit_batch(items, cancel, &sink, call),
-            None => self.requests.reply(call).fail(not_open()),
+        match (&self.private, self.database.get()) {
+            (Some(private), _) => private.submit_batch(items, cancel, &sink, call),
+            (None, Some(manager)) => manager.submit_batch(items, cancel, &sink, call),
+            (None, None) => self.requests.reply(call).fail(not_open()),
         }
     }
 
@@ -183,12 +184,16 @@ impl BindingDatabase {
         let Some(Submission { request, cancel, call }) = self.requests.take(env, byte_length, extras)? else {
             return Ok(None);
         };
-        let Some(manager) = self.database.get() else {
-            self.requests.reply(call).fail(not_open());
-            return Ok(None);
-        };
         let limits = SessionLimits { idle: None, total: limit(total_ms)? };
-        let cursor = manager.iterate(request, rows as usize, limits, cancel, self.requests.sink(), call);
+        let (rows, sink) = (rows as usize, self.requests.sink());
+        let cursor = match (&self.private, self.database.get()) {
+            (Some(private), _) => private.iterate(request, rows, limits, cancel, sink, call),
+            (None, Some(manager)) => manager.iterate(request, rows, limits, cancel, sink, call),
+            (None, None) => {
+                self.requests.reply(call).fail(not_open());
+                return Ok(None);
+            }
+        };
         Ok(Some(BindingCursor::new(cursor, self.requests.clone())))
     }
 

@@ -81,6 +81,18 @@ impl PolicedConnection {
         &self.interrupted
     }
 
+    /// Returns the error of an interrupt that came between two statements, which SQLite forgets.
+    ///
+    /// # Errors
+    /// `SQLITE_INTERRUPT`.
+    pub fn expect_not_interrupted(&self) -> Result<()> {
+        if !self.interrupted.load(Ordering::SeqCst) {
+            return Ok(());
+        }
+        let interrupt = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_INTERRUPT);
+        Err(Error::from_sqlite(&rusqlite::Error::SqliteFailure(interrupt, None)))
+    }
+
     /// Returns how many pages the write-ahead log had after the last commit on this connection.
     #[must_use]
     pub fn wal_pages(&self) -> u32 {

@@ -95,7 +95,7 @@ impl Shared {
                 drop(close_worker(worker));
             }
         }
-        self.checkpointer.close().await;
+        self.checkpointer.end().await;
         // A receipt that is dropped belongs to a writer whose connection was gone already.
         let result = close_worker(&self.writer).await.unwrap_or(Ok(()));
         tracing::debug!(location = ?self.location, ?result, "closed");

@@ -177,6 +177,9 @@ impl Shared {
     /// The writer is always open: it serves what no reader can, one call after another.
     fn run_without_a_reader(self: &Arc<Self>, job: Job, permit: Permit) {
         drop(permit);
+        if let Some(cancel) = &job.cancel {
+            cancel.paused();
+        }
         self.forward_to_writer(job);
     }
 

@@ -36,6 +36,15 @@ impl Waiting {
         self.admitted(permit)
     }
 
+    /// Answers that it does not get what it waits for.
+    pub(crate) fn fail(self, error: Error) {
+        match self.wants {
+            Wants::Run(job) => job.fail(error),
+            Wants::Session(wanted) => wanted.reject(&error),
+            Wants::Lease(sender) => drop(sender.send(Err(error))),
+        }
+    }
+
     /// Takes the job out, to run it on the connection that is at hand.
     ///
     /// # Errors
@@ -72,13 +81,8 @@ impl Waiter for Waiting {
     }
 
     fn rejected(self, reason: Rejection) {
-        let Self { shared, wants } = self;
-        let error = shared.rejection(reason);
-        match wants {
-            Wants::Run(job) => job.fail(error),
-            Wants::Session(wanted) => wanted.reject(&error),
-            Wants::Lease(sender) => drop(sender.send(Err(error))),
-        }
+        let error = self.shared.rejection(reason);
+        self.fail(error);
     }
 }
 
@@ -143,12 +147,8 @@ impl Shared {
 
     /// Takes a request out of the queue and fails it, if it is still there.
     pub(crate) fn withdraw(&self, ticket: Ticket, error: Error) {
-        if let Some(Waiting { wants, .. }) = self.gate.cancel(ticket) {
-            match wants {
-                Wants::Run(job) => job.fail(error),
-                Wants::Session(wanted) => wanted.reject(&error),
-                Wants::Lease(sender) => drop(sender.send(Err(error))),
-            }
+        if let Some(waiting) = self.gate.cancel(ticket) {
+            waiting.fail(error);
         }
     }
 

@@ -287,7 +287,8 @@ impl Shared {
             // What was written is committed: a call that is stopped only now must not fail.
             self.follow_private_objects(connection);
         }
-        self.check_wal()
+        // Inside a transaction nothing is acknowledged for good: its commit looks.
+        if connection.raw().is_autocommit() { self.check_wal() } else { Ok(()) }
     }
 
     /// Looks again at what the end of a transaction may have brought back or taken away. In doubt everything goes to the writer.

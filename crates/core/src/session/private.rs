@@ -7,12 +7,13 @@ use std::time::Duration;
 use parking_lot::Mutex;
 
 use super::asked::What;
+use super::cursor::Cursor;
 use super::state::SessionState;
 use super::{SessionKind, SessionLimits};
 use crate::cancel::Cancel;
 use crate::completion::{Delivery, Reply, Sink};
 use crate::control;
-use crate::error::{Error, ErrorCode};
+use crate::error::{Error, ErrorCode, Result};
 use crate::manager::Manager;
 use crate::query::{Query, Request, Scope};
 use crate::worker::{Job, Work};
@@ -84,6 +85,52 @@ impl PrivateHandle {
         self.shared.accept(Held { what: Asks::Script(script), cancel, reply: Reply::new(sink, call) });
     }
 
+    /// Steps a statement bit by bit: on the connection of the transaction that is open, or as [`Manager::iterate`]. Refused while a text
+    /// is under way that may begin or end a transaction.
+    #[must_use]
+    pub fn iterate(
+        &self,
+        request: Request,
+        rows: usize,
+        limits: SessionLimits,
+        cancel: Option<Arc<Cancel>>,
+        sink: Arc<dyn Sink>,
+        call: u32,
+    ) -> Cursor {
+        match self.shared.settled_mode("iterate") {
+            Ok(None) => self.shared.manager.iterate(request, rows, limits, cancel, sink, call),
+            Ok(Some(session)) => {
+                let cursor = session.next_cursor();
+                session.ask(What::Open { cursor, request, rows }, cancel, Reply::new(sink, call));
+                Cursor::within(session, cursor)
+            }
+            Err(error) => {
+                Reply::new(sink, call).fail(error);
+                Cursor::closed()
+            }
+        }
+    }
+
+    /// Submits statements as one transaction, as [`Manager::submit_batch`]. Refused while a transaction is open on the handle, or a text
+    /// is under way that may begin or end one.
+    pub fn submit_batch(
+        &self,
+        items: Vec<(Request, u32)>,
+        cancel: Option<Arc<Cancel>>,
+        sink: &Arc<dyn Sink>,
+        call: u32,
+    ) {
+        let open = "a batch is a transaction of its own, and one is open on this handle: end it first";
+        let error = match self.shared.settled_mode("batch") {
+            Ok(None) => return self.shared.manager.submit_batch(items, cancel, sink, call),
+            Ok(Some(_)) => Error::new(ErrorCode::ManualTransaction, open),
+            Err(error) => error,
+        };
+        for call in items.into_iter().map(|(_, item)| item).chain([call]) {
+            Reply::new(Arc::clone(sink), call).fail(error.clone());
+        }
+    }
+
     /// Rolls back what is open, and refuses what comes.
     pub fn close(&self) {
         let State { mode, held } = {
@@ -141,6 +188,25 @@ impl Private {
             action
         };
         action.run(&self.manager);
+    }
+
+    /// Returns the session of the transaction that is open, if one is.
+    ///
+    /// # Errors
+    /// What a call is told where none may run; [`ErrorCode::ManualTransaction`] while it is being decided whether one is open.
+    fn settled_mode(&self, what: &str) -> Result<Option<Arc<SessionState>>> {
+        let mut state = self.state.lock();
+        if state.held.is_some() {
+            let message = format!("a text that may begin or end a transaction is under way: await it before {what}");
+            return Err(Error::new(ErrorCode::ManualTransaction, message));
+        }
+        state.mode.follow();
+        match &state.mode {
+            Mode::Free => Ok(None),
+            Mode::Leased(session) => Ok(Some(Arc::clone(session))),
+            Mode::Aborted(error) => Err(error.clone()),
+            Mode::Closed => Err(closed()),
+        }
     }
 
     /// Says where a call goes, by the state of the transaction, and whether it may change that state: then it holds back what comes after
@@ -206,8 +272,14 @@ impl Private {
                     return session.give_up();
                 }
                 (_, None) => Mode::Leased(Arc::clone(session)),
-                (_, Some(error)) if is_abort(&error) => Mode::Aborted(error),
-                (_, Some(_)) => Mode::Free,
+                (_, Some(error)) if is_orderly(&error) => Mode::Free,
+                // Whatever kept the call from saying what becomes of it, the transaction is gone as before.
+                (Mode::Aborted(before), Some(error)) => {
+                    Mode::Aborted(if is_abort(&error) { error } else { before.clone() })
+                }
+                (Mode::Leased(_), Some(error)) => Mode::Aborted(error),
+                // A text that was to begin a transaction has not.
+                (Mode::Free, Some(_)) => Mode::Free,
             };
         }
         while let Some((action, decides)) = self.next_held() {
@@ -240,9 +312,14 @@ impl Mode {
             Self::Free | Self::Aborted(_) | Self::Closed => None,
         };
         if let Some(error) = told {
-            *self = if is_abort(&error) { Self::Aborted(error) } else { Self::Free };
+            *self = if is_orderly(&error) { Self::Free } else { Self::Aborted(error) };
         }
     }
+}
+
+/// Whether a transaction ended because its holder said so.
+fn is_orderly(error: &Error) -> bool {
+    error.code == ErrorCode::TxClosed
 }
 
 /// Whether a transaction ended without its holder having said so.

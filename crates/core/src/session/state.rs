@@ -222,6 +222,17 @@ impl SessionState {
         }
     }
 
+    /// Takes note that the commit under way has succeeded. Returns why the session ends now, if it was to end meanwhile.
+    pub(crate) fn committed(&self) -> Option<Error> {
+        match &mut *self.phase.lock() {
+            Phase::Active(active) => {
+                active.transaction = Transaction::None;
+                active.ends_with.take()
+            }
+            Phase::Waiting | Phase::Ended(_) => None,
+        }
+    }
+
     /// Takes note that the commit under way has failed. Returns why the session ends now, if it was to end meanwhile.
     pub(crate) fn commit_failed(&self) -> Option<Error> {
         match &mut *self.phase.lock() {

@@ -21,7 +21,7 @@ use crate::rows::{Chunk, Encoder, Limits};
 
 pub(crate) use cursor::{Fetched, Suspended};
 pub(crate) use kept::Kept;
-pub(crate) use script::run_script;
+pub(crate) use script::{Stopped, run_script};
 pub(crate) use transaction::Transaction;
 use undo::Undo;
 
@@ -167,7 +167,7 @@ impl<'c> Statements<'c> {
         }
         let (shape, chunk) = match undo {
             Some(undo) => settle(undo, fetched)?,
-            None => fetched?,
+            None => undo_interrupted(connection, class, fetched)?,
         };
         let answer = Answer { shape, chunk, outcome };
         Ok(Written { chunks, answer, touched_private_schema })
@@ -290,9 +290,25 @@ fn may_touch_private_schema(connection: &PolicedConnection, class: Classified) -
 fn settle<T>(undo: Undo<'_>, fetched: Result<T>) -> Result<T> {
     match fetched {
         Ok(fetched) => undo.keep().map(|()| fetched),
-        Err(error) if error.code == ErrorCode::Sqlite => undo.keep().and(Err(error)),
+        // An interrupt may be told of a statement that is done, and has not been undone.
+        Err(error) if error.code == ErrorCode::Sqlite && !is_interrupt(&error) => undo.keep().and(Err(error)),
         Err(error) => undo.undo().and(Err(error)),
     }
+}
+
+/// Rolls back what a write did that was interrupted. Most often SQLite has done so; but it asks whether to go on once more when the write
+/// is done, and then leaves it in its transaction, although it says that it was interrupted.
+fn undo_interrupted<T>(connection: &PolicedConnection, class: Classified, result: Result<T>) -> Result<T> {
+    match result {
+        Err(error) if is_interrupt(&error) && class.route == Route::Write && !connection.raw().is_autocommit() => {
+            internal(connection, "ROLLBACK").and(Err(error))
+        }
+        result => result,
+    }
+}
+
+fn is_interrupt(error: &Error) -> bool {
+    error.primary_code() == Some(rusqlite::ffi::SQLITE_INTERRUPT)
 }
 
 /// Runs statements of the driver's own.

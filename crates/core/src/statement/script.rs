@@ -2,14 +2,33 @@
 
 use rusqlite::Batch;
 
-use super::{explain, internal};
+use super::{explain, internal, undo_interrupted};
 use crate::completion::Failure;
 use crate::connection::{PolicedConnection, Policy, PrepareError, prepare_next};
 use crate::error::{Error, ErrorCode, Result};
 use crate::params::ParameterNames;
 
+/// Why a script stopped before its end.
+pub(crate) struct Stopped {
+    pub(crate) failure: Failure,
+    /// No transaction was open before the statement that failed: had there been one, the script had ended it.
+    pub(crate) outside: bool,
+}
+
+impl From<Error> for Stopped {
+    fn from(error: Error) -> Self {
+        Self { failure: error.into(), outside: false }
+    }
+}
+
+impl From<Stopped> for Failure {
+    fn from(stopped: Stopped) -> Self {
+        stopped.failure
+    }
+}
+
 /// Runs every statement of `sql` up to the first that fails. A transaction that the script left open is rolled back.
-pub(crate) fn run_script(connection: &PolicedConnection, sql: &str, policy: Policy) -> Result<(), Failure> {
+pub(crate) fn run_script(connection: &PolicedConnection, sql: &str, policy: Policy) -> Result<(), Stopped> {
     if sql.as_bytes().contains(&0) {
         return Err(Error::new(ErrorCode::InvalidArgument, "the script holds a NUL character").into());
     }
@@ -25,11 +44,14 @@ pub(crate) fn run_script(connection: &PolicedConnection, sql: &str, policy: Poli
     })
 }
 
-fn run_statements(connection: &PolicedConnection, sql: &str, policy: Policy) -> Result<(), Failure> {
+fn run_statements(connection: &PolicedConnection, sql: &str, policy: Policy) -> Result<(), Stopped> {
     let mut batch = Batch::new(connection.raw(), sql);
-    let mut index = 0;
-    while run_next(connection, &mut batch, policy).map_err(|error| at(index, error))? {
-        index += 1;
+    for index in 0.. {
+        let outside = connection.raw().is_autocommit();
+        let ran = connection.expect_not_interrupted().and_then(|()| run_next(connection, &mut batch, policy));
+        if !ran.map_err(|error| Stopped { failure: at(index, error), outside })? {
+            break;
+        }
     }
     Ok(())
 }
@@ -43,8 +65,14 @@ fn run_next<'c>(connection: &'c PolicedConnection, batch: &mut Batch<'c, '_>, po
     ParameterNames::of(&statement).expect_none()?;
     let _policy = connection.with_policy(class.step_policy(policy));
     let mut rows = statement.raw_query();
-    while rows.next().map_err(|error| explain(connection, Error::from_sqlite(&error)))?.is_some() {}
-    Ok(true)
+    let stepped = loop {
+        match rows.next() {
+            Ok(Some(_)) => {}
+            Ok(None) => break Ok(true),
+            Err(error) => break Err(explain(connection, Error::from_sqlite(&error))),
+        }
+    };
+    undo_interrupted(connection, class, stepped)
 }
 
 fn at(index: usize, error: Error) -> Failure {

@@ -1,6 +1,7 @@
 //! Batches: statements that are one transaction.
 
 use super::answered::Answered;
+use super::of_commit;
 use super::writer::Writer;
 use crate::completion::{Failure, Reply};
 use crate::connection::Policy;
@@ -13,7 +14,7 @@ impl Writer<'_> {
     pub(super) fn run_batch(&mut self, items: &[(Request, Reply)], policy: Policy) -> Result<Vec<Answered>, Failure> {
         self.transaction.begin()?;
         let ran = self.run_items(items, policy);
-        let committed = ran.and_then(|answers| Ok(self.transaction.commit().map(|()| answers)?));
+        let committed = ran.and_then(|answers| Ok(self.transaction.commit().map(|()| answers).map_err(of_commit)?));
         // Of a transaction that is still open, also after a commit that failed.
         let rolled_back = self.transaction.rollback();
         let answers = committed?;
@@ -25,6 +26,7 @@ impl Writer<'_> {
     fn run_items(&mut self, items: &[(Request, Reply)], policy: Policy) -> Result<Vec<Answered>, Failure> {
         let run = |(index, (request, _)): (usize, &(Request, Reply))| {
             let at = |error| Failure { error, statement: Some(index) };
+            self.connection.expect_not_interrupted().map_err(at)?;
             let Written { chunks, answer, .. } = self.statements.write(request, policy).map_err(at)?;
             if self.connection.raw().is_autocommit() {
                 // `OR ROLLBACK` without an error, if there were such a thing: what follows must not commit by itself.

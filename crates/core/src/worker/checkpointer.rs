@@ -31,6 +31,8 @@ struct Post {
     asked: Vec<Reply>,
     /// Who waits until it is closed.
     closing: Vec<oneshot::Sender<()>>,
+    /// Whether it is closed for good: the database is.
+    ended: bool,
 }
 
 /// What a checkpoint found: <https://sqlite.org/pragma.html#pragma_wal_checkpoint>.
@@ -59,6 +61,13 @@ impl Checkpointer {
 
     fn post(&self, shared: &Arc<Shared>, put: impl FnOnce(&mut Post)) {
         let mut post = self.post.lock();
+        if post.ended {
+            drop(post);
+            // As if it had been there, and had closed just now.
+            let mut late = Post::default();
+            put(&mut late);
+            return late.fail(&shared.lost_or_closed());
+        }
         put(&mut post);
         if post.alive {
             self.ready.notify_one();
@@ -89,6 +98,12 @@ impl Checkpointer {
         drop(wait.await);
     }
 
+    /// Closes its connection for good, and waits until it is closed.
+    pub(crate) async fn end(&self) {
+        self.post.lock().ended = true;
+        self.close().await;
+    }
+
     fn next(&self) -> Next {
         let mut post = self.post.lock();
         loop {
@@ -107,9 +122,19 @@ impl Checkpointer {
 
     /// Answers whoever came too late with `error`.
     fn ended(&self, error: &Error) {
-        let Post { asked, closing, .. } = std::mem::take(&mut *self.post.lock());
-        drop(closing);
-        for reply in asked {
+        let left = {
+            let mut post = self.post.lock();
+            let ended = post.ended;
+            std::mem::replace(&mut *post, Post { ended, ..Post::default() })
+        };
+        left.fail(error);
+    }
+}
+
+impl Post {
+    fn fail(self, error: &Error) {
+        drop(self.closing);
+        for reply in self.asked {
             reply.fail(error.clone());
         }
     }

@@ -8,9 +8,10 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::answered::Answered;
-use super::in_session::unknown_outcome;
-use super::writer::{Writer, fail_all};
-use super::{Disposition, Job, Next, Work, disposition_after, explain_interrupt, guard, is_clean};
+use super::writer::Writer;
+use super::{
+    Disposition, Job, Next, Work, disposition_after, explain_interrupt, guard, is_clean, of_commit, unknown_outcome,
+};
 use crate::completion::{Delivery, Failure, Sink};
 use crate::connection::{Policy, PrepareError, Route};
 use crate::error::{Error, ErrorCode, Result};
@@ -136,8 +137,13 @@ impl Writer<'_> {
                 Err(lease) => {
                     // Its holder may begin only when the transaction has ended.
                     let disposition = self.commit(group.members);
-                    let permit = self.keep_usable(disposition, permit)?;
-                    return Ok(Next::Rest(lease.admit(permit)));
+                    return match self.keep_usable(disposition, permit) {
+                        Ok(permit) => Ok(Next::Rest(lease.admit(permit))),
+                        Err(permit) => {
+                            lease.fail(self.shared.lost_or_broken());
+                            Err(permit)
+                        }
+                    };
                 }
             }
         }
@@ -179,6 +185,9 @@ impl Writer<'_> {
                 let unclassified = job.place.take().is_some();
                 if unclassified && class.route == Route::Read && !self.shared.runs_all_on_the_writer() {
                     request.query.set_hint(Some(Route::Read));
+                    if let Some(cancel) = &job.cancel {
+                        cancel.paused();
+                    }
                     self.shared.request_reader(job);
                     return Joined::Elsewhere;
                 }
@@ -351,7 +360,7 @@ impl Writer<'_> {
         match error.primary_code() {
             Some(SQLITE_IOERR) => {
                 drop(self.transaction.rollback());
-                fail_members(members, &unknown_outcome(error));
+                fail_members(members, &of_commit(error.clone()));
                 Disposition::Discard
             }
             Some(SQLITE_BUSY | SQLITE_LOCKED) => match self.transaction.rollback() {
@@ -418,7 +427,7 @@ fn is_refusal(code: ErrorCode) -> bool {
 fn fail_members(members: impl IntoIterator<Item = Member>, error: &Error) -> Disposition {
     for Member { job, outcome: _ } in members {
         let Job { work, reply, .. } = job;
-        fail_all(work, reply, error.clone().into());
+        work.fail(reply, error.clone().into());
     }
     Disposition::Discard
 }

@@ -25,7 +25,7 @@ use rusqlite::InterruptHandle;
 use tokio::sync::oneshot;
 
 use crate::cancel::{Cancel, CancelReason};
-use crate::completion::Reply;
+use crate::completion::{Failure, Reply};
 use crate::connection::{PolicedConnection, Policy};
 use crate::error::{Error, ErrorCode, Result};
 use crate::gate::{Passed, Ticket};
@@ -68,6 +68,15 @@ impl Work {
         }
     }
 
+    /// Answers that it failed, to whoever waits for any part of it.
+    fn fail(self, reply: Reply, failure: Failure) {
+        match self {
+            Self::Query(_) | Self::Script(_) => {}
+            Self::Batch(items) => items.into_iter().for_each(|(_, item)| item.fail(failure.clone())),
+        }
+        reply.fail(failure);
+    }
+
     fn query(&self) -> &Arc<Query> {
         match self {
             Self::Query(request) => &request.query,
@@ -103,9 +112,9 @@ impl Job {
 
     /// Answers that it failed, and withdraws its place.
     pub(crate) fn fail(self, error: Error) {
-        let Self { reply, place, .. } = self;
+        let Self { work, reply, place, .. } = self;
         drop(place);
-        reply.fail(error);
+        work.fail(reply, error.into());
     }
 }
 
@@ -374,9 +383,34 @@ impl Next {
 /// A connection that may be broken is replaced: <https://sqlite.org/rescode.html>.
 fn disposition_after(error: &Error) -> Disposition {
     use rusqlite::ffi::{SQLITE_CORRUPT, SQLITE_IOERR, SQLITE_NOMEM, SQLITE_NOTADB};
-    match error.primary_code() {
-        Some(SQLITE_CORRUPT | SQLITE_IOERR | SQLITE_NOMEM | SQLITE_NOTADB) => Disposition::Discard,
+    match (error.code, error.primary_code()) {
+        (ErrorCode::OutcomeUnknown, _) | (_, Some(SQLITE_CORRUPT | SQLITE_IOERR | SQLITE_NOMEM | SQLITE_NOTADB)) => {
+            Disposition::Discard
+        }
         _ => Disposition::Reuse,
+    }
+}
+
+/// The error of a commit that failed: where the disk failed, it may have taken effect, or not.
+fn of_commit(error: Error) -> Error {
+    if error.primary_code() != Some(rusqlite::ffi::SQLITE_IOERR) {
+        return error;
+    }
+    unknown_outcome(&error)
+}
+
+/// The error of a commit of which nobody knows whether it took effect.
+fn unknown_outcome(error: &Error) -> Error {
+    let message = format!("the commit failed, and it is not known whether it took effect: {error}");
+    Error::new(ErrorCode::OutcomeUnknown, message)
+}
+
+/// The same for a statement that commits by itself, which fails to write only when it commits.
+fn of_write(error: Error) -> Error {
+    use rusqlite::ffi::{SQLITE_IOERR_DIR_FSYNC, SQLITE_IOERR_FSYNC, SQLITE_IOERR_WRITE};
+    match error.extended_code {
+        Some(SQLITE_IOERR_DIR_FSYNC | SQLITE_IOERR_FSYNC | SQLITE_IOERR_WRITE) => of_commit(error),
+        _ => error,
     }
 }
 

@@ -10,12 +10,12 @@ use super::unannounced::{Unannounced, Watch};
 use super::{
     Disposition, Exit, Job, Message, Next, Queued, Work, Worker, disposition_after, explain_interrupt, guard, is_clean,
 };
-use crate::completion::{Delivery, Failure, Reply};
+use crate::completion::{Delivery, Reply};
 use crate::connection::{PolicedConnection, Policy, Route};
 use crate::error::{Error, ErrorCode, Result};
 use crate::manager::{Permit, Shared};
 use crate::query::{Query, Request};
-use crate::statement::{ReadError, Statements};
+use crate::statement::{ReadError, Statements, Stopped};
 
 /// Serves a reader's connection until it is closed or discarded.
 pub(crate) fn serve_reader(worker: &Arc<Worker>, shared: &Arc<Shared>, connection: &PolicedConnection) -> Exit {
@@ -265,7 +265,7 @@ impl<'a> Side<'a> for Reader<'a> {
         }
     }
 
-    fn run_script(&mut self, _script: &Query, _policy: Policy) -> Result<(), Failure> {
+    fn run_script(&mut self, _script: &Query, _policy: Policy) -> Result<(), Stopped> {
         Err(Error::new(ErrorCode::NotAuthorized, "a reader runs no scripts").into())
     }
 

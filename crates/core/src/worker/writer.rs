@@ -8,6 +8,7 @@ use super::company::Company;
 use super::in_session::{Cursors, Rows, Side, close_cursor, end_lease, run_asked};
 use super::{
     Disposition, Exit, Job, Message, Next, Work, Worker, disposition_after, explain_interrupt, guard, is_clean,
+    of_write,
 };
 use crate::completion::{Delivery, Failure, Reply};
 use crate::connection::{PolicedConnection, Policy, Route};
@@ -15,7 +16,7 @@ use crate::error::{Error, ErrorCode, Result};
 use crate::gate::Class;
 use crate::manager::{Permit, Shared};
 use crate::query::{Query, Request};
-use crate::statement::{Statements, Transaction, Written, run_script};
+use crate::statement::{Statements, Stopped, Transaction, Written, run_script};
 
 /// Serves the writer's connection until it is closed or discarded.
 pub(crate) fn serve_writer(worker: &Arc<Worker>, shared: &Arc<Shared>, connection: &PolicedConnection) -> Exit {
@@ -153,7 +154,7 @@ impl Writer<'_> {
         drop(place);
         let began = Instant::now();
         if let Err(reason) = self.worker.begin(work.query(), began, cancel.as_ref()) {
-            reply.fail(reason.to_error());
+            work.fail(reply, reason.to_error().into());
             return Disposition::Reuse;
         }
         // Those that waited behind the job that found it out come here without a look at the manager.
@@ -205,12 +206,12 @@ impl Writer<'_> {
                 counters.errors.add();
                 let disposition = disposition_after(&error);
                 let failure = Failure { error: explain_interrupt(interrupted, error), statement };
-                fail_all(work, reply, failure);
+                work.fail(reply, failure);
                 disposition
             }
             Err(panic) => {
                 counters.panics.add();
-                fail_all(work, reply, panic.into());
+                work.fail(reply, panic.into());
                 Disposition::Discard
             }
         }
@@ -219,12 +220,12 @@ impl Writer<'_> {
     fn run_work(&mut self, work: &Work, policy: Policy, unclassified: bool) -> Result<Done, Failure> {
         match work {
             Work::Query(request) if unclassified && self.belongs_on_a_reader(request)? => Ok(Done::NeedsReader),
-            Work::Query(request) => self.run_query(request, policy).map_err(Failure::from),
+            Work::Query(request) => self.run_query(request, policy).map_err(|error| of_write(error).into()),
             Work::Batch(items) => self.run_batch(items, policy).map(Done::Batch),
             Work::Script(script) => {
                 let result = run_script(self.connection, script.sql(), policy);
                 self.after_write_of(policy, true)?;
-                result.map(|()| Done::Answered(Answered::done()))
+                result.map(|()| Done::Answered(Answered::done())).map_err(Failure::from)
             }
         }
     }
@@ -308,7 +309,7 @@ impl<'a> Side<'a> for Writer<'a> {
         Ok(Answered::new(chunks, answer))
     }
 
-    fn run_script(&mut self, script: &Query, policy: Policy) -> Result<(), Failure> {
+    fn run_script(&mut self, script: &Query, policy: Policy) -> Result<(), Stopped> {
         if policy == Policy::Reader {
             return Err(Error::new(ErrorCode::NotAuthorized, "a read session runs no scripts").into());
         }
@@ -327,15 +328,6 @@ impl<'a> Side<'a> for Writer<'a> {
         reply.push(&shape, chunk);
         true
     }
-}
-
-/// Answers a job that failed, and all that is answered with it.
-pub(super) fn fail_all(work: Work, reply: Reply, failure: Failure) {
-    match work {
-        Work::Query(_) | Work::Script(_) => {}
-        Work::Batch(items) => items.into_iter().for_each(|(_, item)| item.fail(failure.clone())),
-    }
-    reply.fail(failure);
 }
 
 /// Answers a batch that was committed: each item, then the whole.

@@ -6,6 +6,7 @@ use crate::error::{Error, ErrorCode, Result};
 use crate::session::{Behavior, Control, SessionKind, SessionState, Transaction};
 use crate::statement::internal;
 use crate::worker::answered::Answered;
+use crate::worker::of_commit;
 
 /// Why nothing more runs in the session's transaction, if SQLite rolled it back.
 pub(super) fn aborted(session: &SessionState) -> Option<Error> {
@@ -106,11 +107,13 @@ pub(super) fn commit<'c>(side: &mut impl Side<'c>, session: &SessionState) -> Ra
     let Err(error) = committed else {
         side.shared().counters.commits.add();
         let looked = side.after_write(policy_of(session.kind));
-        session.with_transaction(|transaction| *transaction = Transaction::None);
-        return match looked {
-            Ok(()) if ends => Ran::Ended(Answered::done()),
-            Ok(()) => Ran::Done(Answered::done()),
-            Err(error) => Ran::Broke(error),
+        let ends_with = session.committed();
+        return match (looked, ends_with) {
+            // What ends with its commit has ended as its holder said, and not as somebody said meanwhile.
+            (Ok(()), _) if ends => Ran::Ended(Answered::done()),
+            // The commit stands; but a holder that has been given up must not keep the others waiting.
+            (Err(error), _) | (Ok(()), Some(error)) => Ran::Broke(error),
+            (Ok(()), None) => Ran::Done(Answered::done()),
         };
     };
     // Still open, after a lock of another process or a broken foreign key: it may be mended, and committed again. What SQLite has
@@ -120,15 +123,9 @@ pub(super) fn commit<'c>(side: &mut impl Side<'c>, session: &SessionState) -> Ra
         return Ran::Broke(error);
     }
     if error.primary_code() == Some(rusqlite::ffi::SQLITE_IOERR) {
-        return Ran::Broke(unknown_outcome(&error));
+        return Ran::Broke(of_commit(error));
     }
     Ran::Failed(error.into())
-}
-
-/// The error of a commit of which nobody knows whether it took effect.
-pub(in crate::worker) fn unknown_outcome(error: &Error) -> Error {
-    let message = format!("the commit failed, and it is not known whether it took effect: {error}");
-    Error::new(ErrorCode::OutcomeUnknown, message)
 }
 
 pub(super) fn rolled_back() -> Error {

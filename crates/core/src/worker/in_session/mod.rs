@@ -10,20 +10,19 @@ use std::time::Instant;
 
 use super::answered::Answered;
 use super::{Disposition, Job, Work, Worker, disposition_after, explain_interrupt, guard, is_clean};
-use crate::cancel::Cancel;
+use crate::cancel::{Cancel, CancelReason};
 use crate::completion::{Failure, Reply};
 use crate::connection::{PolicedConnection, Policy, Route};
 use crate::error::{Error, ErrorCode, Result};
 use crate::manager::Shared;
 use crate::query::{Query, Request};
 use crate::session::{Asked, SessionKind, SessionState, Transaction, What};
-use crate::statement::{Statements, internal};
+use crate::statement::{Statements, Stopped, internal};
 
 use control::{aborted, begin, notice_rollback, rolled_back_after, run_control};
 use cursors::{close_cursors, fetch, open};
 use text::{follow_text, is_free, judge, run_free};
 
-pub(super) use control::unknown_outcome;
 pub(super) use cursors::{Cursors, close_cursor};
 
 /// What a worker offers to the session that has leased its connection.
@@ -35,7 +34,7 @@ pub(super) trait Side<'c> {
     fn cursors(&mut self) -> &mut Cursors<'c>;
     /// Runs one statement to its end.
     fn run_statement(&mut self, request: &Request, policy: Policy, reply: &Reply) -> Result<Answered>;
-    fn run_script(&mut self, script: &Query, policy: Policy) -> Result<(), Failure>;
+    fn run_script(&mut self, script: &Query, policy: Policy) -> Result<(), Stopped>;
     /// Looks at what was changed beside rows, before that is answered.
     fn after_write(&mut self, policy: Policy) -> Result<()>;
     /// Takes rows ahead of the end of an answer. Returns `false` when nobody will ever take them.
@@ -112,8 +111,14 @@ pub(super) fn run_asked<'c>(side: &mut impl Side<'c>, asked: Box<Asked>) -> Disp
         Ok(ran) => (ran, Disposition::Reuse),
         Err(panic) => {
             side.shared().counters.panics.add();
+            // A commit that panicked is under way no more.
+            session.commit_failed();
             (Ran::Broke(panic), Disposition::Discard)
         }
+    };
+    let ran = match interrupted {
+        Some(reason) => close_interrupted(side, &what, ran, reason),
+        None => ran,
     };
     let explain = |error: Error| {
         let error = explain_interrupt(interrupted, error);
@@ -137,7 +142,25 @@ pub(super) fn run_asked<'c>(side: &mut impl Side<'c>, asked: Box<Asked>) -> Disp
     worker.has_cursors.store(!side.cursors().is_empty(), Ordering::SeqCst);
     rest(&worker, &session);
     drop(pending);
-    // The session ends before its holder is told, who may go on at once.
+    let told = guard(|| tell(side, &session, what, reply, cancel, ran));
+    if let Err(panic) = told {
+        // Not of the job, but of whoever took its answer: what the session did goes with its connection.
+        side.shared().counters.panics.add();
+        session.finish(Err(panic));
+        return Disposition::Discard;
+    }
+    disposition
+}
+
+/// Answers what was asked. The session ends before its holder is told, who may go on at once.
+fn tell<'c>(
+    side: &mut impl Side<'c>,
+    session: &SessionState,
+    what: What,
+    reply: Reply,
+    cancel: Option<Arc<Cancel>>,
+    ran: Ran,
+) {
     match ran {
         Ran::Done(answered) => answered.send(reply),
         Ran::Failed(failure) => reply.fail(failure),
@@ -166,7 +189,16 @@ pub(super) fn run_asked<'c>(side: &mut impl Side<'c>, asked: Box<Asked>) -> Disp
             pass_on(side.shared(), Route::Read, what, reply, cancel);
         }
     }
-    disposition
+}
+
+/// Closes a cursor whose fetch was interrupted when it had its rows: SQLite would stop the next statement beside it instead.
+fn close_interrupted<'c>(side: &mut impl Side<'c>, what: &What, ran: Ran, reason: CancelReason) -> Ran {
+    let (What::Open { cursor, .. } | What::Fetch { cursor, .. }) = what else { return ran };
+    if !matches!(ran, Ran::Done(_)) || !side.cursors().contains_key(cursor) {
+        return ran;
+    }
+    close_cursor(side, *cursor);
+    if *cursor == 0 { Ran::Broke(reason.to_error()) } else { Ran::Failed(reason.to_error().into()) }
 }
 
 /// Sends a statement where it belongs: one that cannot be stepped bit by bit to the writer, a read to a reader.
@@ -191,6 +223,11 @@ fn pass_on(shared: &Arc<Shared>, to: Route, what: What, reply: Reply, cancel: Op
 fn fail_stopped(asked: Asked, error: Error) {
     let begins = matches!(asked.what, What::Begin) || matches!(asked.what, What::Open { cursor: 0, .. });
     let session = Arc::clone(&asked.session);
+    if let What::Judge(_, gone) = &asked.what {
+        // It has not said what becomes of the transaction.
+        session.finish(Err(gone.clone()));
+        return asked.fail(error);
+    }
     let is_empty = session.with_transaction(|transaction| matches!(transaction, Transaction::None));
     if session.kind == SessionKind::Private && is_empty == Some(true) {
         // Before its holder is told, whose calls go elsewhere from then on.
@@ -235,7 +272,12 @@ fn run<'c>(side: &mut impl Side<'c>, session: &SessionState, what: &What, reply:
         What::Judge(request, error) => judge(side, request, error),
         What::Query(request) if is_free(side, session) => run_free(side, request, reply),
         What::Query(request) => side.run_statement(request, policy, reply).into(),
-        What::Script(script) => side.run_script(script, policy).map(|()| Answered::done()).into(),
+        What::Script(script) => match side.run_script(script, policy) {
+            Ok(()) => Ran::Done(Answered::done()),
+            // It had ended the transaction itself, before it failed.
+            Err(stopped) if stopped.outside && session.kind == SessionKind::Private => Ran::Settled(stopped.failure),
+            Err(stopped) => Ran::Failed(stopped.failure),
+        },
         What::Open { cursor, request, rows } => open(side, *cursor, request, policy, *rows, reply),
         What::Fetch { cursor, rows } => match side.cursors().remove(cursor) {
             Some(suspended) => fetch(side, *cursor, suspended, *rows, reply),

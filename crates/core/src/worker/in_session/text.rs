@@ -53,9 +53,9 @@ pub(super) fn follow_text<'c>(side: &mut impl Side<'c>, session: &SessionState, 
         Transaction::Open | Transaction::Committing | Transaction::Aborted(_) => true,
     });
     let is_control = match what {
-        What::Query(request) => !request.query.is_known_plain(),
+        What::Query(request) | What::Open { request, .. } => !request.query.is_known_plain(),
         What::Script(_) => true,
-        What::Begin | What::Judge(..) | What::Control(_) | What::Open { .. } | What::Fetch { .. } => false,
+        What::Begin | What::Judge(..) | What::Control(_) | What::Fetch { .. } => false,
     };
     if is_open {
         return ran;
