@@ -7,8 +7,11 @@ import { capture } from '../scripts/run.mjs'
 
 const NANOSECONDS = 1e6
 
-/** The floors by name: the manager of crates/core, and one bare connection. */
-export const FLOORS = { 'floor: core': 'core', 'floor: rusqlite': 'bare' }
+/**
+ * The floors by name: the manager of crates/core, one bare connection, and the same where as many calls as are in flight share one
+ * transaction, as if all had been known beforehand.
+ */
+export const FLOORS = { 'floor: core': 'core', 'floor: rusqlite': 'bare', 'floor: rusqlite, one transaction per flight': 'flights' }
 
 /** Builds the program, in release mode, and returns its path. */
 export function buildFloor() {

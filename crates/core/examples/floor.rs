@@ -3,7 +3,8 @@
 //! A line-by-line conversation on standard input and output, so that the bench runner can interleave its rounds with those of the peers:
 //!
 //! ```text
-//! open <bare|core> <readers> <cache_size> <normal|full> <path>   one rusqlite connection, or a manager with so many readers
+//! open <bare|flights|core> <readers> <cache_size> <normal|full> <path>   one rusqlite connection, where each call is a transaction of
+//!                                                  its own, or all that may be under way at once share one; or a manager
 //! load <first|all|run> <in flight> <sql>                         what to run, and how many calls may be under way at once
 //! params 1,2;3,4                                                 the values of the calls, taken in turn
 //! run <calls>                                                    answers "<nanoseconds> <rows>"
@@ -14,13 +15,14 @@
 use std::error::Error;
 use std::hint::black_box;
 use std::io::{BufRead, Write, stdin, stdout};
+use std::ops::Range;
 use std::str::FromStr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::{self, Thread};
 use std::time::Instant;
 
-use rusqlite::{Connection, OpenFlags, params_from_iter};
+use rusqlite::{Connection, OpenFlags, Statement, params_from_iter};
 use sluice_core::{Delivery, Durability, Manager, Options, Params, Query, Request, Sink, Take, Value};
 
 type Outcome<T> = Result<T, Box<dyn Error>>;
@@ -100,6 +102,8 @@ impl Work {
 /// Who runs it.
 enum Floor {
     Bare(Connection),
+    /// As many calls as may be under way share a transaction: as far as sharing can get, for whoever knows all calls before.
+    Flights(Connection),
     Core(Manager),
 }
 
@@ -109,12 +113,12 @@ impl Floor {
         let max_readers = next(&mut line)?;
         let cache_size: i64 = next(&mut line)?;
         let synchronous: String = next(&mut line)?;
-        if kind == "bare" {
+        if kind != "core" {
             let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
             let connection = Connection::open_with_flags(line, flags)?;
             connection.pragma_update(None, "cache_size", cache_size)?;
             connection.pragma_update(None, "synchronous", synchronous)?;
-            return Ok(Self::Bare(connection));
+            return Ok(if kind == "flights" { Self::Flights(connection) } else { Self::Bare(connection) });
         }
         let durability = if synchronous == "full" { Durability::Full } else { Durability::Normal };
         let pragmas = vec![("cache_size".to_owned(), cache_size.to_string())];
@@ -126,19 +130,33 @@ impl Floor {
     fn run(&self, work: &Work, calls: usize) -> Outcome<String> {
         let start = Instant::now();
         let rows = match self {
-            Self::Bare(connection) => step(connection, work, calls)?,
+            Self::Bare(connection) => step(&mut connection.prepare(&work.sql)?, work, 0..calls)?,
+            Self::Flights(connection) => step_in_flights(connection, work, calls)?,
             Self::Core(manager) => submit(manager, work, calls)?,
         };
         Ok(format!("{} {rows}", start.elapsed().as_nanos()))
     }
 }
 
-/// Steps the statement on this thread and looks at every value.
-fn step(connection: &Connection, work: &Work, calls: usize) -> Outcome<usize> {
+/// Steps the statement in transactions of as many calls as may be under way at once.
+fn step_in_flights(connection: &Connection, work: &Work, calls: usize) -> Outcome<usize> {
     let mut statement = connection.prepare(&work.sql)?;
+    let mut begin = connection.prepare(if statement.readonly() { "BEGIN" } else { "BEGIN IMMEDIATE" })?;
+    let mut commit = connection.prepare("COMMIT")?;
+    let mut count = 0;
+    for first in (0..calls).step_by(work.in_flight) {
+        begin.execute([])?;
+        count += step(&mut statement, work, first..calls.min(first + work.in_flight))?;
+        commit.execute([])?;
+    }
+    Ok(count)
+}
+
+/// Steps the statement on this thread and looks at every value.
+fn step(statement: &mut Statement<'_>, work: &Work, calls: Range<usize>) -> Outcome<usize> {
     let columns = statement.column_count();
     let mut count = 0;
-    for call in 0..calls {
+    for call in calls {
         let mut rows = statement.query(params_from_iter(work.params(call)))?;
         while let Some(row) = rows.next()? {
             for column in 0..columns {
