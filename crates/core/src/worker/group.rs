@@ -30,12 +30,15 @@ struct Member {
 struct Group {
     members: Vec<Member>,
     since: Instant,
+    /// When the last member had run: the clock is asked once for each.
+    now: Instant,
     bytes: usize,
 }
 
 impl Group {
     fn begin() -> Self {
-        Self { members: Vec::new(), since: Instant::now(), bytes: 0 }
+        let now = Instant::now();
+        Self { members: Vec::new(), since: now, now, bytes: 0 }
     }
 
     fn add(&mut self, job: Job, outcome: Result<Answered, Failure>) {
@@ -46,7 +49,7 @@ impl Group {
     fn is_full(&self, limits: GroupLimits) -> bool {
         self.members.len() >= limits.statements as usize
             || self.bytes >= limits.bytes
-            || self.since.elapsed() >= limits.time
+            || self.now.duration_since(self.since) >= limits.time
     }
 }
 
@@ -124,6 +127,7 @@ impl Writer<'_> {
                 Ok(passed) => passed,
                 Err(alone) if self.company.wait(&alone, group.members.len()) => {
                     permit = alone;
+                    group.now = Instant::now();
                     continue;
                 }
                 Err(permit) => {
@@ -205,7 +209,7 @@ impl Writer<'_> {
 
     fn run_member(&mut self, group: &mut Group, job: Job, limits: GroupLimits) -> Joined {
         let Some(request) = grouped(&job.work) else { return Joined::No(job) };
-        let began = Instant::now();
+        let began = group.now;
         if let Err(reason) = self.worker.begin(&request.query, began, job.cancel.as_ref()) {
             group.add(job, Err(reason.to_error().into()));
             return Joined::Yes;
@@ -215,7 +219,8 @@ impl Writer<'_> {
         if stopped.is_some() {
             self.shared.counters.interrupts.add();
         }
-        if began.elapsed() > limits.time {
+        group.now = Instant::now();
+        if group.now.duration_since(began) > limits.time {
             request.query.set_writes_long(true);
         }
         self.learn_class(request);
