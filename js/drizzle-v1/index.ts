@@ -1,0 +1,5 @@
+export { sluiceCodecs } from './codecs.js'
+export { drizzle, SluiceDatabase } from './driver.js'
+export type { Drizzle, SluiceConnection, SluiceDrizzleConfig, SluicePath } from './driver.js'
+export { SluiceSession, SluiceTransaction } from './session.js'
+export type { Runner, SessionOptions, SluiceTransactionConfig } from './session.js'

@@ -1,0 +1,171 @@
+import { createHash } from 'node:crypto'
+import { DrizzleError } from 'drizzle-orm/errors'
+import { readMigrationFiles } from 'drizzle-orm/migrator'
+import type { MigrationConfig, MigrationMeta } from 'drizzle-orm/migrator'
+import { formatToMillis, getMigrationsToRun } from 'drizzle-orm/migrator.utils'
+import type { AnyRelations } from 'drizzle-orm/relations'
+import { sql } from 'drizzle-orm/sql'
+import type { SQL } from 'drizzle-orm/sql'
+import { upgradeAsyncIfNeeded } from 'drizzle-orm/up-migrations/sqlite'
+
+import type { SluiceDatabase } from './driver.js'
+import type { SluiceSession, SluiceTransaction } from './session.js'
+
+/** Migrations in a folder, as drizzle-kit 1.0 writes it: a folder for each, with its `migration.sql`. */
+export type MigrationsFolder = Pick<MigrationConfig, 'migrationsFolder'> & MigrationsTable
+
+/** Migrations in an object, for an application that is one file: what drizzle-kit writes to `migrations.js`, from names to texts. */
+export interface BundledMigrations extends MigrationsTable {
+  /** The text of each migration, by its name, which begins with its time: `'20260131120000_first'`. */
+  readonly migrations: Readonly<Record<string, string>>
+}
+
+interface MigrationsTable {
+  /**
+   * The table in which drizzle notes what was applied.
+   * @defaultValue '__drizzle_migrations'
+   */
+  readonly migrationsTable?: string
+}
+
+/** A row of the table of migrations, as drizzle compares it with those of the application. */
+type AppliedMigration = Parameters<typeof getMigrationsToRun>[0]['dbMigrations'][number]
+
+/** What separates statements, so that other drivers can run them one by one. */
+const BREAKPOINT = '--> statement-breakpoint'
+
+/** What drizzle-kit writes around the rebuilding of a table. In a transaction it has no effect: {@link migrate} does what it asks for. */
+const FOREIGN_KEY_PRAGMAS = new Set(['PRAGMA foreign_keys=OFF;', 'PRAGMA foreign_keys=ON;'])
+
+/**
+ * Applies the migrations that have not been applied, in the order of their names, in one transaction: all of them or none. Several
+ * processes may do so at once; each migration is applied once. When there is nothing to apply, nothing is written.
+ *
+ * Where a migration rebuilds a table, which drizzle-kit marks with `PRAGMA foreign_keys=OFF;`, foreign keys are not enforced in the
+ * transaction, since to drop the old table would delete what refers to it. They are checked before the commit instead, unless the database
+ * does not enforce them at all.
+ *
+ * @param db - what `drizzle` returned; not a transaction
+ * @param config - where the migrations are
+ * @throws `DrizzleQueryError` with the statement at fault and, as `cause`, the error of the driver
+ * @throws `DrizzleError` when more foreign keys are violated than before
+ * @throws errors of the driver: `SQLITE_BUSY` when another process kept the file locked; `ERR_SLUICE_REENTRANT` in a transaction
+ * @throws `Error` for a folder that is missing, or was written by drizzle-kit before 1.0
+ *
+ * Nothing is changed then, whatever it is.
+ *
+ * @example
+ * ```ts
+ * import { drizzle } from 'sluice/drizzle-v1'
+ * import { migrate } from 'sluice/drizzle-v1/migrator'
+ *
+ * const db = drizzle('app.db')
+ * await migrate(db, { migrationsFolder: 'drizzle' })
+ * ```
+ */
+export async function migrate<TRelations extends AnyRelations>(
+  db: SluiceDatabase<TRelations>,
+  config: MigrationsFolder | BundledMigrations,
+): Promise<void> {
+  const table = config.migrationsTable ?? '__drizzle_migrations'
+  const migrations = 'migrations' in config ? bundled(config.migrations) : readMigrationFiles(config)
+  const pending = await pendingOf(db, table, migrations)
+  if (pending.length === 0) return
+  const rebuilds = pending.some(({ sql: statements }) => statements.some(setsForeignKeys))
+  const isChecked = rebuilds && (await enforcesForeignKeys(db))
+  await db.transaction(
+    async (tx) => {
+      const before = isChecked ? await violationsOf(tx) : []
+      await apply(tx, table, migrations)
+      if (isChecked) expectNoMore(before, await violationsOf(tx))
+    },
+    rebuilds ? { foreignKeys: false } : {},
+  )
+}
+
+/** Lists what is not noted as applied, without locking anything. */
+async function pendingOf<TRelations extends AnyRelations>(
+  db: SluiceDatabase<TRelations>,
+  table: string,
+  migrations: MigrationMeta[],
+): Promise<MigrationMeta[]> {
+  const columns = await db.all<{ name: string }>(sql`SELECT name FROM pragma_table_info(${table})`)
+  // There is no table, or it is that of drizzle-orm before 1.0.
+  if (!columns.some(({ name }) => name === 'name')) return migrations
+  return getMigrationsToRun({ localMigrations: migrations, dbMigrations: await db.all(applied(table)) })
+}
+
+function setsForeignKeys(statement: string): boolean {
+  return FOREIGN_KEY_PRAGMAS.has(statement.trim())
+}
+
+async function enforcesForeignKeys<TRelations extends AnyRelations>(db: SluiceDatabase<TRelations>): Promise<boolean> {
+  const [[value] = []] = await db.values<[number | bigint]>(sql`PRAGMA foreign_keys`)
+  return Number(value) === 1
+}
+
+/** A row of `PRAGMA foreign_key_check`: a row that refers to one that is not there. */
+interface Violation {
+  readonly table: string
+  readonly parent: string
+}
+
+async function violationsOf<TRelations extends AnyRelations>(tx: SluiceTransaction<TRelations>): Promise<Violation[]> {
+  return tx.all<Violation>(sql`PRAGMA foreign_key_check`)
+}
+
+function expectNoMore(before: Violation[], after: Violation[]): void {
+  const last = after.at(-1)
+  if (last === undefined || after.length <= before.length) return
+  throw new DrizzleError({
+    message: `the migrations leave rows of "${last.table}" that refer to rows of "${last.parent}" that are not there`,
+  })
+}
+
+/** Applies what has not been applied, as seen in the transaction: another process may have been faster. */
+async function apply<TRelations extends AnyRelations>(
+  tx: SluiceTransaction<TRelations>,
+  table: string,
+  migrations: MigrationMeta[],
+): Promise<void> {
+  const { newDb } = await upgradeAsyncIfNeeded(table, tx as unknown as SluiceTransaction<AnyRelations>, migrations)
+  if (newDb) {
+    const columns = sql.raw('id INTEGER PRIMARY KEY, hash text NOT NULL, created_at numeric, name text, applied_at TEXT')
+    await tx.run(sql`CREATE TABLE ${sql.identifier(table)} (${columns})`)
+  }
+  const dbMigrations = await tx.all<AppliedMigration>(applied(table))
+  for (const migration of getMigrationsToRun({ localMigrations: migrations, dbMigrations })) {
+    await applyOne(tx, table, migration)
+  }
+}
+
+async function applyOne<TRelations extends AnyRelations>(
+  tx: SluiceTransaction<TRelations>,
+  table: string,
+  migration: MigrationMeta,
+): Promise<void> {
+  const session = tx._.session as SluiceSession<TRelations>
+  for (const statement of migration.sql) {
+    if (!setsForeignKeys(statement)) await session.script(statement)
+  }
+  const { hash, folderMillis, name } = migration
+  const now = new Date().toISOString()
+  await tx.run(
+    sql`INSERT INTO ${sql.identifier(table)} (hash, created_at, name, applied_at) VALUES (${hash}, ${folderMillis}, ${name}, ${now})`,
+  )
+}
+
+function applied(table: string): SQL {
+  return sql`SELECT id, hash, created_at, name FROM ${sql.identifier(table)}`
+}
+
+/** Makes of texts what drizzle makes of a folder. */
+function bundled(migrations: Readonly<Record<string, string>>): MigrationMeta[] {
+  return Object.keys(migrations)
+    .sort()
+    .map((name) => {
+      const text = migrations[name]!
+      const hash = createHash('sha256').update(text).digest('hex')
+      return { sql: text.split(BREAKPOINT), bps: true, folderMillis: formatToMillis(name.slice(0, 14)), hash, name }
+    })
+}
