@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 
-import type { Database } from '../index.js'
+import type { Database, Transaction } from '../index.js'
 import { codeOf, failureOf } from './support/failure.js'
 import { openForTest, scratchPath } from './support/scratch.js'
 
@@ -50,22 +50,26 @@ describe.each(['a file', ':memory:'])('a transaction without foreign keys, on %s
     expect(await db.all('PRAGMA foreign_key_check')).toEqual([])
   })
 
-  it.each(['commit', 'rollback', 'throw', 'drop', 'abort'])('enforces them again after %s', async (end) => {
+  it.each(['commit', 'rollback', 'dispose', 'abort'])('enforces them again after %s', async (end) => {
     const db = await openFamily(path())
     const abort = new AbortController()
-    const options = { foreignKeys: false, signal: abort.signal }
-    if (end === 'throw') {
-      await expect(db.transaction(() => Promise.reject(new Error('undo')), options)).rejects.toThrow('undo')
-    } else {
-      const tx = await db.begin(options)
-      await tx.run(ORPHAN)
-      if (end === 'commit') await tx.commit()
-      else if (end === 'rollback') await tx.rollback()
-      else if (end === 'drop') await tx[Symbol.asyncDispose]()
-      else abort.abort()
+    const ends: Record<string, (tx: Transaction) => Promise<void> | void> = {
+      commit: (tx) => tx.commit(),
+      rollback: (tx) => tx.rollback(),
+      dispose: (tx) => tx[Symbol.asyncDispose](),
+      abort: () => abort.abort(),
     }
+    const tx = await db.begin({ foreignKeys: false, signal: abort.signal })
+    await tx.run(ORPHAN)
+    await ends[end]?.(tx)
     expect(await codeOf(db.run(ORPHAN))).toBe('SQLITE_CONSTRAINT_FOREIGNKEY')
     expect(await codeOf(db.transaction((tx) => tx.run(ORPHAN)))).toBe('SQLITE_CONSTRAINT_FOREIGNKEY')
+  })
+
+  it('enforces them again after a callback that throws', async () => {
+    const db = await openFamily(path())
+    await expect(db.transaction(() => Promise.reject(new Error('undo')), { foreignKeys: false })).rejects.toThrow('undo')
+    expect(await codeOf(db.run(ORPHAN))).toBe('SQLITE_CONSTRAINT_FOREIGNKEY')
   })
 
   it('lets no other caller go without', async () => {
