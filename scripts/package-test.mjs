@@ -17,6 +17,11 @@ const bindingName = readManifest(`npm/${platform}/package.json`).name
 const folder = mkdtempSync(join(tmpdir(), 'sluice-package-'))
 const app = join(folder, 'app')
 const bareApp = join(folder, 'bare-app')
+/** An application for each line of drizzle-orm: its folder, and the name under which that line is installed here. */
+const DRIZZLE = {
+  'drizzle-045': { app: join(folder, 'drizzle-045'), installed: 'drizzle-orm' },
+  'drizzle-v1': { app: join(folder, 'drizzle-v1'), installed: 'drizzle-orm-v1' },
+}
 const tarballs = {}
 let databases = 0
 
@@ -39,11 +44,11 @@ function packAll() {
  * Offline and with an empty cache: the other platforms' packages cannot be found, as for a release that is only half
  * published, and npm must leave them out; nor may a registry be asked for names that are not ours yet.
  */
-function install(into, packages) {
+function install(into, packages, programs = 'app') {
   mkdirSync(into)
   writeFileSync(join(into, 'package.json'), '{ "name": "app", "private": true }\n')
   capture(npm('install', '--offline', '--cache', join(folder, 'npm-cache'), '--no-audit', '--no-fund', ...packages), { cwd: into })
-  cpSync(inRoot('__test__/package/app'), into, { recursive: true })
+  cpSync(inRoot(`__test__/package/${programs}`), into, { recursive: true })
 }
 
 function installedPackages(where) {
@@ -57,10 +62,17 @@ function addPluginCopy() {
 }
 
 /** Node's types, which every TypeScript application on Node has. */
-function addNodeTypes() {
+function addNodeTypes(where) {
   for (const name of ['@types/node', 'undici-types']) {
-    cpSync(inRoot(`node_modules/${name}`), join(app, 'node_modules', name), { recursive: true })
+    cpSync(inRoot(`node_modules/${name}`), join(where, 'node_modules', name), { recursive: true })
   }
+}
+
+/** Makes an application with one line of drizzle-orm. */
+function installDrizzle({ app, installed }) {
+  install(app, [tarballs.main, tarballs.binding], 'drizzle-app')
+  cpSync(inRoot(`node_modules/${installed}`), join(app, 'node_modules', 'drizzle-orm'), { recursive: true })
+  addNodeTypes(app)
 }
 
 /** The command line of a development dependency's program. */
@@ -75,9 +87,9 @@ function run(node, where, program, argument) {
 }
 
 /** Runs a program of the main application on a new database file. */
-function runOnDatabase(node, program) {
+function runOnDatabase(node, program, where = app) {
   databases += 1
-  run(node, app, program, join(folder, `${databases}.db`))
+  run(node, where, program, join(folder, `${databases}.db`))
 }
 
 /** Bundles a program with the package left outside, as docs/DEPLOYMENT.md tells applications to. */
@@ -94,8 +106,8 @@ async function bundle(format, outfile) {
 }
 
 /** Compiles the TypeScript program under one name with one kind of module resolution. */
-function compile(source, module) {
-  cpSync(join(app, 'consumer.ts'), join(app, module, source), { recursive: true })
+function compile(source, module, where = app, program = 'consumer.ts', more = {}) {
+  cpSync(join(where, program), join(where, module, source), { recursive: true })
   const compilerOptions = {
     target: 'ES2022',
     lib: ['ES2022', 'ESNext.Disposable'],
@@ -104,10 +116,25 @@ function compile(source, module) {
     exactOptionalPropertyTypes: true,
     module,
     moduleResolution: module === 'nodenext' ? 'nodenext' : 'bundler',
+    ...more,
   }
-  const config = join(app, module, `${source}.json`)
+  const config = join(where, module, `${source}.json`)
   writeFileSync(config, JSON.stringify({ compilerOptions, files: [source] }))
-  capture([...tool('typescript', 'tsc'), '--project', config], { cwd: app })
+  capture([...tool('typescript', 'tsc'), '--project', config], { cwd: where })
+}
+
+/** What must hold for an application with one line of drizzle-orm. */
+function drizzleChecks([line, one]) {
+  return [
+    ['installs', () => installDrizzle(one)],
+    ['runs as an ES module', () => runOnDatabase(process.execPath, `${line}.mjs`, one.app)],
+    ['runs as CommonJS', () => runOnDatabase(process.execPath, `${line}.cjs`, one.app)],
+    ...['mts', 'cts'].map((extension) => [`compiles and runs as .${extension}`, () => {
+      // The types of drizzle-orm name drivers that are not installed.
+      compile(`${line}.${extension}`, 'nodenext', one.app, `${line}.ts`, { skipLibCheck: true })
+      runOnDatabase(process.execPath, `nodenext/${line}.${extension.replace('t', 'j')}`, one.app)
+    }]),
+  ].map(([name, check]) => [`${line}: ${name}`, check])
 }
 
 const once = [
@@ -128,9 +155,11 @@ const once = [
     assert.ok(shipped.includes('LICENSE'))
   }],
   ['is clean for publint', () => capture([...tool('publint', 'publint'), 'run', tarballs.main, '--strict'])],
-  ['is clean for are-the-types-wrong', () => capture([...tool('@arethetypeswrong/cli', 'attw'), tarballs.main, '--no-color'])],
+  // Node 10 knows no entries of a package beside its main one.
+  ['is clean for are-the-types-wrong', () =>
+    capture([...tool('@arethetypeswrong/cli', 'attw'), tarballs.main, '--no-color', '--profile', 'node16'])],
   ['compiles as an ES module under nodenext', () => {
-    addNodeTypes()
+    addNodeTypes(app)
     compile('consumer.mts', 'nodenext')
   }],
   ['compiles as CommonJS under nodenext', () => compile('consumer.cts', 'nodenext')],
@@ -171,6 +200,7 @@ function newerChecks() {
 try {
   await runChecks([
     ...once,
+    ...Object.entries(DRIZZLE).flatMap(drizzleChecks),
     ...checksOn(`Node ${process.versions.node}`, () => process.execPath),
     ...(newerNodeExists ? newerChecks() : []),
   ])
