@@ -1,0 +1,50 @@
+CREATE TABLE "User" (
+  "id" INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
+  "email" TEXT NOT NULL,
+  "name" TEXT,
+  "role" TEXT NOT NULL DEFAULT 'READER'
+);
+CREATE UNIQUE INDEX "User_email_key" ON "User" ("email");
+CREATE TABLE "Profile" (
+  "id" INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
+  "bio" TEXT NOT NULL,
+  "userId" INTEGER NOT NULL REFERENCES "User" ("id") ON DELETE CASCADE ON UPDATE CASCADE
+);
+CREATE UNIQUE INDEX "Profile_userId_key" ON "Profile" ("userId");
+CREATE TABLE "Post" (
+  "id" INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
+  "title" TEXT NOT NULL CHECK ("title" <> ''),
+  "views" INTEGER NOT NULL DEFAULT 0,
+  "authorId" INTEGER NOT NULL REFERENCES "User" ("id") ON DELETE RESTRICT ON UPDATE CASCADE
+);
+CREATE TABLE "Tag" (
+  "id" INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
+  "name" TEXT NOT NULL
+);
+CREATE UNIQUE INDEX "Tag_name_key" ON "Tag" ("name");
+CREATE TABLE "_PostToTag" (
+  "A" INTEGER NOT NULL REFERENCES "Post" ("id") ON DELETE CASCADE ON UPDATE CASCADE,
+  "B" INTEGER NOT NULL REFERENCES "Tag" ("id") ON DELETE CASCADE ON UPDATE CASCADE
+);
+CREATE UNIQUE INDEX "_PostToTag_AB_unique" ON "_PostToTag" ("A", "B");
+CREATE INDEX "_PostToTag_B_index" ON "_PostToTag" ("B");
+CREATE TABLE "Seat" (
+  "row" TEXT NOT NULL,
+  "number" INTEGER NOT NULL,
+  "holder" TEXT,
+  PRIMARY KEY ("row", "number")
+);
+CREATE UNIQUE INDEX "Seat_row_holder_key" ON "Seat" ("row", "holder");
+CREATE TABLE "Sample" (
+  "id" INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
+  "int" INTEGER,
+  "big" BIGINT,
+  "float" REAL,
+  "decimal" DECIMAL,
+  "bool" BOOLEAN,
+  "text" TEXT,
+  "bytes" BLOB,
+  "at" DATETIME,
+  "json" JSONB,
+  "made" DATETIME NOT NULL DEFAULT CURRENT_TIMESTAMP
+);
