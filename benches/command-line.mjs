@@ -6,7 +6,8 @@ import { WORKLOADS } from './workload.mjs'
 
 /** The fewest rounds a ratio may rest on. */
 const LEAST_ROUNDS = 9
-const KINDS = {
+/** How long it is measured. */
+export const KINDS = {
   quick: { rounds: 9, scenarioRounds: 9, roundMs: 120, warmUpMs: 400, loopDelayMs: 500, spanMs: 300, manyRows: 200_000 },
   full: { rounds: 21, scenarioRounds: 9, roundMs: 400, warmUpMs: 1_500, loopDelayMs: 2_000, spanMs: 5_000, manyRows: 1_000_000 },
 }

@@ -60,6 +60,17 @@ const FILES = {
   '@tursodatabase/database': 'turso',
 }
 
+/** An ORM on one driver: a peer whose `prepare` knows calls by name beside SQL. The same ORM on the other driver is its baseline. */
+const ORM_FILES = {
+  'drizzle on sluice': 'drizzle-on-sluice',
+  'drizzle on better-sqlite3': 'drizzle-on-better-sqlite3',
+  'kysely on sluice': 'kysely-on-sluice',
+  'kysely on better-sqlite3': 'kysely-on-better-sqlite3',
+}
+
+/** The ORMs that are measured on both drivers. */
+export const ORMS = ['drizzle', 'kysely']
+
 /** The program under test. */
 export const SUBJECT = 'sluice'
 /** Whom the ratios are relative to. */
@@ -80,5 +91,5 @@ export async function loadPeer(name) {
 
 /** Imports the module of a peer. Of some it has more than the peer: `connect(path, settings, options)` opens what their users open. */
 export function importPeer(name) {
-  return import(`./peers/${FILES[name]}.mjs`)
+  return import(`./peers/${FILES[name] ?? ORM_FILES[name]}.mjs`)
 }

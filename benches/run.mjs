@@ -1,20 +1,17 @@
 // Measures Sluice beside its peers: `npm run bench -- --help`.
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { inRoot } from '../scripts/paths.mjs'
+import { rmSync } from 'node:fs'
 import { measureCases } from './case-runs.mjs'
-import { writeCities, writeItems } from './cities-file.mjs'
+import { writeFiles } from './cities-file.mjs'
 import { USAGE, readCommandLine } from './command-line.mjs'
 import { buildFloor } from './floor.mjs'
 import { installPackages, readyPeer } from './install.mjs'
 import { measureMemory } from './memory-runs.mjs'
 import { BASELINE, SUBJECT } from './peer.mjs'
 import { progress } from './progress.mjs'
-import { markdownOf } from './report.mjs'
+import { publish } from './publish.mjs'
 import { measureScenarios } from './scenario-runs.mjs'
 import { settingsFor } from './settings.mjs'
-import { environment, findNode, versionOf } from './versions.mjs'
+import { findNode, versionOf } from './versions.mjs'
 
 async function main() {
   const wanted = readCommandLine(process.argv.slice(2))
@@ -43,15 +40,6 @@ function buildFloorOrNot() {
   }
 }
 
-/** Writes the databases that all peers read. */
-async function writeFiles() {
-  const folder = mkdtempSync(join(tmpdir(), 'sluice-bench-'))
-  const files = { folder, cities: join(folder, 'cities.db'), small: join(folder, 'small.db') }
-  await writeCities(files.cities)
-  await writeItems(files.small)
-  return files
-}
-
 /** Measures everything that is wanted on one version of Node. */
 async function measureOn(node, wanted, files, floor) {
   progress(`Node ${node.version}`)
@@ -77,20 +65,6 @@ async function readyPeers(node, names, path, settings) {
   }
   for (const { name, reason } of missing) progress(`not measured: ${name} (${reason})`)
   return { peers, missing }
-}
-
-function publish(wanted, runs) {
-  const date = new Date().toISOString().slice(0, 10)
-  const { command, profile, plan } = wanted
-  const result = { command, date, profile, ...plan, environment: environment(), runs }
-  const folder = inRoot(wanted.publish ? 'docs/benchmarks' : 'benches/results')
-  mkdirSync(folder, { recursive: true })
-  const nodes = `node${runs.map(({ node }) => node.split('.')[0]).join('-')}`
-  const name = [date, profile, nodes, ...wanted.named].join('-')
-  writeFileSync(join(folder, `${name}.json`), `${JSON.stringify(result, null, 2)}\n`)
-  const page = markdownOf(result)
-  writeFileSync(join(folder, `${name}.md`), page)
-  console.log(page)
 }
 
 try {

@@ -59,9 +59,10 @@ const MANNERS = { awaited: 'each statement awaited', submitted: 'no statement aw
  * Spreads the workloads into what is measured: one entry per case.
  *
  * @param {string[]} ids - none stands for all
+ * @param {Workload[]} workloads - those to choose from
  */
-export function casesOf(ids) {
-  return WORKLOADS.filter(({ id }) => ids.length === 0 || ids.includes(id)).flatMap(spread)
+export function casesOf(ids, workloads = WORKLOADS) {
+  return workloads.filter(({ id }) => ids.length === 0 || ids.includes(id)).flatMap(spread)
 }
 
 function spread({ params, cases, calls = CALLS, ...workload }) {

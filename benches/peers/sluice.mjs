@@ -9,6 +9,13 @@ export function connect(path, settings, options = {}) {
   return sluice.open(path, { ...equal, ...options })
 }
 
+/** Makes a function of the parameters, which runs `sql`. */
+export function prepare(db, sql, take) {
+  const statement = db.prepare(sql)
+  const method = METHODS[take]
+  return (params) => statement[method](params)
+}
+
 /** @type {import('../peer.mjs').Peer} */
 export default {
   name: 'sluice',
@@ -19,11 +26,7 @@ export default {
   async open(path, settings) {
     const db = await connect(path, settings)
     return {
-      prepare(sql, take) {
-        const statement = db.prepare(sql)
-        const method = METHODS[take]
-        return (params) => statement[method](params)
-      },
+      prepare: (sql, take) => prepare(db, sql, take),
       transaction: (steps, manner) => transaction(db, steps, manner),
       close: () => db.close(),
     }
