@@ -717,6 +717,14 @@ export declare class Transaction extends Writes {
 	 */
 	transaction<R>(callback: (tx: Transaction) => Promise<R> | R): Promise<R>;
 	/**
+	 * Begins a transaction within this one that ends with its own `commit()`, `rollback()` or the end of an `await using` block: a savepoint,
+	 * for code that cannot be a callback. Until then calls on this transaction are rejected (`ERR_SLUICE_REENTRANT`), but for `rollback`,
+	 * which undoes both.
+	 *
+	 * @throws as {@link Transaction.transaction}, but for its callback
+	 */
+	begin(): Promise<Transaction>;
+	/**
 	 * Calls `callback` after the commit, before `commit` or `transaction` returns. Of a nested transaction: after the commit of the
 	 * outermost one. It is not called after a rollback. What it throws does not change that the transaction is committed: it is an
 	 * uncaught error.

@@ -14,6 +14,8 @@ export class SessionRunner implements Runner {
   over = false
   /** The transaction within it that is under way, until that has ended. */
   nested: Promise<void> | null = null
+  /** The transaction within it that its holder has begun, and not ended. */
+  begun: SessionRunner | null = null
   /** What it is for, in messages. */
   readonly #what: string
 
@@ -28,6 +30,8 @@ export class SessionRunner implements Runner {
 
   /** What its calls have to wait for. Throws for a call that is made in what it would wait for. */
   get busy(): Promise<void> | null {
+    // Nobody can tell whether its holder would wait for itself.
+    if (this.begun !== null) throw unended(this.#what)
     if (this.nested !== null && innermost(this) !== undefined) throw reentrant(`a call on ${this.#what}`, 'transaction')
     return this.nested
   }
@@ -49,10 +53,28 @@ export class SessionRunner implements Runner {
     )
   }
 
+  /** Takes it that what its holder has begun in it, and not ended, ends with it. */
+  endBegun(): void {
+    const inner = this.begun
+    if (inner === null) return
+    this.begun = null
+    inner.over = true
+    inner.endBegun()
+  }
+
+  /** Throws when its holder has begun a transaction in it, and not ended that. */
+  expectNoneBegun(): void {
+    if (this.begun !== null) throw unended(this.#what)
+  }
+
   /** Throws when it has ended, or has to wait. */
   expectOpen(): void {
     if (this.over) throw new SluiceError('ERR_SLUICE_TX_CLOSED', `${this.#what} has ended`)
     // Only what cannot wait comes here while there is one.
     if (this.busy !== null) throw new SluiceError('ERR_SLUICE_REENTRANT', 'a nested transaction is under way: wait for its end, or use its tx')
   }
+}
+
+function unended(what: string): SluiceError {
+  return new SluiceError('ERR_SLUICE_REENTRANT', `a transaction that was begun in ${what} is open: use that, or end it first`)
 }

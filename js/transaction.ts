@@ -21,6 +21,8 @@ class TransactionRunner extends SessionRunner {
   readonly level: Level
   /** What to call after the commit. */
   readonly afterCommit: Array<() => unknown> = []
+  /** In which transaction its holder has begun it. */
+  outer: TransactionRunner | null = null
 
   constructor(session: Session, level: Level) {
     super(session, 'the transaction')
@@ -90,6 +92,27 @@ export class Transaction extends Writes {
   }
 
   /**
+   * Begins a transaction within this one that ends with its own `commit()`, `rollback()` or the end of an `await using` block: a savepoint,
+   * for code that cannot be a callback. Until then calls on this transaction are rejected (`ERR_SLUICE_REENTRANT`), but for `rollback`,
+   * which undoes both.
+   *
+   * @throws as {@link Transaction.transaction}, but for its callback
+   */
+  async begin(): Promise<Transaction> {
+    const runner = this.#runner
+    while (runner.busy !== null) await runner.busy
+    runner.expectOpen()
+    const nested = new TransactionRunner(runner.session, { depth: runner.level.depth + 1, ...NESTED })
+    nested.outer = runner
+    runner.begun = nested
+    const begun = runner.session.control('savepoint', nested.level.depth)
+    await begun.settled
+    if (begun.failure !== null) runner.begun = null
+    begun.expectSuccess()
+    return construct(nested)
+  }
+
+  /**
    * Calls `callback` after the commit, before `commit` or `transaction` returns. Of a nested transaction: after the commit of the
    * outermost one. It is not called after a rollback. What it throws does not change that the transaction is committed: it is an
    * uncaught error.
@@ -121,6 +144,7 @@ export class Transaction extends Writes {
    */
   async rollback(): Promise<void> {
     const runner = this.#runner
+    runner.endBegun()
     while (runner.busy !== null) await runner.busy
     runner.expectOpen()
     await end(runner, 'rollback')
@@ -128,6 +152,7 @@ export class Transaction extends Writes {
 
   /** Rolls back at the end of an `await using` block, unless it was committed. */
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#runner.endBegun()
     while (this.#runner.nested !== null) await this.#runner.nested
     if (this.open) await end(this.#runner, 'rollback')
   }
@@ -140,7 +165,10 @@ async function end(runner: TransactionRunner, how: 'commit' | 'rollback'): Promi
   await call.settled
   const stays = how === 'commit' && call.failure !== null && !isEnd(call.failure.code)
   runner.over = !stays
+  const { outer } = runner
+  if (outer !== null && !stays && outer.begun === runner) outer.begun = null
   call.expectSuccess()
+  if (outer !== null && how === 'commit') outer.afterCommit.push(...runner.afterCommit.splice(0))
   if (how === 'commit' && runner.level.depth === 0) await runAfterCommit(runner.afterCommit)
 }
 
@@ -183,8 +211,10 @@ async function runCallback<R>(runner: TransactionRunner, scope: Scope, callback:
   try {
     result = await runner.session.whileOpen(scope.run(() => callback(tx)))
     while (runner.nested !== null) await runner.nested
+    runner.expectNoneBegun()
   } catch (error) {
     scope.live = false
+    runner.endBegun()
     await giveUp(runner)
     throw error
   }

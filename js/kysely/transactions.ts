@@ -30,7 +30,7 @@ const SQLITE_ERROR = 1
 /** A savepoint is a nested transaction, which lasts until it is released or rolled back. */
 interface Savepoint {
   readonly name: string
-  readonly held: Held<Transaction>
+  readonly tx: Transaction
 }
 
 /** A transaction that may write. */
@@ -48,7 +48,7 @@ export class WriteTransaction implements OpenTransaction {
   }
 
   get work(): Transaction {
-    return this.#savepoints.at(-1)?.held.value ?? this.#tx
+    return this.#savepoints.at(-1)?.tx ?? this.#tx
   }
 
   reasonOf(failure: unknown): unknown {
@@ -57,7 +57,7 @@ export class WriteTransaction implements OpenTransaction {
 
   async commit(): Promise<void> {
     try {
-      await this.#endFrom(0, 'keep')
+      await this.#endFrom(0, 'commit')
       await this.#tx.commit()
     } catch (error) {
       if (!hasCode(error, ROLLED_BACK)) throw error
@@ -68,7 +68,7 @@ export class WriteTransaction implements OpenTransaction {
 
   async rollback(): Promise<void> {
     try {
-      await this.#endFrom(0, 'undo')
+      this.#savepoints.length = 0
       if (this.#tx.open) await this.#tx.rollback()
     } catch (error) {
       if (!hasCode(error, OVER)) throw error
@@ -76,23 +76,22 @@ export class WriteTransaction implements OpenTransaction {
   }
 
   async savepoint(name: string): Promise<void> {
-    const outer = this.work
-    this.#savepoints.push({ name, held: await Held.begin((callback) => outer.transaction(callback)) })
+    this.#savepoints.push({ name, tx: await this.work.begin() })
   }
 
   async rollbackToSavepoint(name: string): Promise<void> {
-    await this.#endFrom(this.#find(name), 'undo')
+    await this.#endFrom(this.#find(name), 'rollback')
     // To SQL, what is rolled back to is still there.
     await this.savepoint(name)
   }
 
   async releaseSavepoint(name: string): Promise<void> {
-    await this.#endFrom(this.#find(name), 'keep')
+    await this.#endFrom(this.#find(name), 'commit')
   }
 
   /** Ends savepoints, innermost first, as SQLite does with all that are within the one that is named. */
-  async #endFrom(first: number, how: 'keep' | 'undo'): Promise<void> {
-    while (this.#savepoints.length > first) await this.#savepoints.pop()!.held[how]()
+  async #endFrom(first: number, how: 'commit' | 'rollback'): Promise<void> {
+    while (this.#savepoints.length > first) await this.#savepoints.pop()!.tx[how]()
   }
 
   /** Finds the innermost savepoint of a name, in any case, as SQLite does. */

@@ -4,8 +4,12 @@ import type { Transaction } from 'sluice'
 import { withPrismaErrors } from './errors.js'
 import type { TimestampFormat } from './parameters.js'
 import { SluiceQueryable } from './queryable.js'
-import { Savepoint } from './savepoint.js'
-import type { SavepointEnd } from './savepoint.js'
+
+/** A nested transaction, by the name that Prisma gives it. */
+interface Savepoint {
+  readonly name: string
+  readonly transaction: Transaction
+}
 
 /** A transaction of Prisma, which has the writer from its beginning to its end. */
 export class SluiceClientTransaction extends SluiceQueryable implements PrismaTransaction {
@@ -44,7 +48,7 @@ export class SluiceClientTransaction extends SluiceQueryable implements PrismaTr
   /** Commits. What cannot be committed is rolled back, because Prisma does not come back to it. */
   async commit(): Promise<void> {
     try {
-      await this.#endSavepoints(0, 'keep')
+      await this.#endSavepoints(0, 'commit')
       await withPrismaErrors(this.#transaction.commit())
     } finally {
       if (this.#transaction.open) await this.rollback()
@@ -60,18 +64,18 @@ export class SluiceClientTransaction extends SluiceQueryable implements PrismaTr
 
   /** Makes a savepoint: a nested transaction of Prisma. */
   async createSavepoint(name: string): Promise<void> {
-    this.#savepoints.push(await withPrismaErrors(Savepoint.create(this.target, name)))
+    this.#savepoints.push({ name, transaction: await withPrismaErrors(this.target.begin()) })
   }
 
   /** Undoes what happened since a savepoint, which stays. */
   async rollbackToSavepoint(name: string): Promise<void> {
-    await this.#endSavepoints(this.#indexOf(name), 'undo')
+    await this.#endSavepoints(this.#indexOf(name), 'rollback')
     await this.createSavepoint(name)
   }
 
   /** Forgets a savepoint, and keeps what happened since. */
   async releaseSavepoint(name: string): Promise<void> {
-    await this.#endSavepoints(this.#indexOf(name), 'keep')
+    await this.#endSavepoints(this.#indexOf(name), 'commit')
   }
 
   async #counted<T>(query: Promise<T>): Promise<T> {
@@ -90,7 +94,7 @@ export class SluiceClientTransaction extends SluiceQueryable implements PrismaTr
   }
 
   /** Ends the savepoint at `index` and those within it, which are ended first. */
-  async #endSavepoints(index: number, how: SavepointEnd): Promise<void> {
-    while (this.#savepoints.length > index) await withPrismaErrors(this.#savepoints.pop()!.end(how))
+  async #endSavepoints(index: number, how: 'commit' | 'rollback'): Promise<void> {
+    while (this.#savepoints.length > index) await withPrismaErrors(this.#savepoints.pop()!.transaction[how]())
   }
 }
