@@ -31,7 +31,8 @@ function codesIn(source: string): string[] {
 }
 
 function sourcesIn(path: string): string {
-  return readdirSync(path).map((name) => readFileSync(join(path, name), 'utf8')).join('\n')
+  const files = readdirSync(path, { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.ts'))
+  return files.map((name) => readFileSync(join(path, name), 'utf8')).join('\n')
 }
 
 /** The codes of the core and of the JavaScript side. */

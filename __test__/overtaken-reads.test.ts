@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 
 import type { Database, Row } from '../index.js'
-import { within } from './support/deadline.js'
+import { until, within } from './support/deadline.js'
 import { openScratch } from './support/scratch.js'
 
 /** Gives its rows only after it has counted to its parameter. */
@@ -23,6 +23,7 @@ describe('D10: a read that is overtaken by changes of the schema', () => {
     let isDone = false
     const slow = statement.all([20_000_000]).finally(() => (isDone = true))
     slow.catch(() => {})
+    await until(() => db.status().wal.oldestReaderMs !== null, 'the slow read runs')
     for (let column = 0; column < 40; column++) {
       await db.run(`ALTER TABLE t ADD COLUMN c${column} DEFAULT ${column}`)
       expect(Object.keys((await statement.get([1])) ?? {})).toHaveLength(column + 2)

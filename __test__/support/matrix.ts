@@ -42,6 +42,7 @@ async function exhaust(rows: AsyncIterable<unknown>): Promise<void> {
 /** Every public method and property, by the name it has in the table. */
 export const OPERATIONS: ReadonlyMap<string, Operation> = new Map<string, Operation>([
   ...statementCalls(),
+  ['`db.ready`', ({ db }) => db.ready()],
   ['`db.sql` reads', ({ db }) => db.sql`SELECT x FROM t WHERE x < 0`],
   ['`db.sql` writes', ({ db }) => db.sql`INSERT INTO t VALUES (1)`],
   ['`db.exec`', ({ db }) => db.exec(WRITE)],

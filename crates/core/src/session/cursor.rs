@@ -1,6 +1,6 @@
 //! Results that are fetched bit by bit.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use super::asked::What;
 use super::state::SessionState;
@@ -27,6 +27,19 @@ enum Source {
     Owning(Arc<SessionState>),
     /// One of a session.
     Within(Arc<SessionState>, u32),
+    /// It is not decided yet where it is.
+    Later(Arc<OnceLock<Cursor>>),
+}
+
+/// Says where a cursor is that has been given out already.
+#[derive(Debug)]
+pub(super) struct Later(Arc<OnceLock<Cursor>>);
+
+impl Later {
+    /// The cursor is this one. Returns `false`, and closes it, when whoever has it has closed it meanwhile.
+    pub(super) fn is(self, cursor: Cursor) -> bool {
+        self.0.set(cursor).is_ok()
+    }
 }
 
 impl Cursor {
@@ -38,6 +51,12 @@ impl Cursor {
         Self(Source::Owning(session))
     }
 
+    /// Makes a cursor before it is known where it is.
+    pub(super) fn later() -> (Self, Later) {
+        let cursor = Arc::new(OnceLock::new());
+        (Self(Source::Later(Arc::clone(&cursor))), Later(cursor))
+    }
+
     pub(super) fn within(session: Arc<SessionState>, cursor: u32) -> Self {
         Self(Source::Within(session, cursor))
     }
@@ -46,9 +65,15 @@ impl Cursor {
     /// else with [`Delivery::End`](crate::Delivery::End), after which there is nothing to fetch. To be called when the answer before
     /// it has come. `cancel` stops it, and closes the cursor.
     pub fn fetch(&self, rows: usize, cancel: Option<Arc<Cancel>>, sink: Arc<dyn Sink>, call: u32) {
+        if let Source::Later(cursor) = &self.0 {
+            // The answer before has come, so that it has been decided.
+            return cursor.get_or_init(Self::closed).fetch(rows, cancel, sink, call);
+        }
         let reply = Reply::new(sink, call);
         match &self.0 {
-            Source::Closed => reply.fail(Error::new(ErrorCode::TxClosed, "the rows have all been fetched")),
+            Source::Closed | Source::Later(_) => {
+                reply.fail(Error::new(ErrorCode::TxClosed, "the rows have all been fetched"));
+            }
             Source::Owning(session) => session.ask(What::Fetch { cursor: OWN, rows }, cancel, reply),
             Source::Within(session, cursor) => session.ask(What::Fetch { cursor: *cursor, rows }, cancel, reply),
         }
@@ -58,6 +83,7 @@ impl Cursor {
     pub fn close(&self) {
         match &self.0 {
             Source::Closed => {}
+            Source::Later(cursor) => cursor.get_or_init(Self::closed).close(),
             Source::Owning(session) => session.give_up(),
             Source::Within(session, cursor) => session.close_cursor(*cursor),
         }

@@ -13,6 +13,7 @@ use crate::cancel::{Cancel, CancelReason};
 use crate::completion::{Reply, Sink};
 use crate::manager::Manager;
 use crate::query::{Query, Request, Scope};
+use crate::worker::{Job, Work};
 
 pub(crate) use asked::{Asked, What};
 pub use cursor::Cursor;
@@ -123,15 +124,26 @@ impl Manager {
         sink: Arc<dyn Sink>,
         call: u32,
     ) -> Cursor {
+        self.open_cursor(request, rows, limits, cancel, Reply::new(sink, call))
+    }
+
+    pub(crate) fn open_cursor(
+        &self,
+        request: Request,
+        rows: usize,
+        limits: SessionLimits,
+        cancel: Option<Arc<Cancel>>,
+        reply: Reply,
+    ) -> Cursor {
         let shared = self.shared();
         let behind_writes = request.scope == Scope::Outside && self.reads_behind_writes();
         if behind_writes || shared.must_run_as_a_whole(&request) {
-            self.submit(request, cancel, sink, call);
+            self.submit_job(Job { cancel, ..Job::new(Work::Query(request), reply) });
             return Cursor::closed();
         }
         let state =
             SessionState::new(shared, SessionKind::Read(request.scope), limits, cancel.unwrap_or_default(), false);
-        state.request(What::Open { cursor: cursor::OWN, request, rows }, Reply::new(sink, call), None);
+        state.request(What::Open { cursor: cursor::OWN, request, rows }, reply, None);
         Cursor::owning(state)
     }
 }

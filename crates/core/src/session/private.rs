@@ -7,13 +7,13 @@ use std::time::Duration;
 use parking_lot::Mutex;
 
 use super::asked::What;
-use super::cursor::Cursor;
+use super::cursor::{Cursor, Later};
 use super::state::SessionState;
 use super::{SessionKind, SessionLimits};
 use crate::cancel::Cancel;
 use crate::completion::{Delivery, Reply, Sink};
 use crate::control;
-use crate::error::{Error, ErrorCode, Result};
+use crate::error::{Error, ErrorCode};
 use crate::manager::Manager;
 use crate::query::{Query, Request, Scope};
 use crate::worker::{Job, Work};
@@ -63,6 +63,19 @@ struct Held {
 enum Asks {
     Query(Request),
     Script(Arc<Query>),
+    Batch(Vec<(Request, Reply)>),
+    Iterate(Request, usize, SessionLimits, Later),
+}
+
+impl Asks {
+    /// Answers that it does not run, to whoever waits for any part of it.
+    fn fail(self, reply: Reply, error: &Error) {
+        match self {
+            Self::Query(_) | Self::Script(_) | Self::Iterate(..) => {}
+            Self::Batch(items) => items.into_iter().for_each(|(_, item)| item.fail(error.clone())),
+        }
+        reply.fail(error.clone());
+    }
 }
 
 impl Manager {
@@ -85,8 +98,7 @@ impl PrivateHandle {
         self.shared.accept(Held { what: Asks::Script(script), cancel, reply: Reply::new(sink, call) });
     }
 
-    /// Steps a statement bit by bit: on the connection of the transaction that is open, or as [`Manager::iterate`]. Refused while a text
-    /// is under way that may begin or end a transaction.
+    /// Steps a statement bit by bit: on the connection of the transaction that is open, or as [`Manager::iterate`].
     #[must_use]
     pub fn iterate(
         &self,
@@ -97,22 +109,13 @@ impl PrivateHandle {
         sink: Arc<dyn Sink>,
         call: u32,
     ) -> Cursor {
-        match self.shared.settled_mode("iterate") {
-            Ok(None) => self.shared.manager.iterate(request, rows, limits, cancel, sink, call),
-            Ok(Some(session)) => {
-                let cursor = session.next_cursor();
-                session.ask(What::Open { cursor, request, rows }, cancel, Reply::new(sink, call));
-                Cursor::within(session, cursor)
-            }
-            Err(error) => {
-                Reply::new(sink, call).fail(error);
-                Cursor::closed()
-            }
-        }
+        let (cursor, later) = Cursor::later();
+        let what = Asks::Iterate(request, rows, limits, later);
+        self.shared.accept(Held { what, cancel, reply: Reply::new(sink, call) });
+        cursor
     }
 
-    /// Submits statements as one transaction, as [`Manager::submit_batch`]. Refused while a transaction is open on the handle, or a text
-    /// is under way that may begin or end one.
+    /// Submits statements as one transaction, as [`Manager::submit_batch`]. Fails while a transaction is open on the handle.
     pub fn submit_batch(
         &self,
         items: Vec<(Request, u32)>,
@@ -120,15 +123,8 @@ impl PrivateHandle {
         sink: &Arc<dyn Sink>,
         call: u32,
     ) {
-        let open = "a batch is a transaction of its own, and one is open on this handle: end it first";
-        let error = match self.shared.settled_mode("batch") {
-            Ok(None) => return self.shared.manager.submit_batch(items, cancel, sink, call),
-            Ok(Some(_)) => Error::new(ErrorCode::ManualTransaction, open),
-            Err(error) => error,
-        };
-        for call in items.into_iter().map(|(_, item)| item).chain([call]) {
-            Reply::new(Arc::clone(sink), call).fail(error.clone());
-        }
+        let items = items.into_iter().map(|(request, item)| (request, Reply::new(Arc::clone(sink), item))).collect();
+        self.shared.accept(Held { what: Asks::Batch(items), cancel, reply: Reply::new(Arc::clone(sink), call) });
     }
 
     /// Rolls back what is open, and refuses what comes.
@@ -141,8 +137,8 @@ impl PrivateHandle {
             Mode::Leased(session) => session.give_up(),
             Mode::Free | Mode::Aborted(_) | Mode::Closed => {}
         }
-        for held in held.into_iter().flatten() {
-            held.reply.fail(closed());
+        for Held { what, reply, .. } in held.into_iter().flatten() {
+            what.fail(reply, &closed());
         }
     }
 }
@@ -159,8 +155,11 @@ fn closed() -> Error {
 
 /// What is to be done for a call, when the state is not locked any more: it may be answered at once.
 enum Action {
-    Fail(Reply, Error),
+    Fail(Asks, Reply, Error),
+    /// Nobody waits for it any more.
+    Drop(Reply),
     Submit(Job),
+    Iterate(Request, usize, SessionLimits, Later, Option<Arc<Cancel>>, Reply),
     Ask(Arc<SessionState>, What, Option<Arc<Cancel>>, Reply),
     Begin(Arc<SessionState>, What, Reply),
 }
@@ -168,8 +167,13 @@ enum Action {
 impl Action {
     fn run(self, manager: &Manager) {
         match self {
-            Self::Fail(reply, error) => reply.fail(error),
+            Self::Fail(what, reply, error) => what.fail(reply, &error),
+            Self::Drop(reply) => reply.fail(Error::new(ErrorCode::TxClosed, "the iterator has been closed")),
             Self::Submit(job) => manager.submit_job(job),
+            Self::Iterate(request, rows, limits, later, cancel, reply) => {
+                let cursor = manager.open_cursor(request, rows, limits, cancel, reply);
+                later.is(cursor);
+            }
             Self::Ask(session, what, cancel, reply) => session.ask(what, cancel, reply),
             Self::Begin(session, what, reply) => session.request(what, reply, None),
         }
@@ -190,25 +194,6 @@ impl Private {
         action.run(&self.manager);
     }
 
-    /// Returns the session of the transaction that is open, if one is.
-    ///
-    /// # Errors
-    /// What a call is told where none may run; [`ErrorCode::ManualTransaction`] while it is being decided whether one is open.
-    fn settled_mode(&self, what: &str) -> Result<Option<Arc<SessionState>>> {
-        let mut state = self.state.lock();
-        if state.held.is_some() {
-            let message = format!("a text that may begin or end a transaction is under way: await it before {what}");
-            return Err(Error::new(ErrorCode::ManualTransaction, message));
-        }
-        state.mode.follow();
-        match &state.mode {
-            Mode::Free => Ok(None),
-            Mode::Leased(session) => Ok(Some(Arc::clone(session))),
-            Mode::Aborted(error) => Err(error.clone()),
-            Mode::Closed => Err(closed()),
-        }
-    }
-
     /// Says where a call goes, by the state of the transaction, and whether it may change that state: then it holds back what comes after
     /// it.
     fn dispatch(self: &Arc<Self>, mode: &mut Mode, Held { what, cancel, reply }: Held) -> (Action, bool) {
@@ -217,35 +202,63 @@ impl Private {
             Asks::Query(request) => request.query.is_known_plain(),
             // Outside a transaction it ends the one that it begins.
             Asks::Script(_) => matches!(mode, Mode::Free),
+            Asks::Batch(_) | Asks::Iterate(..) => true,
         };
         match (mode, what) {
-            (Mode::Closed, _) => (Action::Fail(reply, closed()), false),
-            (Mode::Aborted(error), Asks::Script(_)) => (Action::Fail(reply, error.clone()), false),
-            (Mode::Aborted(error), Asks::Query(_)) if is_plain => (Action::Fail(reply, error.clone()), false),
-            (Mode::Aborted(error), Asks::Query(request)) => {
+            (Mode::Closed, what) => (Action::Fail(what, reply, closed()), false),
+            (Mode::Aborted(error), Asks::Query(request)) if !is_plain => {
                 (self.begin(What::Judge(request, error.clone()), cancel, reply), true)
             }
+            (Mode::Aborted(error), what) => (Action::Fail(what, reply, error.clone()), false),
             // In a callback that it would wait for, what begins a transaction is refused like any write.
             (Mode::Free, Asks::Query(request)) if is_plain || request.scope != Scope::Outside => {
                 (Action::Submit(Job { cancel, ..Job::new(Work::Query(request), reply) }), false)
             }
+            (Mode::Free, Asks::Query(request)) => (self.begin(What::Query(request), cancel, reply), true),
             (Mode::Free, Asks::Script(script)) => {
                 (Action::Submit(Job { cancel, ..Job::new(Work::Script(script), reply) }), false)
             }
-            (Mode::Free, Asks::Query(request)) => (self.begin(What::Query(request), cancel, reply), true),
+            (Mode::Free, Asks::Batch(items)) => {
+                (Action::Submit(Job { cancel, ..Job::new(Work::Batch(items), reply) }), false)
+            }
+            (Mode::Free, Asks::Iterate(request, rows, limits, later)) => {
+                (Action::Iterate(request, rows, limits, later, cancel, reply), false)
+            }
             (Mode::Leased(session), Asks::Query(request)) if is_plain => {
                 (Action::Ask(Arc::clone(session), What::Query(request), cancel, reply), false)
             }
-            (Mode::Leased(session), what) => {
-                let what = match what {
-                    Asks::Query(request) => What::Query(request),
-                    Asks::Script(script) => What::Script(script),
-                };
-                let session = Arc::clone(session);
-                let reply = self.deciding(Arc::clone(&session), reply);
-                (Action::Ask(session, what, cancel, reply), true)
+            (Mode::Leased(session), Asks::Query(request)) => {
+                (self.deciding_ask(session, What::Query(request), cancel, reply), true)
+            }
+            (Mode::Leased(session), Asks::Script(script)) => {
+                (self.deciding_ask(session, What::Script(script), cancel, reply), true)
+            }
+            (Mode::Leased(_), what @ Asks::Batch(_)) => {
+                let message = "a batch is a transaction of its own, and one is open on this handle: end it first";
+                (Action::Fail(what, reply, Error::new(ErrorCode::ManualTransaction, message)), false)
+            }
+            (Mode::Leased(session), Asks::Iterate(request, rows, _, later)) => {
+                let cursor = session.next_cursor();
+                let open = What::Open { cursor, request, rows };
+                if later.is(Cursor::within(Arc::clone(session), cursor)) {
+                    (Action::Ask(Arc::clone(session), open, cancel, reply), false)
+                } else {
+                    (Action::Drop(reply), false)
+                }
             }
         }
+    }
+
+    /// Asks the session for what may end its transaction.
+    fn deciding_ask(
+        self: &Arc<Self>,
+        session: &Arc<SessionState>,
+        what: What,
+        cancel: Option<Arc<Cancel>>,
+        reply: Reply,
+    ) -> Action {
+        let reply = self.deciding(Arc::clone(session), reply);
+        Action::Ask(Arc::clone(session), what, cancel, reply)
     }
 
     /// Runs a call that may begin a transaction, on the writer.
