@@ -66,10 +66,12 @@ const ORM_FILES = {
   'drizzle on better-sqlite3': 'drizzle-on-better-sqlite3',
   'kysely on sluice': 'kysely-on-sluice',
   'kysely on better-sqlite3': 'kysely-on-better-sqlite3',
+  'prisma on sluice': 'prisma-on-sluice',
+  'prisma on better-sqlite3': 'prisma-on-better-sqlite3',
 }
 
 /** The ORMs that are measured on both drivers. */
-export const ORMS = ['drizzle', 'kysely']
+export const ORMS = ['drizzle', 'kysely', 'prisma']
 
 /** The program under test. */
 export const SUBJECT = 'sluice'
