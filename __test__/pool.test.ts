@@ -39,8 +39,9 @@ describe('readers', () => {
     expect(db.status().readers.open).toBe(4)
     // The one in use is never idle for long; the others are.
     await until(() => {
-      db.all('SELECT x FROM t').catch(() => {})
-      return db.status().readers.open === 1
+      const { active, open } = db.status().readers
+      if (active === 0) db.all('SELECT x FROM t').catch(() => {})
+      return open === 1
     }, 'the readers that are not needed are pruned')
     expect(counter(db, 'readerOpens') - counter(db, 'prunes')).toBe(1)
   })

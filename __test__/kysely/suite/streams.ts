@@ -41,6 +41,7 @@ export function describeStreams(line: Line): void {
     it('gives its reader back when the loop is left', async () => {
       const { db, database } = await openTables(line)
       await addUsers(database, 5_000)
+      await untilQuiet(database)
       for await (const { id } of db.selectFrom('users').select('id').stream(10)) {
         expect(database.status().readers.active).toBe(1)
         if (id === 25) break

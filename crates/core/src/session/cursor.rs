@@ -35,6 +35,11 @@ enum Source {
 #[derive(Debug)]
 pub(super) struct Later(Arc<OnceLock<Cursor>>);
 
+/// Answers a call whose cursor was closed before it was decided where it is: nobody waits for it.
+pub(super) fn give_up(reply: Reply) {
+    reply.fail(Error::new(ErrorCode::TxClosed, "the iterator has been closed"));
+}
+
 impl Later {
     /// The cursor is this one. Returns `false`, and closes it, when whoever has it has closed it meanwhile.
     pub(super) fn is(self, cursor: Cursor) -> bool {

@@ -15,6 +15,8 @@ use crate::manager::Manager;
 use crate::query::{Query, Request, Scope};
 use crate::worker::{Job, Work};
 
+use cursor::Later;
+
 pub(crate) use asked::{Asked, What};
 pub use cursor::Cursor;
 pub(crate) use limits::Sessions;
@@ -124,27 +126,38 @@ impl Manager {
         sink: Arc<dyn Sink>,
         call: u32,
     ) -> Cursor {
-        self.open_cursor(request, rows, limits, cancel, Reply::new(sink, call))
+        let (cursor, later) = Cursor::later();
+        self.open_cursor(request, rows, limits, cancel, Reply::new(sink, call), later);
+        cursor
     }
 
-    pub(crate) fn open_cursor(
+    /// Opens a cursor that has been given out already. It is `later` before the first answer comes, after which rows may be fetched.
+    fn open_cursor(
         &self,
         request: Request,
         rows: usize,
         limits: SessionLimits,
         cancel: Option<Arc<Cancel>>,
         reply: Reply,
-    ) -> Cursor {
+        later: Later,
+    ) {
         let shared = self.shared();
         let behind_writes = request.scope == Scope::Outside && self.reads_behind_writes();
         if behind_writes || shared.must_run_as_a_whole(&request) {
-            self.submit_job(Job { cancel, ..Job::new(Work::Query(request), reply) });
-            return Cursor::closed();
+            if later.is(Cursor::closed()) {
+                self.submit_job(Job { cancel, ..Job::new(Work::Query(request), reply) });
+            } else {
+                cursor::give_up(reply);
+            }
+            return;
         }
         let state =
             SessionState::new(shared, SessionKind::Read(request.scope), limits, cancel.unwrap_or_default(), false);
-        state.request(What::Open { cursor: cursor::OWN, request, rows }, reply, None);
-        Cursor::owning(state)
+        if later.is(Cursor::owning(Arc::clone(&state))) {
+            state.request(What::Open { cursor: cursor::OWN, request, rows }, reply, None);
+        } else {
+            cursor::give_up(reply);
+        }
     }
 }
 

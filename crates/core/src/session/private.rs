@@ -7,7 +7,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 
 use super::asked::What;
-use super::cursor::{Cursor, Later};
+use super::cursor::{Cursor, Later, give_up};
 use super::state::SessionState;
 use super::{SessionKind, SessionLimits};
 use crate::cancel::Cancel;
@@ -168,11 +168,10 @@ impl Action {
     fn run(self, manager: &Manager) {
         match self {
             Self::Fail(what, reply, error) => what.fail(reply, &error),
-            Self::Drop(reply) => reply.fail(Error::new(ErrorCode::TxClosed, "the iterator has been closed")),
+            Self::Drop(reply) => give_up(reply),
             Self::Submit(job) => manager.submit_job(job),
             Self::Iterate(request, rows, limits, later, cancel, reply) => {
-                let cursor = manager.open_cursor(request, rows, limits, cancel, reply);
-                later.is(cursor);
+                manager.open_cursor(request, rows, limits, cancel, reply, later);
             }
             Self::Ask(session, what, cancel, reply) => session.ask(what, cancel, reply),
             Self::Begin(session, what, reply) => session.request(what, reply, None),

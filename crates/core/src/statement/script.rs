@@ -48,7 +48,7 @@ fn run_statements(connection: &PolicedConnection, sql: &str, policy: Policy) -> 
     let mut batch = Batch::new(connection.raw(), sql);
     for index in 0.. {
         let outside = connection.raw().is_autocommit();
-        let ran = connection.expect_not_interrupted().and_then(|()| run_next(connection, &mut batch, policy));
+        let ran = run_next(connection, &mut batch, policy);
         if !ran.map_err(|error| Stopped { failure: at(index, error), outside })? {
             break;
         }
@@ -62,6 +62,8 @@ fn run_next<'c>(connection: &'c PolicedConnection, batch: &mut Batch<'c, '_>, po
     else {
         return Ok(false);
     };
+    // Not at the end of the script: all of it has been done then.
+    connection.expect_not_interrupted()?;
     ParameterNames::of(&statement).expect_none()?;
     let _policy = connection.with_policy(class.step_policy(policy));
     let mut rows = statement.raw_query();
