@@ -49,4 +49,10 @@ async function main(kind) {
   }
 }
 
-await main(process.argv.includes('quick') ? 'quick' : 'full')
+const [kind = 'full', ...rest] = process.argv.slice(2)
+if (!(kind in KINDS) || rest.length > 0) {
+  console.error('usage: npm run bench:adapters [-- quick]')
+  process.exitCode = 2
+} else {
+  await main(kind)
+}

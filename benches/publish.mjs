@@ -15,7 +15,8 @@ export function publish(wanted, runs) {
   const result = { command, date, profile, ...plan, environment: environment(), runs }
   const folder = inRoot(wanted.publish ? 'docs/benchmarks' : 'benches/results')
   mkdirSync(folder, { recursive: true })
-  const nodes = `node${runs.map(({ node }) => node.split('.')[0]).join('-')}`
+  const majors = new Set(runs.map(({ node }) => node.split('.')[0]))
+  const nodes = `node${[...majors].join('-')}`
   const name = [date, profile, nodes, ...wanted.named].join('-')
   writeFileSync(join(folder, `${name}.json`), `${JSON.stringify(result, null, 2)}\n`)
   const page = markdownOf(result)
