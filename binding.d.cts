@@ -67,17 +67,23 @@ export declare class BindingDatabase {
   iterate(byteLength: number, extras: Extras, rows: number, totalMs: number): BindingCursor | null
   /** Makes a handle on the same database, on which BEGIN and COMMIT as text work. */
   sibling(idleMs: number): BindingDatabase
-  /** Returns how many handles there are. */
+  /** Returns how many handles on the database there are in the process, this one among them. */
   get handles(): number
+  /** Returns a number that handles on one database share; 0 before it is open. */
+  get managerId(): number
+  /** Returns how many names the file has. */
+  get hardLinks(): number
+  /** Ends the transaction that was begun as text, and rejects what waits for it: the handle is about to be closed. */
+  endText(): void
+  /** Counts a transaction that is tried again. */
+  countRetry(): void
   /** Reads or sets a PRAGMA. */
   pragma(call: number, name: string, value: string | undefined | null, scope: number): void
   /** Moves pages from the write-ahead log into the database. Answers with one row, as `PRAGMA wal_checkpoint` does. */
   checkpoint(call: number, mode: 'passive' | 'full' | 'restart' | 'truncate'): void
-  /** Closes the handle: its transaction is rolled back. The others are not touched. */
-  closeHandle(call: number): void
   /** Returns the numbers of this moment. */
   status(): BindingStatus | null
-  /** Closes it. */
+  /** Closes the handle, and the database with its last one. */
   close(call: number, timeoutMs: number): void
 }
 
@@ -114,6 +120,8 @@ export interface BindingConfig {
   /** Without it each write commits by itself. */
   groupCommit?: BindingGroupLimits
   pragmas: Array<[string, string]>
+  /** The options that were left out: where the file is open already, they are what they are there. */
+  leftOut: Array<string>
 }
 
 export interface BindingCounter {

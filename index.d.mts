@@ -211,7 +211,7 @@ export interface Status {
 	};
 	/** How many calls wait for anything at all. */
 	readonly queued: number;
-	/** How many handles use these connections: that of `open`, and those of `handle()`, which are not closed. */
+	/** How many handles in the process use these connections: those of `open`, `connect` and `handle()` that are not closed. */
 	readonly handles: number;
 	/** The write-ahead log: {@link https://sqlite.org/wal.html}. */
 	readonly wal: {
@@ -779,7 +779,10 @@ export declare class Database extends Writes {
 	get path(): string;
 	/** Tells whether `close` has been called. */
 	get closed(): boolean;
-	/** Counts the handles on this database that are not closed: that of `open`, and those of `handle()`. */
+	/**
+	 * Counts the handles on this database in the process that are not closed: those of `open` and `connect`, by any name of the file and in any
+	 * worker thread, and those of `handle()`.
+	 */
 	get handleCount(): number;
 	/**
 	 * Waits until the database is open. Only a database made by {@link connect} is not open from its beginning.
@@ -933,12 +936,15 @@ export declare class Database extends Writes {
 	/** Returns what the manager of this database is doing. It costs no wait, and works after `close` too. */
 	status(): Status;
 	/**
-	 * Closes the handle, and the database with its last handle. Nothing new is admitted from now on, and what waits for its turn is rejected
-	 * with `ERR_SLUICE_CLOSED`; what is under way finishes, or is interrupted after `timeoutMs`.
+	 * Closes the handle, and the database with its last handle. Nothing new is admitted from now on. When the database closes, what waits for
+	 * its turn is rejected with `ERR_SLUICE_CLOSED`; what is under way finishes, or is interrupted after `timeoutMs`. While others have the
+	 * database open, the handle waits for its own calls and transactions; after `timeoutMs` the transactions are rolled back, and what still
+	 * runs is left to come to its end.
 	 *
 	 * May be called more than once: every caller gets the same outcome.
 	 *
 	 * @throws {@link SqliteError} when the file could not be closed in order
+	 * @throws {@link SluiceError}: `ERR_SLUICE_REENTRANT` in a callback that it would wait for
 	 */
 	close(options?: CloseOptions): Promise<void>;
 	/** Closes the handle at the end of an `await using` block. */
@@ -947,13 +953,17 @@ export declare class Database extends Writes {
 /**
  * Opens a database. The file is created if there is none, and gets a write-ahead log if it is new.
  *
- * Each call opens connections of its own, also on a file that is open already: open a file once, and share the handle. Close
- * every handle when it is no longer needed.
+ * A file that is open in this process already, under any name and in any worker thread, is not opened again: the handles share its
+ * connections, its queue and its status. `integers`, `dates`, `rowMode`, `ordering` and the limits of transactions and read sessions belong to
+ * the handle; other options must be those it was opened with, or be left out. Handles that are `readonly`, and those opened by a URI, have
+ * connections of their own, and meet the others as another process would. Close every handle when it is no longer needed: the file is closed
+ * with the last one.
  *
  * @param path - the file: a path, a `file:` URL, or the raw bytes of a path; `':memory:'` and `''` stand for a private database in
  * memory. A relative path is made absolute at once.
  * @param options - what to do differently from the defaults
- * @throws `SluiceError` before anything is touched: `ERR_SLUICE_INVALID_ARGUMENT` for what is no path, `ERR_SLUICE_INVALID_OPTION`
+ * @throws `SluiceError` before anything is touched: `ERR_SLUICE_INVALID_ARGUMENT` for what is no path, `ERR_SLUICE_INVALID_OPTION` also
+ * where the file is open with other options
  * @throws `SqliteError`: `SQLITE_CANTOPEN` for a file that is missing, a directory or out of bounds; `SQLITE_NOTADB`; `SQLITE_BUSY`
  * when another process has it for itself
  * @throws `SluiceError`: `ERR_SLUICE_NETWORK_FILE_SYSTEM` where a write-ahead log cannot work

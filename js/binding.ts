@@ -38,8 +38,15 @@ export interface BindingDatabase {
   iterate(byteLength: number, extras: Array<string | Uint8Array> | null | undefined, rows: number, totalMs: number): BindingCursor | null
   checkpoint(call: number, mode: 'passive' | 'full' | 'restart' | 'truncate'): void
   sibling(idleMs: number): BindingDatabase
+  /** How many handles on the database there are in the process. */
   readonly handles: number
-  closeHandle(call: number): void
+  /** A number that handles on one database share; 0 before it is open. */
+  readonly managerId: number
+  /** How many names the file has. */
+  readonly hardLinks: number
+  countRetry(): void
+  /** Ends the transaction that was begun as text. */
+  endText(): void
   pragma(call: number, name: string, value: string | null | undefined, scope: number): void
   /** Returns `null` before it is open. */
   status(): BindingStatus | null
@@ -85,6 +92,7 @@ export interface BindingConfig {
   foreignKeys: boolean
   groupCommit: { maxStatements: number; maxMs: number; maxBytes: number } | undefined
   pragmas: Array<[string, string]>
+  leftOut: string[]
 }
 
 /** What a manager is doing. */

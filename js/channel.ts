@@ -4,6 +4,7 @@ import { binding } from './binding.js'
 import type { BindingChannel } from './binding.js'
 import type { Call } from './call.js'
 import { Inbox } from './inbox.js'
+import type { End } from './session.js'
 import { Packer } from './params.js'
 import { HEADER_CALL } from './layout.js'
 
@@ -67,6 +68,12 @@ export class Channel {
   leave(number: number): void {
     this.#release(number, this.#calls[number]!)
     this.#rest()
+  }
+
+  /** Returns what is under way of a handle: its calls, and the ends of its sessions. */
+  underWay(handle: object): Call[] {
+    const isOf = (call: Call): boolean => call.owner === handle || (call.owner as Partial<End>).handle === handle
+    return this.#calls.filter((call) => call !== undefined && isOf(call)) as Call[]
   }
 
   #release(number: number, call: Call): void {

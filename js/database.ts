@@ -66,7 +66,10 @@ export class Database extends Writes {
     return this.#handle.closed
   }
 
-  /** Counts the handles on this database that are not closed: that of `open`, and those of `handle()`. */
+  /**
+   * Counts the handles on this database in the process that are not closed: those of `open` and `connect`, by any name of the file and in any
+   * worker thread, and those of `handle()`.
+   */
   get handleCount(): number {
     return this.#handle.count
   }
@@ -113,7 +116,7 @@ export class Database extends Writes {
     for (let attempt = 1; ; attempt++) {
       try {
         const session = await this.#begin('transaction', mode, 'transaction')
-        return await runTransaction(session, new Scope(this.#handle.manager, 'transaction'), callback)
+        return await runTransaction(session, new Scope(this.#handle.manager, 'transaction', this.#handle), callback)
       } catch (error) {
         if (attempt >= mode.retry.attempts || !isBusy(error)) throw error
       }
@@ -164,7 +167,7 @@ export class Database extends Writes {
     expectCallback(callback)
     const session = await this.#begin('read', sessionMode(options, 'session'), 'read')
     const runner = new SessionRunner(session, 'the read callback')
-    const scope = new Scope(this.#handle.manager, 'read')
+    const scope = new Scope(this.#handle.manager, 'read', this.#handle)
     return runSession(runner, scope, () => callback(makeReadSession(runner)))
   }
 
@@ -190,7 +193,7 @@ export class Database extends Writes {
     expectCallback(callback)
     const session = await this.#begin('writeMode', sessionMode(options, 'session'), 'writeMode')
     const runner = new SessionRunner(session, 'the writeMode callback')
-    const scope = new Scope(this.#handle.manager, 'writeMode')
+    const scope = new Scope(this.#handle.manager, 'writeMode', this.#handle)
     return runSession(runner, scope, () => callback(makeWriteMode(runner)))
   }
 
@@ -304,12 +307,15 @@ export class Database extends Writes {
   }
 
   /**
-   * Closes the handle, and the database with its last handle. Nothing new is admitted from now on, and what waits for its turn is rejected
-   * with `ERR_SLUICE_CLOSED`; what is under way finishes, or is interrupted after `timeoutMs`.
+   * Closes the handle, and the database with its last handle. Nothing new is admitted from now on. When the database closes, what waits for
+   * its turn is rejected with `ERR_SLUICE_CLOSED`; what is under way finishes, or is interrupted after `timeoutMs`. While others have the
+   * database open, the handle waits for its own calls and transactions; after `timeoutMs` the transactions are rolled back, and what still
+   * runs is left to come to its end.
    *
    * May be called more than once: every caller gets the same outcome.
    *
    * @throws {@link SqliteError} when the file could not be closed in order
+   * @throws {@link SluiceError}: `ERR_SLUICE_REENTRANT` in a callback that it would wait for
    */
   async close(options?: CloseOptions): Promise<void> {
     const handle = this.#handle

@@ -1,3 +1,5 @@
+import { setTimeout as delay } from 'node:timers/promises'
+
 import { binding } from './binding.js'
 import type { BindingConfig, BindingDatabase, BindingSessionKind } from './binding.js'
 import type { Call } from './call.js'
@@ -13,7 +15,7 @@ import { QueryCache } from './queries.js'
 import type { RowForm } from './rows.js'
 import type { RowSource } from './row-source.js'
 import type { Runner } from './runner.js'
-import { expectOutside, innermost, reentrant, scopeFlags } from './scope.js'
+import { expectClosable, expectOutside, innermost, reentrant, scopeFlags } from './scope.js'
 import { Session } from './session.js'
 import { Submitter } from './submitter.js'
 import type { CheckpointMode, Status } from './types.js'
@@ -24,9 +26,6 @@ interface Shared {
   readonly path: string
   readonly mode: CallMode
   readonly leases: LeaseLimits
-  /** Stands for the manager, in scopes. */
-  readonly manager: object
-  readonly counters: { transactionRetries: number }
 }
 
 /** Starts the calls of one handle on a database. What a call came to is for the public method to say, after its `await`. */
@@ -40,10 +39,13 @@ export class Handle implements Runner {
   #closing: Call | null = null
   /** Opens the database; of the first handle on it. */
   #opening: Call | null = null
+  /** The number of the manager; 0 before the database is open. */
+  #manager: number
 
   private constructor(shared: Shared, database: BindingDatabase, channel: Channel) {
     this.#shared = shared
     this.#binding = database
+    this.#manager = database.managerId
     this.#submitter = new Submitter(this, database, channel, new QueryCache(database))
   }
 
@@ -51,8 +53,7 @@ export class Handle implements Runner {
   static first(location: Location, config: BindingConfig, mode: CallMode, leases: LeaseLimits): Handle {
     const channel = environmentChannel()
     const database = new binding.BindingDatabase(channel.binding, location, config)
-    const counters = { transactionRetries: 0 }
-    return new Handle({ path: locationText(location), mode, leases, manager: {}, counters }, database, channel)
+    return new Handle({ path: locationText(location), mode, leases }, database, channel)
   }
 
   /** Makes a handle on the same database, on which BEGIN and COMMIT as text work. */
@@ -72,8 +73,8 @@ export class Handle implements Runner {
   }
 
   /** Stands for the manager, in scopes. */
-  get manager(): object {
-    return this.#shared.manager
+  get manager(): number {
+    return this.#manager
   }
 
   /** Whether `close` has been called. */
@@ -100,7 +101,10 @@ export class Handle implements Runner {
   async #untilOpen(call: Call): Promise<void> {
     await call.settled
     this.busy = null
-    if (call.failure === null) this.#opening = null
+    if (call.failure !== null) return
+    this.#opening = null
+    this.#manager = this.#binding.managerId
+    if (this.#binding.hardLinks > 1) warnAboutHardLinks(this.path)
   }
 
   /** Throws what opening the database failed with. */
@@ -174,7 +178,7 @@ export class Handle implements Runner {
   }
 
   countRetry(): void {
-    this.#shared.counters.transactionRetries++
+    this.#binding.countRetry()
   }
 
   checkpoint(mode: CheckpointMode): Call {
@@ -198,12 +202,24 @@ export class Handle implements Runner {
     if (this.#closing === null) {
       const isLast = this.#binding.handles === 1
       if (isLast) expectOutside(this.manager, 'close')
+      else expectClosable(this)
+      const underWay = isLast ? [] : this.#submitter.channel.underWay(this)
       this.#closing = this.#submitter.command(undefined, null, (number) => {
         if (isLast) this.#binding.close(number, timeoutMs)
-        else this.#binding.closeHandle(number)
+        else void this.#closeAfter(underWay, number, timeoutMs)
       })
     }
     return this.#closing
+  }
+
+  /** Closes one handle of several, when its own calls and sessions have come to their end, or its time is up. */
+  async #closeAfter(underWay: Call[], number: number, timeoutMs: number): Promise<void> {
+    this.#binding.endText()
+    const timer = new AbortController()
+    const timeUp = delay(timeoutMs, undefined, { signal: timer.signal, ref: false }).catch(() => {})
+    await Promise.race([Promise.all(underWay.map((call) => call.settled)), timeUp])
+    timer.abort()
+    this.#binding.close(number, 0)
   }
 
   status(): Status {
@@ -215,7 +231,7 @@ export class Handle implements Runner {
       ...status,
       writer: { ...writer, holder: writer.holder ?? null },
       wal: { ...wal, oldestReaderMs: wal.oldestReaderMs ?? null, oldestReaderSql: wal.oldestReaderSql ?? null },
-      counters: { ...Object.fromEntries(counters.map(({ name, value }) => [name, value])), ...this.#shared.counters },
+      counters: Object.fromEntries(counters.map(({ name, value }) => [name, value])),
     }
   }
 
@@ -240,6 +256,12 @@ export class Handle implements Runner {
 }
 
 const UNCHECKED = { immediate: 'uncheckedImmediate', exclusive: 'uncheckedExclusive', deferred: 'uncheckedDeferred' } as const
+
+/** Under each of its names SQLite keeps another log beside a file: two processes that open it by two of them destroy it. */
+function warnAboutHardLinks(path: string): void {
+  const message = `'${path}' has several names (hard links): a process that opens it by another one would corrupt it`
+  process.emitWarning(message, { type: 'SluiceWarning', code: 'SLUICE_HARD_LINK' })
+}
 
 /** Returns the error with the item of a batch that it is about. */
 function atItem(error: SluiceError, statementIndex: number): SluiceError {

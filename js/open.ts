@@ -8,13 +8,17 @@ import type { OpenOptions } from './options.js'
 /**
  * Opens a database. The file is created if there is none, and gets a write-ahead log if it is new.
  *
- * Each call opens connections of its own, also on a file that is open already: open a file once, and share the handle. Close
- * every handle when it is no longer needed.
+ * A file that is open in this process already, under any name and in any worker thread, is not opened again: the handles share its
+ * connections, its queue and its status. `integers`, `dates`, `rowMode`, `ordering` and the limits of transactions and read sessions belong to
+ * the handle; other options must be those it was opened with, or be left out. Handles that are `readonly`, and those opened by a URI, have
+ * connections of their own, and meet the others as another process would. Close every handle when it is no longer needed: the file is closed
+ * with the last one.
  *
  * @param path - the file: a path, a `file:` URL, or the raw bytes of a path; `':memory:'` and `''` stand for a private database in
  * memory. A relative path is made absolute at once.
  * @param options - what to do differently from the defaults
- * @throws `SluiceError` before anything is touched: `ERR_SLUICE_INVALID_ARGUMENT` for what is no path, `ERR_SLUICE_INVALID_OPTION`
+ * @throws `SluiceError` before anything is touched: `ERR_SLUICE_INVALID_ARGUMENT` for what is no path, `ERR_SLUICE_INVALID_OPTION` also
+ * where the file is open with other options
  * @throws `SqliteError`: `SQLITE_CANTOPEN` for a file that is missing, a directory or out of bounds; `SQLITE_NOTADB`; `SQLITE_BUSY`
  * when another process has it for itself
  * @throws `SluiceError`: `ERR_SLUICE_NETWORK_FILE_SYSTEM` where a write-ahead log cannot work

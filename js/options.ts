@@ -282,6 +282,7 @@ export function openConfig(options: OpenOptions | undefined): { config: BindingC
       ...rest,
       groupCommit: groupLimits(groupCommit),
       pragmas: Object.entries(pragmas).map(([name, value]) => [name, pragmaText(name, value)]),
+      leftOut: Object.keys(OPEN_RULES).filter((name) => options?.[name as keyof OpenOptions] === undefined),
     },
     mode: { integers: INTEGER_FLAGS[integers], dates, rowMode, limits: null, detached: false },
     leases: { transactionTimeoutMs, transactionIdleTimeoutMs, maxReadLeaseMs },

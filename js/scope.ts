@@ -12,15 +12,18 @@ export type ScopeKind = 'read' | 'transaction' | 'writeMode'
  * It is live until the callback has come to its end: work that was merely started in it and goes on is not caught.
  */
 export class Scope {
-  /** What calls must not be made on: the manager of a database, or a transaction around a nested one. */
-  readonly subject: object
+  /** What calls must not be made on: the manager of a database, by its number, or a transaction around a nested one. */
+  readonly subject: object | number
   readonly kind: ScopeKind
   readonly outer: Scope | undefined
+  /** The handle that must not be closed in it. */
+  readonly handle: object | undefined
   live = true
 
-  constructor(subject: object, kind: ScopeKind) {
+  constructor(subject: object | number, kind: ScopeKind, handle?: object) {
     this.subject = subject
     this.kind = kind
+    this.handle = handle
     this.outer = storage?.getStore()
   }
 
@@ -39,7 +42,7 @@ export class Scope {
 let storage: AsyncLocalStorage<Scope> | undefined
 
 /** Returns the innermost live scope around this call that holds something of `subject`. */
-export function innermost(subject: object): Scope | undefined {
+export function innermost(subject: object | number): Scope | undefined {
   if (storage === undefined) return undefined
   let scope = storage.getStore()
   while (scope !== undefined && !(scope.live && scope.subject === subject)) scope = scope.outer
@@ -47,7 +50,7 @@ export function innermost(subject: object): Scope | undefined {
 }
 
 /** Returns the request flags that tell the addon of the scope of a call. */
-export function scopeFlags(subject: object): number {
+export function scopeFlags(subject: object | number): number {
   const scope = innermost(subject)
   return scope === undefined ? SCOPE_OUTSIDE : FLAGS[scope.kind]
 }
@@ -71,7 +74,14 @@ export function reentrant(what: string, kind: ScopeKind): SluiceError {
 }
 
 /** Throws if `what` is called in a callback that holds anything of `subject`. */
-export function expectOutside(subject: object, what: string): void {
+export function expectOutside(subject: object | number, what: string): void {
   const scope = innermost(subject)
   if (scope !== undefined) throw reentrant(what, scope.kind)
+}
+
+/** Throws if a handle is closed in a callback that it runs: that would wait for itself. */
+export function expectClosable(handle: object): void {
+  let scope = storage?.getStore()
+  while (scope !== undefined && !(scope.live && scope.handle === handle)) scope = scope.outer
+  if (scope !== undefined) throw reentrant('close', scope.kind)
 }

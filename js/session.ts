@@ -9,6 +9,8 @@ import { Submitter } from './submitter.js'
 /** How a session ended, or that it has not. Holds nothing of the session, so that it does not keep it. */
 export interface End {
   over: boolean
+  /** The handle that began it. */
+  readonly handle: object
 }
 
 /** A connection of one's own in the addon, from its beginning to its end. */
@@ -18,7 +20,7 @@ export class Session {
   readonly submitter: Submitter
   /** Settled when the session may be used. */
   readonly begun: Call
-  readonly end: End = { over: false }
+  readonly end: End
   readonly #binding: BindingSession
   /** Settled when the session has ended. */
   readonly #ended: Call
@@ -33,6 +35,7 @@ export class Session {
   ) {
     expectNotAborted(limits)
     const { channel, queries } = parent
+    this.end = { over: false, handle: parent.owner }
     this.mode = mode
     this.#signal = limits?.signal
     // Nothing of the session may be kept by its calls: whoever drops the session ends it.

@@ -22,12 +22,12 @@ export class Submitter {
   readonly queries: QueryCache
   readonly #target: Target
   /** What must stay alive until its calls are settled. */
-  readonly #owner: object
+  readonly owner: object
   /** Ends what its calls are part of. */
   readonly #signal: AbortSignal | undefined
 
   constructor(owner: object, target: Target, channel: Channel, queries: QueryCache, signal?: AbortSignal) {
-    this.#owner = owner
+    this.owner = owner
     this.#signal = signal
     this.#target = target
     this.channel = channel
@@ -73,7 +73,7 @@ export class Submitter {
   /** Starts what is no statement with values. */
   command(sql: string | undefined, limits: CallLimits | null, send: (number: number, cancellable: boolean) => void): Call {
     expectNotAborted(limits)
-    const call = new Call(this.#owner, null, sql, 'object', false)
+    const call = new Call(this.owner, null, sql, 'object', false)
     call.signal = this.#signal
     const number = this.channel.enter(call)
     try {
@@ -102,7 +102,7 @@ export class Submitter {
     const { packer } = this.channel
     const byteLength = packer.pack(integers | flags, params, mode.dates)
     const query = this.queries.lookup(sql)
-    const call = new Call(this.#owner, query, sql, form, integers === INTEGERS_BIGINT)
+    const call = new Call(this.owner, query, sql, form, integers === INTEGERS_BIGINT)
     if (this.#signal !== undefined) call.signal = this.#signal
     const number = this.channel.enter(call)
     packer.address(number, query.id)

@@ -220,7 +220,7 @@ export interface Status {
   }
   /** How many calls wait for anything at all. */
   readonly queued: number
-  /** How many handles use these connections: that of `open`, and those of `handle()`, which are not closed. */
+  /** How many handles in the process use these connections: those of `open`, `connect` and `handle()` that are not closed. */
   readonly handles: number
   /** The write-ahead log: {@link https://sqlite.org/wal.html}. */
   readonly wal: {

@@ -11,7 +11,7 @@ use napi::{Env, Error, Result};
 use napi_derive::napi;
 use parking_lot::Mutex;
 use sluice_core::completion::delivery_bytes;
-use sluice_core::{Cancel, CancelReason, Channel, Delivery, Manager, Value};
+use sluice_core::{Cancel, CancelReason, Channel, Delivery, Manager, Sink, Value};
 
 use crate::failure::{BindingFailure, BindingShape};
 use crate::inbox::{Extra, INBOX_BYTES, Writer};
@@ -199,14 +199,16 @@ fn cross(env: &Env, extra: Extra) -> Result<Crossing<'_>> {
     })
 }
 
-/// The end of an environment: nothing is delivered any more, what runs is interrupted, and its databases are closed.
-fn tear_down(waker: &Waker, completions: &Channel, databases: &Mutex<Registry>) {
+/// The end of an environment: nothing is delivered any more, what it asked for is stopped, and its handles are closed.
+fn tear_down(waker: &Waker, completions: &Arc<Channel>, databases: &Mutex<Registry>) {
     waker.close();
     completions.close();
     let databases = std::mem::take(&mut *databases.lock());
     let alive: Vec<_> = databases.iter().filter_map(Weak::upgrade).collect();
     let open: Vec<_> = alive.iter().filter_map(|database| database.get()).collect();
+    let sink: Arc<dyn Sink> = Arc::clone(completions) as _;
     for manager in &open {
+        manager.abandon(&sink);
         manager.begin_close(Duration::ZERO);
     }
     let deadline = std::time::Instant::now() + TEARDOWN_PATIENCE;

@@ -33,6 +33,8 @@ pub struct BindingConfig {
     pub group_commit: Option<BindingGroupLimits>,
     #[napi(ts_type = "Array<[string, string]>")]
     pub pragmas: Vec<Vec<String>>,
+    /// The options that were left out: where the file is open already, they are what they are there.
+    pub left_out: Vec<String>,
 }
 
 /// When a group of writes is committed, at the latest.
@@ -73,6 +75,7 @@ impl BindingConfig {
             read_order: read_order(&self.ordering)?,
             group_commit: self.group_commit.map(BindingGroupLimits::into_limits).transpose()?,
             pragmas: self.pragmas.into_iter().map(pair).collect::<Result<_>>()?,
+            left_out: self.left_out,
             ..Options::default()
         })
     }

@@ -16,18 +16,16 @@ use sluice_core::{
 
 use crate::channel::{BindingChannel, OpenDatabase};
 use crate::config::{BindingConfig, duration};
-use crate::handles::HandleCount;
 use crate::request;
 use crate::requests::{Requests, Submission};
 use crate::session::{BindingCursor, BindingSession};
-use crate::status::BindingStatus;
+use crate::status::{BindingStatus, count};
 
 /// A handle on a database that is or will be open.
 #[napi]
 pub struct BindingDatabase {
     requests: Requests,
     database: OpenDatabase,
-    handles: HandleCount,
     /// Only of a handle on which BEGIN and COMMIT as text work.
     private: Option<PrivateHandle>,
     path: PathBuf,
@@ -51,7 +49,6 @@ impl BindingDatabase {
         Self {
             requests,
             database,
-            handles: HandleCount::first(),
             private: None,
             path: path_of(path),
             options: RefCell::new(Some(config.into_options())),
@@ -208,7 +205,6 @@ impl BindingDatabase {
         Ok(Self {
             requests: self.requests.sibling(),
             database,
-            handles: self.handles.another(),
             private: Some(private),
             path: self.path.clone(),
             options: RefCell::new(None),
@@ -216,10 +212,38 @@ impl BindingDatabase {
         })
     }
 
-    /// Returns how many handles there are.
+    /// Returns how many handles on the database there are in the process, this one among them.
     #[napi(getter)]
     pub fn handles(&self) -> u32 {
-        self.handles.count()
+        self.database.get().map_or(1, Manager::handles)
+    }
+
+    /// Returns a number that handles on one database share; 0 before it is open.
+    #[napi(getter)]
+    pub fn manager_id(&self) -> f64 {
+        self.database.get().map_or(0.0, |manager| count(manager.id()))
+    }
+
+    /// Returns how many names the file has.
+    #[napi(getter)]
+    pub fn hard_links(&self) -> f64 {
+        self.database.get().map_or(1.0, |manager| count(manager.hard_links()))
+    }
+
+    /// Ends the transaction that was begun as text, and rejects what waits for it: the handle is about to be closed.
+    #[napi]
+    pub fn end_text(&self) {
+        if let Some(private) = &self.private {
+            private.close();
+        }
+    }
+
+    /// Counts a transaction that is tried again.
+    #[napi]
+    pub fn count_retry(&self) {
+        if let Some(manager) = self.database.get() {
+            manager.count_retry();
+        }
     }
 
     /// Reads or sets a PRAGMA.
@@ -247,26 +271,15 @@ impl BindingDatabase {
         Ok(())
     }
 
-    /// Closes the handle: its transaction is rolled back. The others are not touched.
-    #[napi]
-    pub fn close_handle(&self, call: u32) {
-        self.handles.leave();
-        if let Some(private) = &self.private {
-            private.close();
-        }
-        self.requests.reply(call).settle(Delivery::Done);
-    }
-
     /// Returns the numbers of this moment.
     #[napi]
     pub fn status(&self) -> Option<BindingStatus> {
-        self.database.get().map(|manager| BindingStatus::new(&manager.status(), self.handles.count()))
+        self.database.get().map(|manager| BindingStatus::new(&manager.status()))
     }
 
-    /// Closes it.
+    /// Closes the handle, and the database with its last one.
     #[napi]
     pub fn close(&self, call: u32, timeout_ms: f64) {
-        self.handles.leave();
         if let Some(private) = &self.private {
             private.close();
         }

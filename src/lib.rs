@@ -4,7 +4,6 @@ mod channel;
 mod config;
 mod database;
 mod failure;
-mod handles;
 mod inbox;
 mod memory;
 mod request;

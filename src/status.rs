@@ -59,7 +59,7 @@ pub struct BindingWal {
 }
 
 #[expect(clippy::cast_precision_loss, reason = "counts stay below 2^53")]
-fn count(number: u64) -> f64 {
+pub(crate) fn count(number: u64) -> f64 {
     number as f64
 }
 
@@ -72,7 +72,7 @@ fn milliseconds(duration: Duration) -> f64 {
 }
 
 impl BindingStatus {
-    pub fn new(status: &Status, handles: u32) -> Self {
+    pub fn new(status: &Status) -> Self {
         let readers = &status.readers;
         let holder = status.writer.holder.as_ref();
         Self {
@@ -103,7 +103,7 @@ impl BindingStatus {
                     .map(|holder| BindingHolder { sql: holder.sql.clone(), for_ms: milliseconds(holder.elapsed) }),
             },
             queued: size(status.queued),
-            handles,
+            handles: status.handles,
             wal: BindingWal {
                 bytes: count(status.wal.bytes),
                 oldest_reader_ms: status.wal.oldest_reader.map(milliseconds),

@@ -1,3 +1,5 @@
+import { pathToFileURL } from 'node:url'
+
 import { eq, sql, TransactionRollbackError } from 'drizzle-orm'
 import { describe, expect, it } from 'vitest'
 
@@ -303,7 +305,8 @@ describe('the places in which a transaction runs', () => {
   it('say with the code of SQLite that somebody else holds the file, after as many attempts as they may make', async () => {
     const path = scratchPath()
     const first = drizzle(await open(path))
-    const second = drizzle(await open(path, { busyTimeoutMs: 0 }))
+    // By a URI it is not shared, and meets the other as another process would.
+    const second = drizzle(await open(pathToFileURL(path).href, { uri: true, busyTimeoutMs: 0 }))
     try {
       await first.run('CREATE TABLE t (x)')
       await first.transaction(async (tx) => {

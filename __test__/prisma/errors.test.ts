@@ -1,3 +1,4 @@
+import { pathToFileURL } from 'node:url'
 import { describe, expect, it } from 'vitest'
 
 import { SqliteError, open } from 'sluice'
@@ -123,7 +124,8 @@ describe('an error of SQLite', () => {
 
   it('is one of time when another process holds the file', async () => {
     const { prisma, db } = await subject({ open: { busyTimeoutMs: 1 } })
-    const other = await open(db.path)
+    // By a URI it is not shared, and meets the other as another process would.
+    const other = await open(pathToFileURL(db.path).href, { uri: true })
     try {
       await using tx = await other.begin()
       await tx.run(`INSERT INTO Tag (name) VALUES ('other')`)

@@ -127,11 +127,14 @@ export function describeMigrations(line: Line): void {
       }
       const enforcing = await migratorOf(kyselyOn<Anything>(line, database), { '1': rebuild }).migrateToLatest()
       expect(enforcing.error).toMatchObject({ code: 'SQLITE_CONSTRAINT_FOREIGNKEY' })
+      await database.close()
       const lenient = await open(path, { foreignKeys: false })
       const outcome = await migratorOf(kyselyOn<Anything>(line, lenient), { '1': rebuild }).migrateToLatest()
       expect(outcome.error).toBeUndefined()
-      expect(await database.all('SELECT * FROM a')).toEqual([{ id: 1, name: null }])
-      expect(await codeOf(database.run('INSERT INTO b VALUES (7)'))).toBe('SQLITE_CONSTRAINT_FOREIGNKEY')
+      await lenient.close()
+      const again = await open(path)
+      expect(await again.all('SELECT * FROM a')).toEqual([{ id: 1, name: null }])
+      expect(await codeOf(again.run('INSERT INTO b VALUES (7)'))).toBe('SQLITE_CONSTRAINT_FOREIGNKEY')
     })
 
     it('that cannot run in a transaction may do without', async () => {

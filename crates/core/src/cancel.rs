@@ -16,6 +16,8 @@ pub enum CancelReason {
     Aborted,
     /// It took longer than its caller allows.
     TimedOut,
+    /// Its handle was closed.
+    Closed,
 }
 
 impl CancelReason {
@@ -25,6 +27,7 @@ impl CancelReason {
         match self {
             Self::Aborted => Error::new(ErrorCode::Aborted, "the call was aborted"),
             Self::TimedOut => Error::new(ErrorCode::Timeout, "the call took longer than its timeoutMs"),
+            Self::Closed => Error::new(ErrorCode::Closed, "the handle has been closed"),
         }
     }
 }

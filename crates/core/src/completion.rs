@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::{Condvar, Mutex, MutexGuard};
 
@@ -70,6 +71,16 @@ pub trait Sink: Send + Sync {
     fn wait_for_room(&self) -> bool {
         true
     }
+
+    /// Tells whether nobody takes answers any more: what was asked for need not be done.
+    fn is_closed(&self) -> bool {
+        false
+    }
+
+    /// Returns a number that no other sink has while this one lives. One that passes answers on returns that of whom it passes them on to.
+    fn number(&self) -> usize {
+        std::ptr::from_ref(self).cast::<()>() as usize
+    }
 }
 
 /// The duty to answer one call exactly once. Dropped unanswered, it answers that the job was lost.
@@ -101,6 +112,16 @@ impl Reply {
     /// Counts the call as under way until it is answered.
     pub(crate) fn counts(&mut self, under_way: UnderWay) {
         self.under_way = Some(under_way);
+    }
+
+    /// Tells its sink from those of others.
+    pub(crate) fn sink_number(&self) -> usize {
+        self.sink.as_ref().map_or(0, |sink| sink.number())
+    }
+
+    /// Whether nobody takes the answer any more.
+    pub(crate) fn is_for_nobody(&self) -> bool {
+        self.sink.as_ref().is_none_or(|sink| sink.is_closed())
     }
 
     fn take_sink(&mut self) -> Arc<dyn Sink> {
@@ -154,6 +175,8 @@ impl Drop for Reply {
 pub struct Channel {
     state: Mutex<ChannelState>,
     room: Condvar,
+    /// As `closed` in the state, for those who only ask.
+    closed: AtomicBool,
     wake: Box<dyn Fn() + Send + Sync>,
 }
 
@@ -180,7 +203,12 @@ impl Channel {
     /// Makes a channel. `wake` is called from any thread, once for each time the queue stops being empty; it must not block.
     #[must_use]
     pub fn new(wake: impl Fn() + Send + Sync + 'static) -> Arc<Self> {
-        Arc::new(Self { state: Mutex::default(), room: Condvar::new(), wake: Box::new(wake) })
+        Arc::new(Self {
+            state: Mutex::default(),
+            room: Condvar::new(),
+            closed: AtomicBool::new(false),
+            wake: Box::new(wake),
+        })
     }
 
     /// Moves everything queued to the end of `taken`. When that is nothing, the next result wakes the consumer again.
@@ -212,6 +240,7 @@ impl Channel {
     pub fn close(&self) {
         let mut state = self.state.lock();
         state.closed = true;
+        self.closed.store(true, Ordering::SeqCst);
         let dropped = std::mem::take(&mut state.queue);
         self.room.notify_all();
         drop(state);
@@ -245,6 +274,10 @@ impl Channel {
 }
 
 impl Sink for Channel {
+    fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::SeqCst)
+    }
+
     fn deliver(&self, call: u32, delivery: Delivery) {
         self.wake(self.queue(call, delivery));
     }
@@ -267,7 +300,7 @@ impl Sink for Channel {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::atomic::AtomicUsize;
 
     fn counting() -> (Arc<Channel>, Arc<AtomicUsize>) {
         let wakes = Arc::new(AtomicUsize::new(0));

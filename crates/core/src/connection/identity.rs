@@ -37,6 +37,19 @@ impl FileIdentity {
     }
 }
 
+/// Returns how many names the file at `path` has; 1 when it is not there.
+#[cfg(unix)]
+pub(crate) fn hard_links(path: &Path) -> u64 {
+    use std::os::unix::fs::MetadataExt as _;
+    std::fs::metadata(path).map_or(1, |metadata| metadata.nlink())
+}
+
+/// Returns 1: this system does not tell through its standard library.
+#[cfg(not(unix))]
+pub(crate) fn hard_links(_path: &Path) -> u64 {
+    1
+}
+
 /// A file system whose files live on another machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NetworkFileSystem {

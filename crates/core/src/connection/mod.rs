@@ -26,6 +26,7 @@ pub use authorizer::{Authorizer, PolicyGuard};
 pub use classify::{Classified, PrepareError, Route, prepare, prepare_next};
 pub use denial::Denial;
 pub use identity::FileIdentity;
+pub(crate) use identity::hard_links;
 pub use open::{
     ConnectionConfig, Durability, JournalMode, Location, Role, WalRequest, apply_durability, check_pragmas,
     journal_mode, open_reader, open_writer,

@@ -3,10 +3,12 @@
 mod activity;
 mod checkpoint;
 mod close;
+mod member;
 mod options;
 mod order;
 mod pragma;
 mod readers;
+mod registry;
 mod replacement;
 mod status;
 mod timers;
@@ -16,7 +18,7 @@ mod writer;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use parking_lot::Mutex;
 use tokio::sync::watch;
@@ -38,6 +40,7 @@ use activity::Activity;
 pub use checkpoint::CheckpointMode;
 use checkpoint::WalCare;
 use close::CloseGate;
+use member::{Member, Members};
 pub use options::{GroupLimits, Options};
 use order::Order;
 pub use order::ReadOrder;
@@ -47,6 +50,7 @@ use status::Counters;
 pub use status::{HolderStatus, ReaderStatus, Status, WalStatus, WriterStatus};
 use timers::Timer;
 use waiting::Waiting;
+pub(crate) use waiting::closed;
 use writer::DatabaseFile;
 
 pub(crate) type Permit = crate::gate::Permit<Waiting>;
@@ -54,7 +58,9 @@ pub(crate) type Place = crate::gate::Place<Waiting>;
 
 /// A database that is open: many readers beside one writer, behind one admission gate.
 ///
-/// Clones stand for the same handle; [`Manager::sibling`] makes another. Dropping the last one closes it as [`Manager::close`] does, without waiting.
+/// It is a handle: whoever opens a file that is open in this process, under any name, shares its connections, and
+/// [`Manager::sibling`] makes another handle too. The database is closed with its last handle. Clones stand for the same handle;
+/// dropping the last of them closes it as [`Manager::close`] does, without waiting.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> sluice_core::Result<()> {
@@ -71,23 +77,16 @@ pub(crate) type Place = crate::gate::Place<Waiting>;
 #[derive(Clone, Debug)]
 pub struct Manager {
     shared: Arc<Shared>,
-    last: Arc<LastHandle>,
+    member: Arc<Member>,
     order: Option<Arc<Order>>,
-}
-
-/// Closes the manager when the last handle is dropped.
-#[derive(Debug)]
-struct LastHandle(Arc<Shared>);
-
-impl Drop for LastHandle {
-    fn drop(&mut self) {
-        self.0.begin_close(self.0.options.close_timeout);
-    }
 }
 
 /// What the handles, the workers and the timers share.
 pub(crate) struct Shared {
+    /// Tells managers apart.
+    id: u64,
     gate: Arc<Gate<Waiting>>,
+    members: Members,
     options: Options,
     location: Location,
     file: Option<DatabaseFile>,
@@ -119,7 +118,11 @@ impl std::fmt::Debug for Shared {
 }
 
 impl Manager {
-    /// Opens the database at `path`, or an in-memory one for `":memory:"` and `""`.
+    /// Opens the database at `path`, or a new in-memory one for `":memory:"` and `""`.
+    ///
+    /// A file that is open in this process is joined, by whatever name it was opened: by device and inode. Its options must agree then,
+    /// but for those that go by the handle ([`Options::read_order`]) and those in [`Options::left_out`]. Handles that are
+    /// [`Options::readonly`], and those opened by a URI, have connections of their own, and meet the others as another process would.
     ///
     /// # Errors
     /// [`ErrorCode::InvalidOption`] and [`ErrorCode::InvalidArgument`] before anything is opened; SQLite's `CANTOPEN`,
@@ -130,17 +133,10 @@ impl Manager {
     pub async fn open(path: impl AsRef<Path>, options: Options) -> Result<Self> {
         let location = options::locate(path.as_ref(), options.uri)?;
         options.validate()?;
-        let shared = writer::open(location, options).await?;
-        tracing::debug!(location = ?shared.location, "opened");
-        let order = Order::of(shared.options.read_order);
-        Ok(Self { last: Arc::new(LastHandle(Arc::clone(&shared))), order, shared })
-    }
-
-    /// Makes another handle. It differs only where [`Options::read_order`] goes by the handle.
-    #[must_use]
-    pub fn sibling(&self) -> Self {
-        let order = Order::of(self.shared.options.read_order);
-        Self { shared: Arc::clone(&self.shared), last: Arc::clone(&self.last), order }
+        let read_order = options.read_order;
+        let (shared, member) = registry::open(location, options).await?;
+        tracing::debug!(location = ?shared.location, handles = shared.members.count(), "opened");
+        Ok(Self { shared, member: Arc::new(member), order: Order::of(read_order) })
     }
 
     /// Runs one statement wherever it belongs: on a reader if SQLite says that it reads, else on the writer.
@@ -193,6 +189,9 @@ impl Manager {
     }
 
     pub(crate) fn submit_job(&self, job: Job) {
+        if self.member.has_left() {
+            return job.fail(closed());
+        }
         self.shared.submit(job, self.order.as_ref());
     }
 
@@ -248,50 +247,10 @@ impl Manager {
     }
 
     async fn lease(&self, class: Class) -> Result<RawLease> {
+        if self.member.has_left() {
+            return Err(closed());
+        }
         waiting::lease(&self.shared, class).await
-    }
-
-    /// Admits nothing more, waits for what is running, and closes every connection.
-    ///
-    /// Queued calls are rejected. What still runs after [`Options::close_timeout`] is interrupted. Every caller gets the same
-    /// result, once.
-    ///
-    /// # Errors
-    /// What SQLite said when the writer was closed.
-    ///
-    /// # Cancel safety
-    /// Dropping the future does not stop the closing.
-    pub async fn close(&self) -> Result<()> {
-        self.close_within(self.shared.options.close_timeout).await
-    }
-
-    /// Closes as [`Manager::close`], interrupting what still runs after `timeout`.
-    ///
-    /// Only the call that begins the closing says how long that is.
-    ///
-    /// # Errors
-    /// As [`Manager::close`].
-    ///
-    /// # Cancel safety
-    /// As [`Manager::close`].
-    pub async fn close_within(&self, timeout: Duration) -> Result<()> {
-        self.shared.begin_close(timeout);
-        self.shared.closed().await
-    }
-
-    /// Begins what [`Manager::close_within`] does, without waiting.
-    pub fn begin_close(&self, timeout: Duration) {
-        self.shared.begin_close(timeout);
-    }
-
-    /// Blocks the thread until all is closed, but no longer than `patience`. Returns whether it is.
-    ///
-    /// # Panics
-    /// In asynchronous code that runs on tokio, which must not be blocked.
-    #[must_use]
-    pub fn wait_closed(&self, patience: Duration) -> bool {
-        let closed = async { tokio::time::timeout(patience, self.shared.closed()).await };
-        crate::control::handle().block_on(closed).is_ok()
     }
 
     /// Reads a PRAGMA, or sets it where it belongs: on every connection, present and future, when it is a setting of the
@@ -422,7 +381,7 @@ impl Shared {
 
     /// Returns why a worker has ended under somebody who relied on it.
     pub(crate) fn lost_or_closed(&self) -> Error {
-        self.lost().unwrap_or_else(|| if self.is_closing() { waiting::closed() } else { readers::no_connection() })
+        self.lost().unwrap_or_else(|| if self.is_closing() { closed() } else { readers::no_connection() })
     }
 
     pub(crate) fn is_pinned(&self) -> bool {

@@ -54,6 +54,9 @@ pub struct Options {
     pub pragmas: Vec<(String, String)>,
     /// How long `close` waits for what is running before it interrupts it. Default: 10 s.
     pub close_timeout: Duration,
+    /// The options that the user left out, by the names that messages give them, such as `maxReaders`: where the file is open already, they
+    /// agree with what it was opened with. Default: none, every option counts.
+    pub left_out: Vec<String>,
 }
 
 /// When a group of writes is committed, at the latest. It is earlier when nobody waits.
@@ -95,9 +98,13 @@ impl Default for Options {
             foreign_keys: true,
             pragmas: Vec::new(),
             close_timeout: Duration::from_secs(10),
+            left_out: Vec::new(),
         }
     }
 }
+
+/// An option as messages show it.
+type Shown = (&'static str, String);
 
 impl Options {
     pub(super) fn validate(&self) -> Result<()> {
@@ -112,6 +119,66 @@ impl Options {
             return invalid("statementCacheSize is 0; at least 1".to_owned());
         }
         Ok(())
+    }
+}
+
+impl Options {
+    /// Compares the options of somebody who opens a file that is open with `self`.
+    ///
+    /// # Errors
+    /// [`ErrorCode::InvalidOption`], which names the first option that is not the same, and both of its values.
+    pub(super) fn expect_agreement(&self, other: &Self) -> Result<()> {
+        let pairs = self.of_the_database().into_iter().zip(other.of_the_database());
+        let differs =
+            |(ours, theirs): &(Shown, Shown)| ours.1 != theirs.1 && !other.left_out.iter().any(|name| name == ours.0);
+        match pairs.into_iter().find(differs) {
+            None => Ok(()),
+            Some(((name, ours), (_, theirs))) => {
+                let message = format!(
+                    "the file is open in this process with {name} {ours}, and cannot be opened with {name} {theirs} beside that"
+                );
+                Err(Error::new(ErrorCode::InvalidOption, message))
+            }
+        }
+    }
+
+    /// The options that all handles on a database share.
+    fn of_the_database(&self) -> [Shown; 13] {
+        let ms = |duration: Duration| format!("{}", duration.as_secs_f64() * 1_000.0);
+        let group = |limits: GroupLimits| {
+            format!(
+                "{{ maxStatements: {}, maxMs: {}, maxBytes: {} }}",
+                limits.statements,
+                ms(limits.time),
+                limits.bytes
+            )
+        };
+        let concurrency = |concurrency| match concurrency {
+            Concurrency::Wal => "'wal'".to_owned(),
+            Concurrency::Exclusive => "'exclusive'".to_owned(),
+        };
+        let durability = match self.durability {
+            Durability::Full => "'full'",
+            Durability::Normal => "'normal'",
+            Durability::Off => "'off'",
+        };
+        let mut pragmas = self.pragmas.clone();
+        pragmas.sort();
+        [
+            ("concurrency", self.concurrency.map_or_else(|| "by the journal mode".to_owned(), concurrency)),
+            ("maxReaders", self.max_readers.to_string()),
+            ("idleTtlMs", ms(self.idle_ttl)),
+            ("durability", durability.to_owned()),
+            ("groupCommit", self.group_commit.map_or_else(|| "false".to_owned(), group)),
+            ("acquireTimeoutMs", ms(self.acquire_timeout)),
+            ("busyTimeoutMs", ms(self.busy_timeout)),
+            ("maxQueued", self.max_queued.to_string()),
+            ("maxResultBytes", self.max_result_bytes.to_string()),
+            ("maxTextBytes", self.max_text_bytes.to_string()),
+            ("statementCacheSize", self.statement_cache_size.to_string()),
+            ("foreignKeys", self.foreign_keys.to_string()),
+            ("pragmas", format!("{pragmas:?}")),
+        ]
     }
 }
 

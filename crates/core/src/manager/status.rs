@@ -26,6 +26,8 @@ pub struct Status {
     pub writer: WriterStatus,
     /// Calls in the queue, of every kind.
     pub queued: usize,
+    /// Handles on the database, in the whole process.
+    pub handles: u32,
     /// The write-ahead log.
     pub wal: WalStatus,
     /// Everything that is counted, by name.
@@ -107,6 +109,7 @@ pub(crate) struct Counters {
     pub(crate) transactions: Counter,
     pub(crate) commits: Counter,
     pub(crate) rollbacks: Counter,
+    pub(crate) transaction_retries: Counter,
     pub(crate) session_timeouts: Counter,
     pub(crate) interrupts: Counter,
     pub(crate) panics: Counter,
@@ -121,7 +124,7 @@ pub(crate) struct Counters {
 }
 
 impl Counters {
-    fn list(&self) -> [(&'static str, u64); 23] {
+    fn list(&self) -> [(&'static str, u64); 24] {
         [
             ("reads", self.reads.get()),
             ("writes", self.writes.get()),
@@ -135,6 +138,7 @@ impl Counters {
             ("transactions", self.transactions.get()),
             ("commits", self.commits.get()),
             ("rollbacks", self.rollbacks.get()),
+            ("transactionRetries", self.transaction_retries.get()),
             ("sessionTimeouts", self.session_timeouts.get()),
             ("interrupts", self.interrupts.get()),
             ("panics", self.panics.get()),
@@ -193,6 +197,7 @@ impl Shared {
                 holder,
             },
             queued: gate.queued,
+            handles: self.members.count(),
             wal: WalStatus {
                 bytes: self.wal_bytes(),
                 oldest_reader: oldest.as_ref().map(elapsed),

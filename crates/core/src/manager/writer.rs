@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc;
 
 use parking_lot::Mutex;
@@ -11,6 +11,7 @@ use tokio::sync::{oneshot, watch};
 use super::activity::Activity;
 use super::checkpoint::WalCare;
 use super::close::CloseGate;
+use super::member::Members;
 use super::options::connection_config;
 use super::readers::{Readers, close, fail_run};
 use super::status::Counters;
@@ -18,8 +19,8 @@ use super::timers::Timer;
 use super::waiting::closed;
 use super::{Options, Permit, Shared};
 use crate::connection::{
-    FileIdentity, JournalMode, Location, PolicedConnection, WalRequest, apply_durability, journal_mode, open_reader,
-    open_writer,
+    FileIdentity, JournalMode, Location, PolicedConnection, WalRequest, apply_durability, hard_links, journal_mode,
+    open_reader, open_writer,
 };
 use crate::error::{Error, ErrorCode, Result};
 use crate::gate::{Class, Concurrency, Gate};
@@ -59,6 +60,8 @@ pub(super) async fn open(location: Location, options: Options) -> Result<Arc<Sha
     let opened = wait.await.map_err(|_| Error::new(ErrorCode::Panic, "the writer's thread ended while opening"))??;
     let concurrency = concurrency(&options, &location, opened.journal_mode)?;
     let shared = Arc::new(Shared {
+        id: next_id(),
+        members: Members::default(),
         gate: Gate::new(concurrency, options.max_readers, options.max_queued),
         file: opened.file,
         readers: Mutex::new(Readers::default()),
@@ -81,6 +84,11 @@ pub(super) async fn open(location: Location, options: Options) -> Result<Arc<Sha
     });
     opened.start.send(Arc::clone(&shared)).map_err(|_| closed())?;
     Ok(shared)
+}
+
+fn next_id() -> u64 {
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    NEXT.fetch_add(1, Ordering::Relaxed)
 }
 
 fn concurrency(options: &Options, location: &Location, journal_mode: JournalMode) -> Result<Concurrency> {
@@ -251,6 +259,16 @@ impl Shared {
         if let Err(message) = self.writer.send(Message::Run(job, permit)) {
             self.refuse(message);
         }
+    }
+
+    /// Which file it is, where there is one and the system tells.
+    pub(super) fn identity(&self) -> Option<FileIdentity> {
+        self.file.as_ref().and_then(|file| file.identity)
+    }
+
+    /// How many names the file has.
+    pub(super) fn hard_links(&self) -> u64 {
+        self.file.as_ref().map_or(1, |file| hard_links(&file.named))
     }
 
     pub(crate) fn thread_name(&self, role: &str) -> String {

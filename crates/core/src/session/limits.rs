@@ -59,6 +59,14 @@ impl Sessions {
         }
     }
 
+    /// Ends the sessions that a handle began with `error`.
+    pub(crate) fn end_of(&self, handle: u64, error: &Error) {
+        let sessions: Vec<_> = self.watched.list.lock().sessions.iter().filter_map(Weak::upgrade).collect();
+        for session in sessions.iter().filter(|session| session.handle == handle) {
+            session.end(error);
+        }
+    }
+
     /// Ends every session with `error`.
     pub(crate) fn end_all(&self, error: &Error) {
         let sessions = std::mem::take(&mut self.watched.list.lock().sessions);

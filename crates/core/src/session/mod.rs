@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use crate::cancel::{Cancel, CancelReason};
 use crate::completion::{Reply, Sink};
-use crate::manager::Manager;
+use crate::manager::{Manager, closed};
 use crate::query::{Query, Request, Scope};
 use crate::worker::{Job, Work};
 
@@ -108,8 +108,12 @@ impl Manager {
     ) -> Session {
         let (reply, ended) = (Reply::new(Arc::clone(sink), call), Reply::new(Arc::clone(sink), ended));
         let behind_writes = kind == SessionKind::Read(Scope::Outside) && self.reads_behind_writes();
-        let state = SessionState::new(self.shared(), kind, limits, cancel.unwrap_or_default(), behind_writes);
-        state.request(What::Begin, reply, Some(ended));
+        let state = SessionState::new(self, kind, limits, cancel.unwrap_or_default(), behind_writes);
+        if self.is_closed() {
+            state.fail_to_begin(reply, Some(ended), &closed());
+        } else {
+            state.request(What::Begin, reply, Some(ended));
+        }
         Session { state }
     }
 
@@ -152,7 +156,10 @@ impl Manager {
             return;
         }
         let state =
-            SessionState::new(shared, SessionKind::Read(request.scope), limits, cancel.unwrap_or_default(), false);
+            SessionState::new(self, SessionKind::Read(request.scope), limits, cancel.unwrap_or_default(), false);
+        if self.is_closed() {
+            return if later.is(Cursor::closed()) { reply.fail(closed()) } else { cursor::give_up(reply) };
+        }
         if later.is(Cursor::owning(Arc::clone(&state))) {
             state.request(What::Open { cursor: cursor::OWN, request, rows }, reply, None);
         } else {

@@ -10,7 +10,7 @@ use super::asked::What;
 use super::cursor::{Cursor, Later, give_up};
 use super::state::SessionState;
 use super::{SessionKind, SessionLimits};
-use crate::cancel::Cancel;
+use crate::cancel::{Cancel, CancelReason};
 use crate::completion::{Delivery, Reply, Sink};
 use crate::control;
 use crate::error::{Error, ErrorCode};
@@ -34,6 +34,8 @@ struct Private {
     manager: Manager,
     idle: Option<Duration>,
     state: Mutex<State>,
+    /// The session that was last asked for; it may still wait for its turn.
+    asked_for: Mutex<Weak<SessionState>>,
 }
 
 #[derive(Debug)]
@@ -83,7 +85,8 @@ impl Manager {
     #[must_use]
     pub fn private_handle(&self, idle: Option<Duration>) -> PrivateHandle {
         let state = Mutex::new(State { mode: Mode::Free, held: None });
-        PrivateHandle { shared: Arc::new(Private { manager: self.clone(), idle, state }) }
+        let asked_for = Mutex::new(Weak::new());
+        PrivateHandle { shared: Arc::new(Private { manager: self.clone(), idle, state, asked_for }) }
     }
 }
 
@@ -140,6 +143,10 @@ impl PrivateHandle {
         for Held { what, reply, .. } in held.into_iter().flatten() {
             what.fail(reply, &closed());
         }
+        let waiting = self.shared.asked_for.lock().upgrade();
+        if let Some(session) = waiting {
+            session.give_up_waiting(CancelReason::Closed);
+        }
     }
 }
 
@@ -150,7 +157,7 @@ impl Drop for PrivateHandle {
 }
 
 fn closed() -> Error {
-    Error::new(ErrorCode::Closed, "the handle has been closed")
+    CancelReason::Closed.to_error()
 }
 
 /// What is to be done for a call, when the state is not locked any more: it may be answered at once.
@@ -263,8 +270,8 @@ impl Private {
     /// Runs a call that may begin a transaction, on the writer.
     fn begin(self: &Arc<Self>, what: What, cancel: Option<Arc<Cancel>>, reply: Reply) -> Action {
         let limits = SessionLimits { idle: self.idle, total: None };
-        let session =
-            SessionState::new(self.manager.shared(), SessionKind::Private, limits, cancel.unwrap_or_default(), false);
+        let session = SessionState::new(&self.manager, SessionKind::Private, limits, cancel.unwrap_or_default(), false);
+        *self.asked_for.lock() = Arc::downgrade(&session);
         let reply = self.deciding(Arc::clone(&session), reply);
         Action::Begin(session, what, reply)
     }
@@ -360,5 +367,13 @@ impl Sink for Deciding {
 
     fn wait_for_room(&self) -> bool {
         self.sink.wait_for_room()
+    }
+
+    fn is_closed(&self) -> bool {
+        self.sink.is_closed()
+    }
+
+    fn number(&self) -> usize {
+        self.sink.number()
     }
 }

@@ -14,7 +14,7 @@ use crate::control;
 use crate::error::{Error, ErrorCode, Result};
 use crate::gate::{Class, ReadKind};
 use crate::lease::RawLease;
-use crate::manager::{Permit, Shared};
+use crate::manager::{Manager, Permit, Shared};
 use crate::worker::Message;
 
 /// How long after a commit that was under way a session's limits are looked at again: the commit may have failed.
@@ -25,6 +25,8 @@ const COMMITTING: Duration = Duration::from_secs(1);
 pub(crate) struct SessionState {
     shared: Arc<Shared>,
     pub(crate) kind: SessionKind,
+    /// The number of the handle that began it.
+    pub(super) handle: u64,
     pub(super) limits: SessionLimits,
     /// Stops the beginning.
     cancel: Arc<Cancel>,
@@ -86,14 +88,24 @@ impl Drop for Pending {
 
 impl SessionState {
     pub(super) fn new(
-        shared: &Arc<Shared>,
+        manager: &Manager,
         kind: SessionKind,
         limits: SessionLimits,
         cancel: Arc<Cancel>,
         behind_writes: bool,
     ) -> Arc<Self> {
-        let (shared, cursors) = (Arc::clone(shared), AtomicU32::new(super::cursor::OWN + 1));
-        Arc::new(Self { shared, kind, limits, cancel, behind_writes, cursors, phase: Mutex::new(Phase::Waiting) })
+        let (shared, cursors) = (Arc::clone(manager.shared()), AtomicU32::new(super::cursor::OWN + 1));
+        let handle = manager.handle_id();
+        Arc::new(Self {
+            shared,
+            kind,
+            handle,
+            limits,
+            cancel,
+            behind_writes,
+            cursors,
+            phase: Mutex::new(Phase::Waiting),
+        })
     }
 
     /// Waits for the connection, and asks it for `first`.
@@ -149,7 +161,7 @@ impl SessionState {
         self.send(&worker, asked);
     }
 
-    fn fail_to_begin(&self, reply: Reply, ended: Option<Reply>, error: &Error) {
+    pub(super) fn fail_to_begin(&self, reply: Reply, ended: Option<Reply>, error: &Error) {
         *self.phase.lock() = Phase::Ended(error.clone());
         reply.fail(error.clone());
         if let Some(ended) = ended {
@@ -295,10 +307,7 @@ impl SessionState {
 
     /// Ends the session because nobody has it any more.
     pub(super) fn give_up(&self) {
-        let waiting = matches!(&*self.phase.lock(), Phase::Waiting);
-        if waiting {
-            self.cancel.cancel(CancelReason::Aborted);
-        }
+        self.give_up_waiting(CancelReason::Aborted);
         let Some(Active { lease, ended, pending, .. }) = self.leave(self.closed()) else { return };
         if pending > 0 {
             lease.worker().interrupt_all();
@@ -306,6 +315,14 @@ impl SessionState {
         drop(lease);
         if let Some(ended) = ended {
             ended.settle(Delivery::Done);
+        }
+    }
+
+    /// Leaves the queue, if it waits there.
+    pub(super) fn give_up_waiting(&self, reason: CancelReason) {
+        let waiting = matches!(&*self.phase.lock(), Phase::Waiting);
+        if waiting {
+            self.cancel.cancel(reason);
         }
     }
 
@@ -328,7 +345,9 @@ impl SessionState {
     /// The error of a session that its holder's caller stopped.
     pub(super) fn aborted(&self, reason: CancelReason) -> Error {
         match (reason, self.kind) {
-            (CancelReason::Aborted, _) | (CancelReason::TimedOut, SessionKind::Read(_)) => reason.to_error(),
+            (CancelReason::Aborted | CancelReason::Closed, _) | (CancelReason::TimedOut, SessionKind::Read(_)) => {
+                reason.to_error()
+            }
             (
                 CancelReason::TimedOut,
                 SessionKind::Transaction(_) | SessionKind::Unchecked(_) | SessionKind::Exclusive | SessionKind::Private,

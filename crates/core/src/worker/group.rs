@@ -159,7 +159,7 @@ impl Writer<'_> {
             return Err(lost);
         }
         let cancel = first.cancel.as_ref();
-        if let Err(reason) = self.worker.begin(first.work.query(), Instant::now(), cancel) {
+        if let Err(reason) = self.worker.begin(first.work.query(), Instant::now(), cancel, &first.reply) {
             return Err(reason.to_error());
         }
         let began = self.transaction.begin();
@@ -210,7 +210,7 @@ impl Writer<'_> {
     fn run_member(&mut self, group: &mut Group, job: Job, limits: GroupLimits) -> Joined {
         let Some(request) = grouped(&job.work) else { return Joined::No(job) };
         let began = group.now;
-        if let Err(reason) = self.worker.begin(&request.query, began, job.cancel.as_ref()) {
+        if let Err(reason) = self.worker.begin(&request.query, began, job.cancel.as_ref(), &job.reply) {
             group.add(job, Err(reason.to_error().into()));
             return Joined::Yes;
         }
@@ -306,7 +306,7 @@ impl Writer<'_> {
     /// Runs a member once more. Returns nothing if it reached beyond itself this time.
     fn repeat(&mut self, job: &Job) -> Option<Result<Answered, Failure>> {
         let request = grouped(&job.work)?;
-        self.worker.begin(&request.query, Instant::now(), None).ok()?;
+        self.worker.show(&request.query, Instant::now());
         let written = guard(|| self.statements.write(request, Policy::Grouped)).ok()?;
         match written {
             _ if self.is_broken_off() => None,

@@ -1,6 +1,7 @@
 //! A connection's own thread and its queue of messages. Everything SQLite does happens on one of these threads.
 
 mod answered;
+mod asker;
 mod batch;
 mod checkpointer;
 mod company;
@@ -33,6 +34,7 @@ use crate::manager::{Permit, Place};
 use crate::query::{Query, Request, Scope};
 use crate::session::Asked;
 
+use self::asker::Asker;
 use self::vigil::Vigil;
 
 pub(crate) use checkpointer::{Checkpointer, Found};
@@ -165,6 +167,7 @@ pub(crate) struct Worker {
     /// SQLite's interrupt stops every statement of the connection.
     has_cursors: AtomicBool,
     current: Mutex<Option<Current>>,
+    asker: Asker,
 }
 
 /// What stops the statement that a connection runs.
@@ -211,6 +214,7 @@ impl Worker {
             interrupt: Mutex::new(None),
             has_cursors: AtomicBool::new(false),
             current: Mutex::new(None),
+            asker: Asker::default(),
         })
     }
 
@@ -294,7 +298,7 @@ impl Worker {
 
     /// Shows what stands for a lease that runs nothing.
     fn rest(&self, query: &Arc<Query>, since: Instant) {
-        *self.current.lock() = Some(Current { query: Arc::clone(query), since });
+        self.show(query, since);
     }
 
     pub(crate) fn current(&self) -> Option<Current> {
@@ -319,7 +323,7 @@ impl Worker {
         }
     }
 
-    /// Begins a job.
+    /// Begins a job, which `reply` answers.
     ///
     /// # Errors
     /// Why it was stopped before.
@@ -328,16 +332,38 @@ impl Worker {
         query: &Arc<Query>,
         since: Instant,
         cancel: Option<&Arc<Cancel>>,
+        reply: &Reply,
     ) -> Result<(), CancelReason> {
+        self.show(query, since);
+        // Before it is asked whether they have gone: who goes meanwhile finds it here.
+        self.asker.begin(reply.sink_number());
+        if reply.is_for_nobody() {
+            self.end_job(None);
+            return Err(CancelReason::Aborted);
+        }
+        let begun = cancel.map_or(Ok(()), |cancel| cancel.running(self));
+        if begun.is_err() {
+            self.end_job(None);
+        }
+        begun
+    }
+
+    /// Shows what runs.
+    fn show(&self, query: &Arc<Query>, since: Instant) {
         *self.current.lock() = Some(Current { query: Arc::clone(query), since });
-        cancel.map_or(Ok(()), |cancel| cancel.running(self))
     }
 
     /// Ends a job that has begun: nothing can stop it any more. Returns why it was interrupted, if so.
     fn end_job(&self, cancel: Option<&Arc<Cancel>>) -> Option<CancelReason> {
-        let reason = cancel?.ran()?;
+        let abandoned = self.asker.end().then_some(CancelReason::Aborted);
+        let reason = cancel.and_then(|cancel| cancel.ran()).or(abandoned)?;
         self.clear_interrupt();
         Some(reason)
+    }
+
+    /// Stops what the worker runs if it is for a sink that has gone.
+    pub(crate) fn abandon(&self, sink: usize) {
+        self.asker.leave(sink, || self.interrupt());
     }
 
     pub(crate) fn finish(&self) {

@@ -164,7 +164,7 @@ impl Reader<'_> {
             job.fail(Error::new(ErrorCode::NotAuthorized, "a reader runs no scripts"));
             return Ran::Answered;
         };
-        if let Err(reason) = self.worker.begin(&request.query, self.now, cancel.as_ref()) {
+        if let Err(reason) = self.worker.begin(&request.query, self.now, cancel.as_ref(), &reply) {
             drop(place);
             reply.fail(reason.to_error());
             return Ran::Answered;

@@ -153,7 +153,7 @@ impl Writer<'_> {
         let unclassified = place.is_some();
         drop(place);
         let began = Instant::now();
-        if let Err(reason) = self.worker.begin(work.query(), began, cancel.as_ref()) {
+        if let Err(reason) = self.worker.begin(work.query(), began, cancel.as_ref(), &reply) {
             work.fail(reply, reason.to_error().into());
             return Disposition::Reuse;
         }

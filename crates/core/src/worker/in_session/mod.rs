@@ -95,7 +95,7 @@ pub(super) fn run_asked<'c>(side: &mut impl Side<'c>, asked: Box<Asked>) -> Disp
     }
     let worker = Arc::clone(side.worker());
     let shown = asked.what.shown(asked.session.kind);
-    if let Err(reason) = worker.begin(shown, Instant::now(), asked.cancel.as_ref()) {
+    if let Err(reason) = worker.begin(shown, Instant::now(), asked.cancel.as_ref(), &asked.reply) {
         let session = Arc::clone(&asked.session);
         rest(&worker, &session);
         fail_stopped(*asked, reason.to_error());
