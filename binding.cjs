@@ -840,5 +840,6 @@ module.exports.BindingCursor = nativeBinding.BindingCursor
 module.exports.BindingDatabase = nativeBinding.BindingDatabase
 module.exports.BindingSession = nativeBinding.BindingSession
 module.exports.compileOptions = nativeBinding.compileOptions
+module.exports.memoryUsed = nativeBinding.memoryUsed
 module.exports.sqliteVersion = nativeBinding.sqliteVersion
 module.exports.suggest = nativeBinding.suggest

@@ -209,6 +209,9 @@ export interface BindingWriter {
 /** Returns the options that the bundled SQLite was compiled with: <https://sqlite.org/compile.html>. */
 export declare function compileOptions(): Array<string>
 
+/** Returns the bytes that SQLite holds in the process; -1 where that is not counted, as in the package. */
+export declare function memoryUsed(): number
+
 /** Returns the version of the bundled SQLite, such as `3.54.1`. */
 export declare function sqliteVersion(): string
 

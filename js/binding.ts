@@ -139,6 +139,8 @@ export interface Binding {
   BindingDatabase: new (channel: BindingChannel, path: string | Uint8Array, config: BindingConfig) => BindingDatabase
   /** Returns the known word that `word` was probably meant to be. */
   suggest(word: string, known: string[]): string | null
+  /** Returns the bytes that SQLite holds in the process; -1 where that is not counted, as in the package. */
+  memoryUsed(): number
 }
 
 /** Where the first copy of this package left its file name. */

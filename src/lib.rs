@@ -28,6 +28,14 @@ pub fn compile_options() -> Vec<String> {
     sluice_core::connection::build::compile_options()
 }
 
+/// Returns the bytes that SQLite holds in the process; -1 where that is not counted, as in the package.
+#[napi]
+#[must_use]
+pub fn memory_used() -> f64 {
+    let bytes = sluice_core::connection::memory_used().and_then(|bytes| u64::try_from(bytes).ok());
+    bytes.map_or(-1.0, status::count)
+}
+
 /// Returns the word of `known` that `word` was probably meant to be.
 #[napi]
 #[must_use]

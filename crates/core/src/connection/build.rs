@@ -12,15 +12,18 @@ use crate::error::{Error, ErrorCode, Result};
 pub const MINIMUM_VERSION: i32 = 3_051_003;
 
 /// What the code relies on, as `PRAGMA compile_options` spells it, and why.
-const REQUIRED: [(&str, &str); 7] = [
+const REQUIRED: [(&str, &str); 6] = [
     ("DQS=0", "a misspelt column in double quotes must be an error, not a text"),
     ("OMIT_SHARED_CACHE", "shared-cache locks would bypass the admission gate"),
     ("ENABLE_COLUMN_METADATA", "results name the table and origin of their columns"),
     ("ENABLE_FTS5", "full-text search is part of what is promised"),
     ("ENABLE_FTS3", "FTS4 is part of what is promised"),
     ("ENABLE_RTREE", "R-tree is part of what is promised"),
-    ("DEFAULT_MEMSTATUS=0", "the mutex of its statistics serialises parallel readers"),
 ];
+
+/// What it relies on unless it is built to count memory.
+const WITHOUT_STATISTICS: (&str, &str) =
+    ("DEFAULT_MEMSTATUS=0", "the mutex of its statistics serialises parallel readers");
 
 /// Returns the version of SQLite in this program, such as `"3.54.0"`.
 #[must_use]
@@ -58,12 +61,16 @@ fn uri_names_are_on() -> bool {
     Connection::open_with_flags("file:/sluice/probe?mode=memory", flags).is_ok()
 }
 
+fn required() -> impl Iterator<Item = &'static (&'static str, &'static str)> {
+    REQUIRED.iter().chain((!cfg!(feature = "memory-statistics")).then_some(&WITHOUT_STATISTICS))
+}
+
 /// Judges a build by its version, its flags, and whether `file:` names are URIs in it.
 fn check(version: i32, options: &[String], uri_names: bool) -> Result<()> {
     if version < MINIMUM_VERSION {
         return Err(refusal(&format!("version {version} is older than {MINIMUM_VERSION}")));
     }
-    if let Some((flag, why)) = REQUIRED.iter().find(|(flag, _)| !options.iter().any(|option| option == flag)) {
+    if let Some((flag, why)) = required().find(|(flag, _)| !options.iter().any(|option| option == flag)) {
         return Err(refusal(&format!("{flag} is missing: {why}")));
     }
     if options.iter().any(|option| option == "THREADSAFE=0") {
@@ -84,7 +91,7 @@ mod tests {
     use super::*;
 
     fn options() -> Vec<String> {
-        REQUIRED.iter().map(|(flag, _)| (*flag).to_owned()).chain(["THREADSAFE=1".to_owned()]).collect()
+        required().map(|(flag, _)| (*flag).to_owned()).chain(["THREADSAFE=1".to_owned()]).collect()
     }
 
     #[test]
@@ -100,7 +107,7 @@ mod tests {
 
     #[test]
     fn each_missing_flag_is_named() {
-        for (flag, _) in REQUIRED {
+        for (flag, _) in required() {
             let without: Vec<_> = options().into_iter().filter(|option| option != flag).collect();
             let error = check(MINIMUM_VERSION, &without, false).expect_err(flag);
             assert!(error.message.contains(flag), "{}", error.message);

@@ -11,6 +11,7 @@ mod deferred;
 mod denial;
 mod foreign_keys;
 pub mod identity;
+mod memory;
 mod open;
 mod policy;
 pub mod pragma;
@@ -27,6 +28,7 @@ pub use classify::{Classified, PrepareError, Route, prepare, prepare_next};
 pub use denial::Denial;
 pub use identity::FileIdentity;
 pub(crate) use identity::hard_links;
+pub use memory::memory_used;
 pub use open::{
     ConnectionConfig, Durability, JournalMode, Location, Role, WalRequest, apply_durability, check_pragmas,
     journal_mode, open_reader, open_writer,
