@@ -51,8 +51,8 @@ export declare class BindingDatabase {
   intern(sql: string): number
   /** Lets a number go. Calls in flight keep their text. */
   forget(query: number): void
-  /** Submits the request in the request buffer. */
-  submit(byteLength: number, extras: Extras): void
+  /** Submits the requests that stand in the request buffer from `start` to `end`. With `extras`, that is one. */
+  submit(start: number, end: number, extras: Extras): void
   /** Runs a script. */
   script(call: number, sql: string, cancellable: boolean): void
   /** Adds the request in the request buffer to the batch that is being made. */
@@ -89,8 +89,8 @@ export declare class BindingDatabase {
 
 /** A connection of one's own over many calls. */
 export declare class BindingSession {
-  /** Submits the request in the request buffer. */
-  submit(byteLength: number, extras: Extras): void
+  /** Submits the requests that stand in the request buffer from `start` to `end`. With `extras`, that is one. */
+  submit(start: number, end: number, extras: Extras): void
   /** Runs a script. */
   script(call: number, sql: string, cancellable: boolean): void
   /** Steps the request in the request buffer bit by bit. */

@@ -26,7 +26,8 @@ export interface BindingDatabase {
   open(call: number): void
   intern(sql: string): number
   forget(query: number): void
-  submit(byteLength: number, extras?: Array<string | Uint8Array> | null): void
+  /** Submits the requests that stand in the request buffer from `start` to `end`. With `extras`, that is one. */
+  submit(start: number, end: number, extras?: Array<string | Uint8Array> | null): void
   script(call: number, sql: string, cancellable: boolean): void
   /** Adds the request in the request buffer to the batch that is being made. */
   stage(byteLength: number, extras?: Array<string | Uint8Array> | null): void
@@ -61,7 +62,8 @@ export type BindingControl = 'immediate' | 'exclusive' | 'deferred' | 'commit' |
 
 /** A connection of one's own over many calls. Collected, it rolls back and ends. */
 export interface BindingSession {
-  submit(byteLength: number, extras?: Array<string | Uint8Array> | null): void
+  /** Submits the requests that stand in the request buffer from `start` to `end`. With `extras`, that is one. */
+  submit(start: number, end: number, extras?: Array<string | Uint8Array> | null): void
   script(call: number, sql: string, cancellable: boolean): void
   iterate(byteLength: number, extras: Array<string | Uint8Array> | null | undefined, rows: number): BindingCursor | null
   control(call: number, control: BindingControl, depth: number): void

@@ -5,7 +5,7 @@ import type { BindingChannel } from './binding.js'
 import type { Call } from './call.js'
 import { Inbox } from './inbox.js'
 import type { End } from './session.js'
-import { Packer } from './params.js'
+import { Outbox } from './outbox.js'
 import { HEADER_CALL } from './layout.js'
 
 /** How long results are decoded in one turn of the event loop, in milliseconds. */
@@ -22,7 +22,7 @@ const CELLS_PER_RESULT = 8
  */
 export class Channel {
   readonly binding: BindingChannel
-  readonly packer: Packer
+  readonly outbox: Outbox
   readonly #inbox: Inbox
   /** The calls under way by their number; 0 is no call. */
   readonly #calls: Array<Call | undefined> = [undefined]
@@ -42,11 +42,20 @@ export class Channel {
     this.binding = new binding.BindingChannel(() => this.#wake(), this.#inbox.buffer)
     // Node tells the addon itself only when the event loop has ended by itself, or with a worker.
     process.once('exit', () => this.binding.tearDown())
-    this.packer = new Packer((buffer) => this.binding.setRequestBuffer(buffer))
+    this.outbox = new Outbox((buffer) => this.binding.setRequestBuffer(buffer))
   }
 
-  /** Gives `call` a number, under which its answer will come, and keeps it until then. */
+  /**
+   * Gives `call` a number, under which its answer will come, and keeps it until then. What is posted is handed over before: the call must
+   * not overtake it.
+   */
   enter(call: Call): number {
+    this.outbox.flush()
+    return this.enterPosted(call)
+  }
+
+  /** As `enter`, for a call that is posted itself. */
+  enterPosted(call: Call): number {
     const number = this.enterUnreferenced(call)
     call.referenced = true
     this.#unsettled++

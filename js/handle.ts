@@ -46,7 +46,7 @@ export class Handle implements Runner {
     this.#shared = shared
     this.#binding = database
     this.#manager = database.managerId
-    this.#submitter = new Submitter(this, database, channel, new QueryCache(database))
+    this.#submitter = new Submitter(this, database, channel, new QueryCache(database, () => channel.outbox.flush()))
   }
 
   /** Makes the first handle on a database, which is not open yet. */
@@ -224,6 +224,7 @@ export class Handle implements Runner {
 
   status(): Status {
     this.#expectOpened()
+    this.#submitter.channel.outbox.flush()
     const status = this.#binding.status()
     if (status === null) throw new Error('BUG: the status of a database that has not been opened')
     const { writer, wal, counters } = status

@@ -14,12 +14,14 @@ export const TAG_INT64: number = 0xffff_0004 | 0
 export const TAG_EXTRA: number = 0xffff_0005 | 0
 
 /** Where things are in a request, in bytes. */
-export const REQUEST_HEADER_BYTES = 16
+export const REQUEST_HEADER_BYTES = 24
 /** Where things are in a request's header, in words of 32 bits. */
 export const REQUEST_CALL = 0
 export const REQUEST_QUERY = 1
 export const REQUEST_FLAGS = 2
 export const REQUEST_COUNT = 3
+/** In bytes, with the header. The next request begins at the multiple of eight after it. */
+export const REQUEST_LENGTH = 4
 
 /** Which rows are wanted (request flags). */
 export const TAKE_ALL = 0

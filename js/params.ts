@@ -11,6 +11,7 @@ import {
   REQUEST_COUNT,
   REQUEST_FLAGS,
   REQUEST_HEADER_BYTES,
+  REQUEST_LENGTH,
   REQUEST_QUERY,
   TAG_EXTRA,
   TAG_INT64,
@@ -37,9 +38,13 @@ const MAX_SAFE = BigInt(Number.MAX_SAFE_INTEGER)
 /** Where a value stands: its index from 1, or its name. */
 type Place = string | number
 
-/** Writes requests into the one buffer that a channel shares with the addon. */
+/** Writes requests into the one buffer that a channel shares with the addon, one behind the other. */
 export class Packer {
   readonly #adopt: (buffer: ArrayBuffer) => void
+  readonly #empty: () => void
+  /** Where the request begins that is packed, or was packed last, and where it ends, in bytes. */
+  start = 0
+  end = 0
   #bytes!: Buffer
   #numbers!: Float64Array
   #words!: Int32Array
@@ -57,18 +62,29 @@ export class Packer {
   /** A getter or proxy among the values could start another call while the buffer holds half of this one. */
   #packing = false
 
-  /** `adopt` is told of every new buffer. */
-  constructor(adopt: (buffer: ArrayBuffer) => void) {
+  /** `adopt` is told of every new buffer; `empty` is called when there is no room behind the requests before this one, and uses them up. */
+  constructor(adopt: (buffer: ArrayBuffer) => void, empty: () => void) {
     this.#adopt = adopt
+    this.#empty = empty
     this.#replaceBuffer(INITIAL_BYTES)
   }
 
+  /** Begins anew at the beginning of the buffer. */
+  rewind(): void {
+    this.start = 0
+  }
+
+  /** Keeps the request that was packed last where it is: the next one is packed behind it. */
+  keep(): void {
+    this.start = (this.end + 7) & ~7
+  }
+
   /**
-   * Packs a request but for the numbers of call and query, and returns its length in bytes.
+   * Packs a request but for the numbers of call and query.
    *
    * Throws `ERR_SLUICE_INVALID_PARAMETER` or `ERR_SLUICE_OUT_OF_RANGE`, naming the parameter; nothing is kept then.
    */
-  pack(flags: number, params: unknown, dates: DateMode): number {
+  pack(flags: number, params: unknown, dates: DateMode): void {
     if (this.#packing) {
       throw new SluiceError('ERR_SLUICE_INVALID_PARAMETER', 'the values of a call must not start another call when they are read')
     }
@@ -76,9 +92,11 @@ export class Packer {
     this.#extras = null
     try {
       const kind = this.#packParams(params, dates)
-      this.#words[REQUEST_FLAGS] = flags | kind
-      this.#words[REQUEST_COUNT] = this.#count
-      return this.#finish()
+      this.#finish()
+      const header = this.start >> 2
+      this.#words[header + REQUEST_FLAGS] = flags | kind
+      this.#words[header + REQUEST_COUNT] = this.#count
+      this.#words[header + REQUEST_LENGTH] = this.end - this.start
     } finally {
       this.#packing = false
     }
@@ -86,8 +104,9 @@ export class Packer {
 
   /** Writes the numbers of call and query into the request that was packed last. */
   address(call: number, query: number): void {
-    this.#words[REQUEST_CALL] = call
-    this.#words[REQUEST_QUERY] = query
+    const header = this.start >> 2
+    this.#words[header + REQUEST_CALL] = call
+    this.#words[header + REQUEST_QUERY] = query
   }
 
   /** Takes the values of the request that travel apart. */
@@ -134,18 +153,22 @@ export class Packer {
   #begin(count: number, cells: number): void {
     if (count > MAX_PARAMETERS) throw new SluiceError('ERR_SLUICE_INVALID_PARAMETER', `${count} values are more than SQLite takes`)
     const needed = REQUEST_HEADER_BYTES + (cells + count) * 8 + TEXT_ROOM
+    if (this.start > 0 && this.start + needed > this.#bytes.length) {
+      this.#empty()
+      this.start = 0
+    }
     if (needed > this.#bytes.length) this.#replaceBuffer(2 ** Math.ceil(Math.log2(needed)))
     this.#count = count
     this.#wide = 0
-    this.#cell = REQUEST_HEADER_BYTES / 8
-    this.#textStart = REQUEST_HEADER_BYTES + cells * 8
+    this.#cell = (this.start + REQUEST_HEADER_BYTES) / 8
+    this.#textStart = this.start + REQUEST_HEADER_BYTES + cells * 8
     this.#textEnd = this.#textStart
   }
 
-  /** Closes the gap that was left for wide integers, and returns the length of the request. */
-  #finish(): number {
+  /** Closes the gap that was left for wide integers. */
+  #finish(): void {
     if (this.#wide > 0) this.#moveTexts(this.#cell * 8)
-    return this.#textEnd
+    this.end = this.#textEnd
   }
 
   #packValue(value: unknown, place: Place, dates: DateMode): void {

@@ -48,13 +48,16 @@ export class Query {
  */
 export class QueryCache {
   readonly #binding: BindingDatabase
+  readonly #flush: () => void
   #young = new Map<string, Query>()
   #old = new Map<string, Query>()
   /** How long the texts of the young generation are together. */
   #length = 0
 
-  constructor(binding: BindingDatabase) {
+  /** `flush` hands over the requests that still name a query. */
+  constructor(binding: BindingDatabase, flush: () => void) {
     this.#binding = binding
+    this.#flush = flush
   }
 
   /** Returns the query for `sql`, to be given back. Throws `ERR_SLUICE_INVALID_ARGUMENT` for what is no text. */
@@ -94,6 +97,7 @@ export class QueryCache {
   }
 
   #forget(query: Query): void {
+    this.#flush()
     this.#binding.forget(query.id)
   }
 }

@@ -2,6 +2,7 @@ import type { BindingCursor } from './binding.js'
 import { Call } from './call.js'
 import type { Channel } from './channel.js'
 import type { CallMode } from './options.js'
+import type { Target as RequestTarget } from './outbox.js'
 import { expectSql } from './queries.js'
 import type { QueryCache } from './queries.js'
 import { RowSource } from './row-source.js'
@@ -10,9 +11,8 @@ import { Stop, expectNotAborted } from './signals.js'
 import type { CallLimits } from './signals.js'
 import { CANCELLABLE, INTEGERS_BIGINT } from './layout.js'
 
-/** What takes requests: a handle of the addon, or a session of one. */
-interface Target {
-  submit(byteLength: number, extras?: Array<string | Uint8Array> | null): void
+/** What takes calls: a handle of the addon, or a session of one. */
+interface Target extends RequestTarget {
   script(call: number, sql: string, cancellable: boolean): void
 }
 
@@ -36,7 +36,7 @@ export class Submitter {
 
   /** Starts a statement; `flags` say which rows are wanted, and in which scope. */
   statement(sql: string, params: unknown, mode: CallMode, form: RowForm, flags: number): Call {
-    return this.#send(sql, params, mode, form, flags, (byteLength, extras) => this.#target.submit(byteLength, extras))
+    return this.#send(sql, params, mode, form, flags, null)
   }
 
   /** Adds a statement to the batch that is being made: it is answered with that. */
@@ -92,29 +92,34 @@ export class Submitter {
     mode: CallMode,
     form: RowForm,
     flags: number,
-    submit: (byteLength: number, extras: Array<string | Uint8Array> | null, number: number) => void,
+    submit: ((byteLength: number, extras: Array<string | Uint8Array> | null, number: number) => void) | null,
   ): Call {
     const { limits, integers } = mode
     if (limits !== null) {
       expectNotAborted(limits)
       flags |= CANCELLABLE
     }
-    const { packer } = this.channel
-    const byteLength = packer.pack(integers | flags, params, mode.dates)
+    const { outbox } = this.channel
+    if (submit !== null) outbox.flush()
+    outbox.pack(integers | flags, params, mode.dates)
     const query = this.queries.lookup(sql)
     const call = new Call(this.owner, query, sql, form, integers === INTEGERS_BIGINT)
     if (this.#signal !== undefined) call.signal = this.#signal
-    const number = this.channel.enter(call)
-    packer.address(number, query.id)
+    const number = this.channel.enterPosted(call)
     try {
-      submit(byteLength, packer.takeExtras(), number)
+      if (submit === null) outbox.post(this.#target, number, query.id)
+      else outbox.hand((byteLength, extras) => submit(byteLength, extras, number), number, query.id)
     } catch (error) {
       this.channel.leave(number)
       throw error
     } finally {
       this.queries.giveBack(query)
     }
-    if (limits !== null) this.#limit(call, number, limits)
+    if (limits !== null) {
+      // The addon must know of it before it can be stopped.
+      outbox.flush()
+      this.#limit(call, number, limits)
+    }
     return call
   }
 

@@ -92,18 +92,17 @@ impl BindingDatabase {
         self.requests.forget(query);
     }
 
-    /// Submits the request in the request buffer.
+    /// Submits the requests that stand in the request buffer from `start` to `end`. With `extras`, that is one.
     #[napi]
-    pub fn submit(&self, env: Env, byte_length: u32, extras: Extras) -> Result<()> {
-        let Some(Submission { request, cancel, call }) = self.requests.take(env, byte_length, extras)? else {
-            return Ok(());
-        };
-        match (&self.private, self.database.get()) {
-            (Some(private), _) => private.submit(request, cancel, self.requests.sink(), call),
-            (None, Some(manager)) => manager.submit(request, cancel, self.requests.sink(), call),
-            (None, None) => self.requests.reply(call).fail(not_open()),
-        }
-        Ok(())
+    pub fn submit(&self, env: Env, start: u32, end: u32, extras: Extras) -> Result<()> {
+        let (private, database) = (&self.private, self.database.get());
+        self.requests.take_all(env, start, end, extras, |Submission { request, cancel, call }| {
+            match (private, database) {
+                (Some(private), _) => private.submit(request, cancel, self.requests.sink(), call),
+                (None, Some(manager)) => manager.submit(request, cancel, self.requests.sink(), call),
+                (None, None) => self.requests.reply(call).fail(not_open()),
+            }
+        })
     }
 
     /// Runs a script.

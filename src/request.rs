@@ -1,9 +1,9 @@
-//! Requests, as JavaScript packs them: a header of four words, the cells of the values, the bytes of the texts.
+//! Requests, as JavaScript packs them: a header of six words, the cells of the values, the bytes of the texts.
 
 use sluice_core::params::ParamsKind;
 use sluice_core::{Error, ErrorCode, Integers, Params, Result, Scope, Take, Value};
 
-const HEADER_BYTES: usize = 16;
+const HEADER_BYTES: usize = 24;
 
 /// A request, taken apart.
 pub(crate) struct Packed {
@@ -20,6 +20,14 @@ pub(crate) struct Packed {
 }
 
 impl Packed {
+    /// Takes the bytes of the first request off those of several. Returns `None` when there is no whole one.
+    pub(crate) fn split<'b>(bytes: &mut &'b [u8]) -> Option<&'b [u8]> {
+        let length = bytes.get(16..20)?.try_into().map(u32::from_le_bytes).ok()? as usize;
+        let request = bytes.get(..length)?;
+        *bytes = bytes.get(length.next_multiple_of(8)..).unwrap_or_default();
+        Some(request)
+    }
+
     /// Reads a request, copying its values. Returns `None` when there is not even a header.
     pub(crate) fn read(bytes: &[u8], extras: Vec<Value>) -> Option<Self> {
         let (header, values) = bytes.split_at_checked(HEADER_BYTES)?;

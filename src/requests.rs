@@ -83,12 +83,36 @@ impl Requests {
 
     /// Takes the request in the request buffer apart. Returns nothing if its values cannot be: the call is answered then.
     pub(crate) fn take(&self, env: Env, byte_length: u32, extras: Extras) -> Result<Option<Submission>> {
-        let extras = extras.unwrap_or_default().into_iter().map(value).collect();
         let requests = self.shared.requests.borrow();
         let bytes = requests.as_ref().and_then(|memory| memory.bytes(&env).get(..byte_length as usize));
-        let packed = bytes.and_then(|bytes| Packed::read(bytes, extras));
+        self.read(bytes.ok_or_else(no_request)?, extras)
+    }
+
+    /// Takes the requests apart that stand in the request buffer from `start` to `end`, each in its turn.
+    pub(crate) fn take_all(
+        &self,
+        env: Env,
+        start: u32,
+        end: u32,
+        mut extras: Extras,
+        mut submit: impl FnMut(Submission),
+    ) -> Result<()> {
+        let requests = self.shared.requests.borrow();
+        let range = start as usize..end as usize;
+        let mut bytes = requests.as_ref().and_then(|memory| memory.bytes(&env).get(range)).ok_or_else(no_request)?;
+        while !bytes.is_empty() {
+            let request = Packed::split(&mut bytes).ok_or_else(no_request)?;
+            if let Some(submission) = self.read(request, extras.take())? {
+                submit(submission);
+            }
+        }
+        Ok(())
+    }
+
+    fn read(&self, bytes: &[u8], extras: Extras) -> Result<Option<Submission>> {
+        let extras = extras.unwrap_or_default().into_iter().map(value).collect();
         let Packed { call, query, take, integers, scope, cancellable, params } =
-            packed.ok_or_else(|| Error::from_reason("no request"))?;
+            Packed::read(bytes, extras).ok_or_else(no_request)?;
         let query = self.queries.borrow().by_id.get(query as usize).cloned().flatten();
         let query = query.ok_or_else(|| Error::from_reason("no such statement"))?;
         match params {
@@ -102,6 +126,10 @@ impl Requests {
             }
         }
     }
+}
+
+fn no_request() -> Error {
+    Error::from_reason("no request")
 }
 
 fn value(extra: Either<String, Uint8Array>) -> Value {

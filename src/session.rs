@@ -23,13 +23,12 @@ impl BindingSession {
 
 #[napi]
 impl BindingSession {
-    /// Submits the request in the request buffer.
+    /// Submits the requests that stand in the request buffer from `start` to `end`. With `extras`, that is one.
     #[napi]
-    pub fn submit(&self, env: Env, byte_length: u32, extras: Extras) -> Result<()> {
-        if let Some(Submission { request, cancel, call }) = self.requests.take(env, byte_length, extras)? {
+    pub fn submit(&self, env: Env, start: u32, end: u32, extras: Extras) -> Result<()> {
+        self.requests.take_all(env, start, end, extras, |Submission { request, cancel, call }| {
             self.session.submit(request, cancel, self.requests.sink(), call);
-        }
-        Ok(())
+        })
     }
 
     /// Runs a script.

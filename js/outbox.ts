@@ -1,0 +1,81 @@
+import { Packer } from './params.js'
+import type { DateMode } from './types.js'
+
+/** What takes requests: a handle of the addon, or a session of one. */
+export interface Target {
+  /** Submits the requests that stand in the request buffer from `start` to `end`. With `extras`, that is one. */
+  submit(start: number, end: number, extras?: Array<string | Uint8Array> | null): void
+}
+
+/** How many requests wait for company at most: little of what a call into the addon costs is left for each then. */
+const MAX_WAITING = 32
+
+/**
+ * Hands requests over to the addon, those of one turn together: the call into it costs as much as all the rest of submitting.
+ *
+ * The first of a turn is handed over at once, so that a call by itself waits for nothing. The others follow at the end of the turn (in a
+ * microtask), when there are {@link MAX_WAITING}, or before anything else is asked of the addon, which must not overtake them.
+ */
+export class Outbox {
+  readonly #packer: Packer
+  /** Where the requests that wait begin in the buffer. They end where the next one is packed. */
+  #start = 0
+  #waiting = 0
+  /** What has been given a request in this turn; what waits is for it. Nothing between turns: it must not be kept from being collected. */
+  #target: Target | null = null
+  /** Whether the end of the turn will be noticed. */
+  #inTurn = false
+  readonly #settled: Promise<void> = Promise.resolve()
+  readonly #endTurn = (): void => {
+    this.#inTurn = false
+    this.flush()
+    this.#target = null
+  }
+
+  /** `adopt` is told of every new request buffer. */
+  constructor(adopt: (buffer: ArrayBuffer) => void) {
+    this.#packer = new Packer(adopt, () => this.flush())
+  }
+
+  /** Packs a request but for the numbers of call and query. Throws as {@link Packer.pack}. */
+  pack(flags: number, params: unknown, dates: DateMode): void {
+    if (this.#waiting === 0) this.#packer.rewind()
+    this.#packer.pack(flags, params, dates)
+  }
+
+  /** Sends the request that was packed last to `target`, at the end of the turn at the latest. */
+  post(target: Target, call: number, query: number): void {
+    const packer = this.#packer
+    packer.address(call, query)
+    const extras = packer.takeExtras()
+    if (target === this.#target && extras === null) {
+      if (this.#waiting === 0) this.#start = packer.start
+      packer.keep()
+      if (++this.#waiting === MAX_WAITING) this.flush()
+      return
+    }
+    this.flush()
+    this.#target = target
+    this.#beginTurn()
+    target.submit(packer.start, packer.end, extras)
+  }
+
+  /** Hands the request that was packed last to `send`, with its length in bytes and what travels apart. Nothing may be waiting. */
+  hand(send: (byteLength: number, extras: Array<string | Uint8Array> | null) => void, call: number, query: number): void {
+    this.#packer.address(call, query)
+    send(this.#packer.end, this.#packer.takeExtras())
+  }
+
+  /** Hands over what waits. */
+  flush(): void {
+    if (this.#waiting === 0) return
+    this.#waiting = 0
+    this.#target?.submit(this.#start, this.#packer.start, null)
+  }
+
+  #beginTurn(): void {
+    if (this.#inTurn) return
+    this.#inTurn = true
+    void this.#settled.then(this.#endTurn)
+  }
+}
