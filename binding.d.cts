@@ -55,8 +55,8 @@ export declare class BindingDatabase {
   submit(start: number, end: number, extras: Extras): void
   /** Runs a script. */
   script(call: number, sql: string, cancellable: boolean): void
-  /** Adds the request in the request buffer to the batch that is being made. */
-  stage(byteLength: number, extras: Extras): void
+  /** Adds the requests that stand in the request buffer from `start` to `end` to the batch that is being made. With `extras`, that is one. */
+  stage(start: number, end: number, extras: Extras): void
   /** Forgets the batch that is being made. */
   unstage(): void
   /** Runs the batch that was made: its requests answer under their own numbers, and the whole under `call`. */

@@ -29,8 +29,8 @@ export interface BindingDatabase {
   /** Submits the requests that stand in the request buffer from `start` to `end`. With `extras`, that is one. */
   submit(start: number, end: number, extras?: Array<string | Uint8Array> | null): void
   script(call: number, sql: string, cancellable: boolean): void
-  /** Adds the request in the request buffer to the batch that is being made. */
-  stage(byteLength: number, extras?: Array<string | Uint8Array> | null): void
+  /** Adds the requests that stand in the request buffer from `start` to `end` to the batch that is being made. With `extras`, that is one. */
+  stage(start: number, end: number, extras?: Array<string | Uint8Array> | null): void
   /** Forgets the batch that is being made. */
   unstage(): void
   batch(call: number, cancellable: boolean): void

@@ -28,6 +28,10 @@ import {
 
 let pending: Call
 
+const SETTLED: Promise<void> = Promise.resolve()
+
+function nobodyWaits(): void {}
+
 /** One executor for all calls: a closure per call would cost more than the promise. */
 function keepResolve(resolve: () => void): void {
   pending.settle = resolve
@@ -71,14 +75,20 @@ export class Call {
   settle!: () => void
   readonly settled: Promise<void>
 
-  constructor(owner: object, query: Query | null, sql: string | undefined, form: RowForm, bigints: boolean) {
+  /** `isAwaited`: whether somebody will wait for it; without, it is settled with another one. */
+  constructor(owner: object, query: Query | null, sql: string | undefined, form: RowForm, bigints: boolean, isAwaited = true) {
     this.owner = owner
     this.query = query
     this.sql = sql
     this.form = form
     this.bigints = bigints
-    pending = this
-    this.settled = new Promise(keepResolve)
+    if (isAwaited) {
+      pending = this
+      this.settled = new Promise(keepResolve)
+    } else {
+      this.settle = nobodyWaits
+      this.settled = SETTLED
+    }
   }
 
   /** Takes the present result from the inbox. Returns whether it was the last of this call. */

@@ -10,6 +10,7 @@ import { kindOf } from './kinds.js'
 import { locationText } from './location.js'
 import type { Location } from './location.js'
 import { isPragmaName } from './options.js'
+import type { Target } from './outbox.js'
 import type { CallMode, LeaseLimits, SessionMode } from './options.js'
 import { QueryCache } from './queries.js'
 import type { RowForm } from './rows.js'
@@ -35,6 +36,8 @@ export class Handle implements Runner {
   readonly #shared: Shared
   readonly #binding: BindingDatabase
   readonly #submitter: Submitter
+  /** Takes the requests of a batch. */
+  readonly #staging: Target = { submit: (start, end, extras) => this.#binding.stage(start, end, extras) }
   /** The one closing call, once there is one: nothing is admitted after it. */
   #closing: Call | null = null
   /** Opens the database; of the first handle on it. */
@@ -141,15 +144,14 @@ export class Handle implements Runner {
     const numbers: number[] = []
     try {
       for (const { sql, params } of items) {
-        const part = this.#submitter.stage(sql, params, mode, mode.rowMode, 0, (byteLength, extras, number) => {
-          this.#binding.stage(byteLength, extras)
-          numbers.push(number)
-        })
-        parts.push(part)
+        const { call, number } = this.#submitter.stage(this.#staging, sql, params, mode)
+        parts.push(call)
+        numbers.push(number)
       }
       const whole = this.#submitter.command(undefined, mode.limits, (number, cancellable) => this.#binding.batch(number, cancellable))
       return { whole, parts }
     } catch (error) {
+      this.#submitter.channel.outbox.flush()
       this.#binding.unstage()
       for (const number of numbers) this.#submitter.channel.leave(number)
       throw error instanceof SluiceError ? atItem(error, parts.length) : error

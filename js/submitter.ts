@@ -39,9 +39,22 @@ export class Submitter {
     return this.#send(sql, params, mode, form, flags, null)
   }
 
-  /** Adds a statement to the batch that is being made: it is answered with that. */
-  stage(sql: string, params: unknown, mode: CallMode, form: RowForm, flags: number, stage: (byteLength: number, extras: Array<string | Uint8Array> | null, number: number) => void): Call {
-    return this.#send(sql, params, { ...mode, limits: null }, form, flags, stage)
+  /** Adds a statement to the batch that is being made in `batch`: nobody waits for it but with that. Returns its number too. */
+  stage(batch: RequestTarget, sql: string, params: unknown, mode: CallMode): { call: Call; number: number } {
+    const { outbox } = this.channel
+    outbox.pack(mode.integers, params, mode.dates)
+    const query = this.queries.lookup(sql)
+    const call = new Call(this.owner, query, sql, mode.rowMode, mode.integers === INTEGERS_BIGINT, false)
+    const number = this.channel.enterPosted(call)
+    try {
+      outbox.post(batch, number, query.id)
+    } catch (error) {
+      this.channel.leave(number)
+      throw error
+    } finally {
+      this.queries.giveBack(query)
+    }
+    return { call, number }
   }
 
   script(sql: string, mode: CallMode): Call {

@@ -116,13 +116,13 @@ impl BindingDatabase {
         }
     }
 
-    /// Adds the request in the request buffer to the batch that is being made.
+    /// Adds the requests that stand in the request buffer from `start` to `end` to the batch that is being made. With `extras`, that is one.
     #[napi]
-    pub fn stage(&self, env: Env, byte_length: u32, extras: Extras) -> Result<()> {
-        if let Some(Submission { request, cancel: _, call }) = self.requests.take(env, byte_length, extras)? {
-            self.staged.borrow_mut().push((request, call));
-        }
-        Ok(())
+    pub fn stage(&self, env: Env, start: u32, end: u32, extras: Extras) -> Result<()> {
+        let mut staged = self.staged.borrow_mut();
+        self.requests.take_all(env, start, end, extras, |Submission { request, cancel: _, call }| {
+            staged.push((request, call));
+        })
     }
 
     /// Forgets the batch that is being made.
