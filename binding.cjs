@@ -838,6 +838,7 @@ module.exports = nativeBinding
 module.exports.BindingChannel = nativeBinding.BindingChannel
 module.exports.BindingCursor = nativeBinding.BindingCursor
 module.exports.BindingDatabase = nativeBinding.BindingDatabase
+module.exports.BindingLog = nativeBinding.BindingLog
 module.exports.BindingSession = nativeBinding.BindingSession
 module.exports.compileOptions = nativeBinding.compileOptions
 module.exports.memoryUsed = nativeBinding.memoryUsed

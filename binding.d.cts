@@ -54,7 +54,7 @@ export declare class BindingDatabase {
   /** Submits the requests that stand in the request buffer from `start` to `end`. With `extras`, that is one. */
   submit(start: number, end: number, extras: Extras): void
   /** Runs a script. */
-  script(call: number, sql: string, cancellable: boolean): void
+  script(call: number, sql: string, cancellable: boolean, timed?: boolean | undefined | null): void
   /** Adds the requests that stand in the request buffer from `start` to `end` to the batch that is being made. With `extras`, that is one. */
   stage(start: number, end: number, extras: Extras): void
   /** Forgets the batch that is being made. */
@@ -87,12 +87,26 @@ export declare class BindingDatabase {
   close(call: number, timeoutMs: number): void
 }
 
+/** Collects records for one listener. */
+export declare class BindingLog {
+  /** Opens it. `onWake` is called when records are there. `level` is from 1, that of errors, to 5. */
+  constructor(onWake: () => void, level: number, database?: string | undefined | null)
+  /** Says up to which level it records. */
+  setLevel(level: number): void
+  /** Takes what was recorded, at most `most` records. After none, the next record wakes again. */
+  take(most: number): Array<BindingRecord>
+  /** How many records were dropped because too many waited. */
+  get lost(): number
+  /** Ends it. */
+  close(): void
+}
+
 /** A connection of one's own over many calls. */
 export declare class BindingSession {
   /** Submits the requests that stand in the request buffer from `start` to `end`. With `extras`, that is one. */
   submit(start: number, end: number, extras: Extras): void
   /** Runs a script. */
-  script(call: number, sql: string, cancellable: boolean): void
+  script(call: number, sql: string, cancellable: boolean, timed?: boolean | undefined | null): void
   /** Steps the request in the request buffer bit by bit. */
   iterate(byteLength: number, extras: Extras, rows: number): BindingCursor | null
   /** Begins or ends what is within the session, or itself. `depth` is that of a savepoint, from 1. */
@@ -165,6 +179,19 @@ export interface BindingReaders {
   idle: number
   waiting: number
   max: number
+}
+
+/** What happened, as data for JavaScript. */
+export interface BindingRecord {
+  level: 'error' | 'warn' | 'info' | 'debug' | 'trace'
+  /** What it is about. */
+  target: string
+  message: string
+  database: string | null
+  /** In milliseconds since 1970. */
+  timeMs: number
+  names: Array<string>
+  values: Array<string | number | boolean>
 }
 
 /** The columns of a result. */

@@ -1,4 +1,66 @@
 // Generated from js/ by `npm run build:js`; do not edit.
+/** How much a log tells: each level tells what those before it do, and more. */
+export type LogLevel = "error" | "warn" | "info" | "debug" | "trace";
+/** Tells of one thing that happened. */
+export interface LogRecord {
+	/** How much it matters. */
+	readonly level: LogLevel;
+	/** What it is about: `'statement'`, `'transaction'`, `'group'`, `'reader'`, `'writer'`, `'gate'`, `'checkpoint'`, `'open'`, `'close'` … */
+	readonly target: string;
+	/** What happened, in words that do not change: `'ran'`, `'mode switched'`, `'opened'` … */
+	readonly message: string;
+	/** The path of the database, as `db.path` has it; every in-memory database is `':memory:'`. `null` where nobody knows. */
+	readonly database: string | null;
+	/** When, in milliseconds since 1970, with fractions. */
+	readonly timeMs: number;
+	/** What there is to say of it, by name. Names that end in `Us` are in microseconds, in `Ms` in milliseconds. */
+	readonly fields: {
+		readonly [name: string]: string | number | boolean;
+	};
+}
+/** Options of `openLog`. Unknown keys, and values of the wrong kind, are errors (`ERR_SLUICE_INVALID_OPTION`). */
+export interface LogOptions {
+	/**
+	 * How much it tells at first.
+	 * @defaultValue 'info'
+	 */
+	readonly level?: LogLevel | undefined;
+	/**
+	 * The one database it tells of, as its `path` has it.
+	 * @defaultValue all of the process
+	 */
+	readonly database?: string | undefined;
+}
+/** Is a log that was opened with {@link openLog}. */
+export interface Log {
+	/**
+	 * How much it tells. May be set at any time; what was recorded before is told all the same.
+	 *
+	 * @throws `ERR_SLUICE_INVALID_ARGUMENT` when it is set to anything else
+	 */
+	level: LogLevel;
+	/** Counts the records that were dropped, because 65,536 were waiting to be told already. */
+	readonly lost: number;
+	/** Tells what was recorded before, and then nothing any more. May be called more than once. */
+	close(): void;
+}
+/**
+ * Has `listener` called with what happens in the databases of this process, in those of its worker threads too. Records come in order,
+ * some time after what they tell of. A log does not keep the process alive; it ends with `close`, or with its thread.
+ *
+ * What `listener` throws becomes an uncaught exception, and disturbs nothing else. A level that no log wants costs nothing; `'trace'`
+ * makes a record for each statement, which costs more than a short statement does.
+ *
+ * @throws `ERR_SLUICE_INVALID_ARGUMENT` for a listener that is no function; `ERR_SLUICE_INVALID_OPTION`
+ *
+ * @example
+ * ```ts
+ * const log = openLog(({ level, target, message, fields }) => console.error(level, target, message, fields), { level: 'warn' })
+ * log.level = 'debug'
+ * log.close()
+ * ```
+ */
+export declare function openLog(listener: (record: LogRecord) => void, options?: LogOptions): Log;
 /** A value as SQLite stores it: NULL, INTEGER or REAL, INTEGER, TEXT, BLOB. */
 export type SqlValue = null | number | bigint | string | Uint8Array;
 /**

@@ -17,4 +17,5 @@ export const {
   connect,
   isSluiceError,
   open,
+  openLog,
 } = loaded.core

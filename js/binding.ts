@@ -1,6 +1,7 @@
 /** The only importer of the addon: its types, and what happens when it cannot be loaded. */
 
 import { SluiceError } from './errors.js'
+import type { LogLevel } from './logs.js'
 import type { TransactionBehavior } from './types.js'
 
 /** Carries requests and results between one copy of this code and the addon. */
@@ -28,7 +29,7 @@ export interface BindingDatabase {
   forget(query: number): void
   /** Submits the requests that stand in the request buffer from `start` to `end`. With `extras`, that is one. */
   submit(start: number, end: number, extras?: Array<string | Uint8Array> | null): void
-  script(call: number, sql: string, cancellable: boolean): void
+  script(call: number, sql: string, cancellable: boolean, timed?: boolean): void
   /** Adds the requests that stand in the request buffer from `start` to `end` to the batch that is being made. With `extras`, that is one. */
   stage(start: number, end: number, extras?: Array<string | Uint8Array> | null): void
   /** Forgets the batch that is being made. */
@@ -64,7 +65,7 @@ export type BindingControl = 'immediate' | 'exclusive' | 'deferred' | 'commit' |
 export interface BindingSession {
   /** Submits the requests that stand in the request buffer from `start` to `end`. With `extras`, that is one. */
   submit(start: number, end: number, extras?: Array<string | Uint8Array> | null): void
-  script(call: number, sql: string, cancellable: boolean): void
+  script(call: number, sql: string, cancellable: boolean, timed?: boolean): void
   iterate(byteLength: number, extras: Array<string | Uint8Array> | null | undefined, rows: number): BindingCursor | null
   control(call: number, control: BindingControl, depth: number): void
   abort(timedOut: boolean): void
@@ -135,9 +136,32 @@ export interface BindingShape {
 /** What the inbox has no form for. */
 export type BindingExtra = string | Uint8Array | BindingFailure | BindingShape
 
+/** What happened, as data. */
+export interface BindingRecord {
+  level: LogLevel
+  target: string
+  message: string
+  database?: string | null
+  timeMs: number
+  names: string[]
+  values: Array<string | number | boolean>
+}
+
+/** Collects records for one listener. */
+export interface BindingLog {
+  /** Says up to which level it records: 1 is that of errors, 5 that of everything. */
+  setLevel(level: number): void
+  /** Takes what was recorded, at most `most` records; after none, the next record wakes again. */
+  take(most: number): BindingRecord[]
+  /** How many records were dropped because too many waited. */
+  readonly lost: number
+  close(): void
+}
+
 /** What the addon exports. */
 export interface Binding {
   BindingChannel: new (onWake: () => void, inbox: ArrayBuffer) => BindingChannel
+  BindingLog: new (onWake: () => void, level: number, database: string | null) => BindingLog
   BindingDatabase: new (channel: BindingChannel, path: string | Uint8Array, config: BindingConfig) => BindingDatabase
   /** Returns the known word that `word` was probably meant to be. */
   suggest(word: string, known: string[]): string | null

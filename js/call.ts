@@ -8,11 +8,14 @@ import type { RowForm } from './rows.js'
 import type { Stop } from './signals.js'
 import { NO_COLUMNS, Shape } from './shape.js'
 import {
+  HAS_TIMES,
   HEADER_CHANGES,
   HEADER_COLUMNS,
   HEADER_FAILURE_EXTRA,
   HEADER_FLAGS,
   HEADER_KIND,
+  HEADER_QUEUED_US,
+  HEADER_RAN_US,
   HEADER_ROWID,
   HEADER_ROWS,
   HEADER_SHAPE,
@@ -58,6 +61,10 @@ export class Call {
   changes = 0
   lastInsertRowid: number | bigint | undefined = undefined
   wrote = false
+  /** How long it waited before a connection began it, in microseconds; 0 unless the request had the flag `TIMED`. */
+  queuedUs = 0
+  /** How long it ran there, in microseconds. Its own commit counts, one that it shared does not. 0 unless asked for. */
+  ranUs = 0
   /** Whether its cursor has more rows. */
   more = false
   failure: BindingFailure | null = null
@@ -98,6 +105,7 @@ export class Call {
       if (kind === KIND_ROWS || kind === KIND_END || kind === KIND_MORE) this.#receiveRows(inbox)
       if (kind === KIND_MORE) this.more = true
       if (kind === KIND_END) this.#receiveOutcome(inbox)
+      if (kind !== KIND_ROWS) this.#receiveTimes(inbox)
       if (kind === KIND_FAILED) this.failure = inbox.extra(inbox.header(HEADER_FAILURE_EXTRA)) as BindingFailure
     } catch (error) {
       this.#fail(error)
@@ -140,6 +148,12 @@ export class Call {
     this.changes = inbox.headerNumber(HEADER_CHANGES)
     this.wrote = (flags & ROUTE_WRITE) !== 0
     if ((flags & INSERTED) !== 0) this.lastInsertRowid = inbox.headerInteger(HEADER_ROWID, this.bigints)
+  }
+
+  #receiveTimes(inbox: Inbox): void {
+    if ((inbox.header(HEADER_FLAGS) & HAS_TIMES) === 0) return
+    this.queuedUs = inbox.headerFloat(HEADER_QUEUED_US)
+    this.ranUs = inbox.headerFloat(HEADER_RAN_US)
   }
 
   /** Keeps the first failure; rows that came before it are void. */

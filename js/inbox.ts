@@ -43,6 +43,7 @@ export class Inbox {
   cell = 0
   readonly #bytes = Buffer.from(this.buffer)
   readonly #headers = new Int32Array(this.buffer, 0, MAX_HEADERS * HEADER_WORDS)
+  readonly #headerFloats = new Float32Array(this.buffer, 0, MAX_HEADERS * HEADER_WORDS)
   readonly #headerNumbers = new Float64Array(this.buffer, 0, (MAX_HEADERS * HEADER_WORDS) / 2)
   readonly #headerIntegers = new BigInt64Array(this.buffer, 0, (MAX_HEADERS * HEADER_WORDS) / 2)
   readonly #words = new Int32Array(this.buffer, CELLS_OFFSET, CELLS_COUNT * 2)
@@ -96,6 +97,11 @@ export class Inbox {
   /** Returns a word of the present header. */
   header(field: number): number {
     return this.#headers[this.#header + field] as number
+  }
+
+  /** Returns a word of the present header that is a float of 32 bits. */
+  headerFloat(field: number): number {
+    return this.#headerFloats[this.#header + field] as number
   }
 
   /** Returns the double that begins at a word of the present header. */

@@ -1,6 +1,8 @@
 export { Database } from './database.js'
 export { AbortError, SluiceError, SqliteError, isSluiceError } from './errors.js'
 export type { SluiceErrorCode, SluiceErrorDetails, SqliteErrorCode, SqliteErrorDetails } from './errors.js'
+export { openLog } from './logs.js'
+export type { Log, LogLevel, LogOptions, LogRecord } from './logs.js'
 export { connect, open } from './open.js'
 export type { GroupCommitOptions, OpenOptions } from './options.js'
 export { ReadSession } from './read-session.js'

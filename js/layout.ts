@@ -50,6 +50,9 @@ export const SCOPE_SHIFT = 7
 /** The call may be stopped (request flags). */
 export const CANCELLABLE: number = 1 << 9
 
+/** The answer tells how long the call waited and ran (request flags); of a batch, when an item of it has the flag. */
+export const TIMED: number = 1 << 10
+
 /** Where the regions of the inbox begin, in bytes, and how large they are. */
 export const MAX_HEADERS = 1_024
 export const HEADER_WORDS = 16
@@ -72,6 +75,9 @@ export const HEADER_SHAPE_EXTRA = 6
 export const HEADER_COLUMNS = 7
 export const HEADER_CHANGES = 8
 export const HEADER_ROWID = 10
+/** How long the call waited before a connection began it, and how long it ran there, in microseconds: floats of 32 bits. */
+export const HEADER_QUEUED_US = 12
+export const HEADER_RAN_US = 13
 export const HEADER_TEXT_ASCII = 14
 export const HEADER_TEXT_BYTES = 15
 
@@ -88,3 +94,5 @@ export const HAS_EXTRAS: number = 1 << 0
 export const SHAPE_NEW: number = 1 << 1
 export const ROUTE_WRITE: number = 1 << 2
 export const INSERTED: number = 1 << 3
+/** The header holds times. */
+export const HAS_TIMES: number = 1 << 4

@@ -164,13 +164,13 @@ export interface GroupCommitOptions {
 }
 
 /** How one option is checked, and what it is when it is left out. */
-interface Rule<V> {
+export interface Rule<V> {
   readonly initial: V
   readonly expected: string
   readonly accepts: (value: unknown) => boolean
 }
 
-type Rules<T> = { readonly [K in keyof T]-?: Rule<T[K]> }
+export type Rules<T> = { readonly [K in keyof T]-?: Rule<T[K]> }
 
 /** What `open` was told, complete and checked. */
 type OpenConfig = { [K in keyof OpenOptions]-?: K extends 'concurrency' ? OpenOptions[K] : NonNullable<OpenOptions[K]> }
@@ -188,7 +188,7 @@ function count(initial: number, least: number, most: number): Rule<number> {
   return { initial, expected: `an integer from ${least} to ${most}`, accepts }
 }
 
-function choice<V extends string | undefined>(initial: V, values: readonly V[]): Rule<V> {
+export function choice<V extends string | undefined>(initial: V, values: readonly V[]): Rule<V> {
   const expected = `one of ${values.map((value) => `'${value}'`).join(', ')}`
   return { initial, expected, accepts: (value) => values.includes(value as V) }
 }
@@ -239,7 +239,7 @@ const GROUP_RULES: Rules<{ maxStatements: number; maxMs: number; maxBytes: numbe
 const CLOSE_RULES: Rules<{ timeoutMs: number }> = { timeoutMs: count(10_000, 0, MAX_MS) }
 
 /** Checks `options` against `rules` and fills in what is left out. */
-function complete<T extends object>(rules: Rules<T>, options: unknown, within = ''): T {
+export function complete<T extends object>(rules: Rules<T>, options: unknown, within = ''): T {
   const config = {} as T
   for (const name in rules) config[name] = rules[name].initial
   if (options === undefined) return config

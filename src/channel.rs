@@ -52,7 +52,7 @@ impl Shared {
     fn answered(&self, call: u32, delivery: &Delivery) {
         match delivery {
             Delivery::Rows(..) => {}
-            Delivery::More(..) | Delivery::End(..) | Delivery::Failed(_) | Delivery::Done => {
+            Delivery::More(..) | Delivery::End(..) | Delivery::Failed(_) | Delivery::Done | Delivery::Timed(_) => {
                 let mut cancels = self.cancels.borrow_mut();
                 if !cancels.is_empty() {
                     cancels.remove(&call);

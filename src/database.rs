@@ -11,7 +11,7 @@ use napi::{Env, Error, Result};
 use napi_derive::napi;
 use sluice_core::{
     Behavior, CheckpointMode, Delivery, ErrorCode, Failure, Manager, Options, PrivateHandle, Query, Request, Scope,
-    SessionKind, SessionLimits, Sink, control,
+    Script, SessionKind, SessionLimits, Sink, control,
 };
 
 use crate::channel::{BindingChannel, OpenDatabase};
@@ -107,11 +107,12 @@ impl BindingDatabase {
 
     /// Runs a script.
     #[napi]
-    pub fn script(&self, call: u32, sql: String, cancellable: bool) {
+    pub fn script(&self, call: u32, sql: String, cancellable: bool, timed: Option<bool>) {
         let (cancel, sink) = (self.requests.cancel(call, cancellable), self.requests.sink());
+        let script = Script { text: Query::new(sql), timed: timed == Some(true) };
         match (&self.private, self.database.get()) {
-            (Some(private), _) => private.submit_script(Query::new(sql), cancel, sink, call),
-            (None, Some(manager)) => manager.submit_script(Query::new(sql), cancel, sink, call),
+            (Some(private), _) => private.submit_script(script, cancel, sink, call),
+            (None, Some(manager)) => manager.submit_script(script, cancel, sink, call),
             (None, None) => self.requests.reply(call).fail(not_open()),
         }
     }

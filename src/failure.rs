@@ -3,7 +3,7 @@
 use napi::bindgen_prelude::Either;
 use napi_derive::napi;
 use sluice_core::query::Shape;
-use sluice_core::{ErrorCode, Failure, Parameter};
+use sluice_core::{Failure, Parameter};
 
 /// Why a call failed.
 #[napi(object, object_from_js = false)]
@@ -27,12 +27,8 @@ pub struct BindingFailure {
 impl BindingFailure {
     pub fn new(failure: &Failure) -> Self {
         let error = &failure.error;
-        let code = match (error.code, error.extended_code) {
-            (ErrorCode::Sqlite, Some(code)) => sluice_core::error::sqlite_code_name(code).to_owned(),
-            (code, _) => code.as_str().to_owned(),
-        };
         Self {
-            code,
+            code: error.code_name().to_owned(),
             errno: error.extended_code,
             offset: error.offset,
             message: error.message.clone(),

@@ -1,11 +1,12 @@
 //! The inbox: finished results, laid out for JavaScript to read. `js/layout.ts` describes the same bytes.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use sluice_core::cell::{Cell, Tag, tagged};
 use sluice_core::query::Shape;
 use sluice_core::rows::Chunk;
-use sluice_core::{Delivery, Failure, Outcome, Route, Value};
+use sluice_core::{Delivery, Failure, Outcome, Route, Timed, Value};
 
 /// The size of the whole inbox.
 pub(crate) const INBOX_BYTES: usize = BLOBS.end;
@@ -27,6 +28,7 @@ const HAS_EXTRAS: u32 = 1;
 const SHAPE_NEW: u32 = 1 << 1;
 const ROUTE_WRITE: u32 = 1 << 2;
 const INSERTED: u32 = 1 << 3;
+const HAS_TIMES: u32 = 1 << 4;
 
 /// What does not fit the inbox, by index.
 pub(crate) enum Extra {
@@ -66,12 +68,25 @@ impl<'a> Writer<'a> {
                     && self.blobs + chunk.blobs.len() <= BLOBS.len()
             }
             Delivery::Failed(_) | Delivery::Done => true,
+            Delivery::Timed(timed) => self.fits(&timed.delivery),
         }
     }
 
     /// Adds a delivery that fits.
     pub(crate) fn push(&mut self, call: u32, delivery: Delivery) {
         let mut header = Header { call, ..Header::default() };
+        let delivery = match delivery {
+            Delivery::Timed(timed) => {
+                let Timed { delivery, queued, ran } = *timed;
+                header.flags |= HAS_TIMES;
+                header.queued_us = micros(queued);
+                header.ran_us = micros(ran);
+                delivery
+            }
+            Delivery::Rows(..) | Delivery::End(..) | Delivery::More(..) | Delivery::Failed(_) | Delivery::Done => {
+                delivery
+            }
+        };
         match delivery {
             Delivery::Rows(shape, chunk) => {
                 header.kind = KIND_ROWS;
@@ -92,8 +107,8 @@ impl<'a> Writer<'a> {
                 header.failure = self.extra(Extra::Failure(failure));
             }
             Delivery::Done => header.kind = KIND_DONE,
+            Delivery::Timed(_) => unreachable!("BUG: an answer is timed twice"),
         }
-        header.text_end = index(self.text);
         let at = HEADERS.start + self.headers * HEADER_BYTES;
         header.write(&mut self.bytes[at..at + HEADER_BYTES]);
         self.headers += 1;
@@ -162,6 +177,10 @@ fn moved(cell: u64, integers: u32, extras: u32) -> u64 {
     }
 }
 
+fn micros(duration: Duration) -> f32 {
+    duration.as_secs_f32() * 1e6
+}
+
 fn index(number: usize) -> u32 {
     u32::try_from(number).expect("BUG: the inbox is smaller than 4 GiB")
 }
@@ -182,7 +201,8 @@ struct Header {
     columns: u32,
     changes: f64,
     last_insert_rowid: i64,
-    text_end: u32,
+    queued_us: f32,
+    ran_us: f32,
 }
 
 impl Header {
@@ -208,7 +228,7 @@ impl Header {
         }
         bytes[32..40].copy_from_slice(&self.changes.to_le_bytes());
         bytes[40..48].copy_from_slice(&self.last_insert_rowid.to_le_bytes());
-        put(bytes, 12, self.text_end);
-        put(bytes, 13, 0);
+        put(bytes, 12, self.queued_us.to_bits());
+        put(bytes, 13, self.ran_us.to_bits());
     }
 }

@@ -5,6 +5,7 @@ mod config;
 mod database;
 mod failure;
 mod inbox;
+mod logs;
 mod memory;
 mod request;
 mod requests;

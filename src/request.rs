@@ -16,6 +16,8 @@ pub(crate) struct Packed {
     pub(crate) scope: Scope,
     /// Whether somebody may want to stop it.
     pub(crate) cancellable: bool,
+    /// Whether the answer tells how long it waited and ran.
+    pub(crate) timed: bool,
     pub(crate) params: Result<Params>,
 }
 
@@ -39,9 +41,9 @@ impl Packed {
             2 => Params::from_packed(ParamsKind::Named, count, values.into(), extras),
             kind => Err(Error::new(ErrorCode::InvalidParameter, format!("unknown kind of parameters: {kind}"))),
         };
-        let cancellable = flags >> 9 & 1 == 1;
+        let (cancellable, timed) = (flags >> 9 & 1 == 1, flags >> 10 & 1 == 1);
         let (take, integers, scope) = (take(flags), integers(flags), scope(flags >> 7 & 3));
-        Some(Self { call: word(0), query: word(1), take, integers, scope, cancellable, params })
+        Some(Self { call: word(0), query: word(1), take, integers, scope, cancellable, timed, params })
     }
 }
 

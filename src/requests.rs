@@ -111,13 +111,13 @@ impl Requests {
 
     fn read(&self, bytes: &[u8], extras: Extras) -> Result<Option<Submission>> {
         let extras = extras.unwrap_or_default().into_iter().map(value).collect();
-        let Packed { call, query, take, integers, scope, cancellable, params } =
+        let Packed { call, query, take, integers, scope, cancellable, timed, params } =
             Packed::read(bytes, extras).ok_or_else(no_request)?;
         let query = self.queries.borrow().by_id.get(query as usize).cloned().flatten();
         let query = query.ok_or_else(|| Error::from_reason("no such statement"))?;
         match params {
             Ok(params) => {
-                let request = Request { query, params, take, integers, scope };
+                let request = Request { query, params, take, integers, scope, timed };
                 Ok(Some(Submission { request, cancel: self.cancel(call, cancellable), call }))
             }
             Err(error) => {

@@ -3,7 +3,7 @@
 
 use napi::{Env, Error, Result};
 use napi_derive::napi;
-use sluice_core::{Behavior, CancelReason, Control, Cursor, Query, Session};
+use sluice_core::{Behavior, CancelReason, Control, Cursor, Query, Script, Session};
 
 use crate::database::Extras;
 use crate::requests::{Requests, Submission};
@@ -33,9 +33,10 @@ impl BindingSession {
 
     /// Runs a script.
     #[napi]
-    pub fn script(&self, call: u32, sql: String, cancellable: bool) {
+    pub fn script(&self, call: u32, sql: String, cancellable: bool, timed: Option<bool>) {
         let cancel = self.requests.cancel(call, cancellable);
-        self.session.submit_script(Query::new(sql), cancel, self.requests.sink(), call);
+        let script = Script { text: Query::new(sql), timed: timed == Some(true) };
+        self.session.submit_script(script, cancel, self.requests.sink(), call);
     }
 
     /// Steps the request in the request buffer bit by bit.

@@ -227,7 +227,7 @@ impl Counter {
 
 impl Sink for Counter {
     fn deliver(&self, _call: u32, delivery: Delivery) {
-        match delivery {
+        match delivery.untimed() {
             Delivery::Rows(_, chunk) => {
                 self.rows.fetch_add(chunk.rows, Ordering::AcqRel);
             }
@@ -239,7 +239,7 @@ impl Sink for Counter {
                 self.failed.fetch_add(1, Ordering::AcqRel);
                 self.answered();
             }
-            Delivery::Done => self.answered(),
+            Delivery::Done | Delivery::Timed(_) => self.answered(),
         }
     }
 }

@@ -4,13 +4,16 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex, MutexGuard};
 
+use crate::connection::Location;
 use crate::error::{Error, ErrorCode};
 use crate::manager::UnderWay;
-use crate::query::{Outcome, Shape};
+use crate::query::{Outcome, Query, Shape};
 use crate::rows::Chunk;
+use crate::trace::{self, Stopwatch};
 
 /// How many bytes may wait in a [`Channel`] before the workers that stream into it pause.
 pub const MAX_UNDELIVERED_BYTES: usize = 8 * 1024 * 1024;
@@ -28,6 +31,19 @@ pub enum Delivery {
     Failed(Failure),
     /// The call had nothing to answer but that it is done. Nothing follows.
     Done,
+    /// The last step of a call that asked for its times: [`Request::timed`](crate::Request::timed). Nothing follows.
+    Timed(Box<Timed>),
+}
+
+/// The last step of an answer, with what the call took.
+#[derive(Debug)]
+pub struct Timed {
+    /// The step itself, which is no `Timed`.
+    pub delivery: Delivery,
+    /// How long it waited before a connection began it.
+    pub queued: Duration,
+    /// How long it ran there: its own commit counts, one that it shared with other calls does not. Zero if it never began.
+    pub ran: Duration,
 }
 
 /// Why a call failed.
@@ -46,10 +62,20 @@ impl From<Error> for Failure {
 }
 
 impl Delivery {
+    /// Returns the step itself, without what the call took.
+    #[must_use]
+    pub fn untimed(self) -> Self {
+        match self {
+            Self::Timed(timed) => timed.delivery,
+            Self::Rows(..) | Self::End(..) | Self::More(..) | Self::Failed(_) | Self::Done => self,
+        }
+    }
+
     fn bytes(&self) -> usize {
         match self {
             Self::Rows(_, chunk) | Self::More(_, chunk) | Self::End(_, chunk, _) => chunk.bytes(),
             Self::Failed(_) | Self::Done => 0,
+            Self::Timed(timed) => timed.delivery.bytes(),
         }
     }
 }
@@ -89,6 +115,8 @@ pub struct Reply {
     call: u32,
     /// What lets later reads of the handle know of the call. It ends before the answer: who is answered finds it ended.
     under_way: Option<UnderWay>,
+    /// Measures the call, when somebody wants to know.
+    watch: Option<Box<Stopwatch>>,
 }
 
 impl fmt::Debug for Reply {
@@ -101,12 +129,74 @@ impl Reply {
     /// Makes the duty to answer `call` to `sink`.
     #[must_use]
     pub fn new(sink: Arc<dyn Sink>, call: u32) -> Self {
-        Self { sink: Some(sink), call, under_way: None }
+        Self { sink: Some(sink), call, under_way: None, watch: None }
     }
 
-    /// Takes the duty apart, for another one.
-    pub(crate) fn into_parts(mut self) -> (Arc<dyn Sink>, u32) {
-        (self.take_sink(), self.call)
+    /// Makes the duty to answer a call of `query` on the database at `location`. `timed` is [`Request::timed`](crate::Request::timed).
+    pub(crate) fn watched(
+        sink: Arc<dyn Sink>,
+        call: u32,
+        query: &Arc<Query>,
+        timed: bool,
+        location: &Location,
+    ) -> Self {
+        let mut reply = Self::new(sink, call);
+        reply.watch = Stopwatch::start(query, timed, || trace::name(location).into());
+        reply
+    }
+
+    /// Lets `around` make the sink that is answered instead.
+    pub(crate) fn through(mut self, around: impl FnOnce(Arc<dyn Sink>) -> Arc<dyn Sink>) -> Self {
+        let mut reply = Self::new(around(self.take_sink()), self.call);
+        reply.watch = self.watch.take();
+        reply
+    }
+
+    /// The call begins to run on the connection of this thread.
+    #[inline]
+    pub(crate) fn begins(&self, now: Instant) {
+        if let Some(watch) = &self.watch {
+            watch.begins(now);
+        }
+    }
+
+    /// The call has not run after all, and goes elsewhere.
+    #[inline]
+    pub(crate) fn goes_on(&self) {
+        if let Some(watch) = &self.watch {
+            watch.goes_on();
+        }
+    }
+
+    /// The call has run, but its answer waits for other calls.
+    #[inline]
+    pub(crate) fn has_run(&self, now: Instant) {
+        if let Some(watch) = &self.watch {
+            watch.has_run(now);
+        }
+    }
+
+    /// The same, of a call after which nobody has looked at the clock.
+    #[inline]
+    pub(crate) fn has_run_now(&self) {
+        if self.watch.is_some() {
+            self.has_run(Instant::now());
+        }
+    }
+
+    /// The same of the beginning.
+    #[inline]
+    pub(crate) fn begins_now(&self) {
+        if self.watch.is_some() {
+            self.begins(Instant::now());
+        }
+    }
+
+    fn stop_watch(&mut self, delivery: Delivery) -> Delivery {
+        match self.watch.take() {
+            Some(watch) => watch.stop(delivery),
+            None => delivery,
+        }
     }
 
     /// Counts the call as under way until it is answered.
@@ -138,11 +228,15 @@ impl Reply {
     /// Sends some rows ahead of the end, without asking for room: a writer must not wait for a reader of its rows.
     pub(crate) fn push(&self, shape: &Arc<Shape>, chunk: Chunk) {
         let sink = self.sink.as_ref().expect("BUG: rows after the answer");
+        if let Some(watch) = &self.watch {
+            watch.count_rows(chunk.rows);
+        }
         sink.deliver(self.call, Delivery::Rows(Arc::clone(shape), chunk));
     }
 
     /// Answers.
     pub fn settle(mut self, delivery: Delivery) {
+        let delivery = self.stop_watch(delivery);
         let sink = self.take_sink();
         sink.deliver(self.call, delivery);
     }
@@ -150,6 +244,7 @@ impl Reply {
     /// Answers, and leaves it to the caller to announce that to the sink, which is returned.
     #[must_use]
     pub(crate) fn settle_quietly(mut self, delivery: Delivery) -> Arc<dyn Sink> {
+        let delivery = self.stop_watch(delivery);
         let sink = self.take_sink();
         sink.deliver_quietly(self.call, delivery);
         sink
@@ -166,7 +261,8 @@ impl Drop for Reply {
         self.under_way = None;
         if let Some(sink) = self.sink.take() {
             let error = Error::new(ErrorCode::Panic, "the job was lost to a panic in a worker");
-            sink.deliver(self.call, Delivery::Failed(error.into()));
+            let delivery = self.stop_watch(Delivery::Failed(error.into()));
+            sink.deliver(self.call, delivery);
         }
     }
 }

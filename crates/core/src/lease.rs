@@ -13,6 +13,7 @@ use crate::manager::{Permit, Shared};
 use crate::params::Params;
 use crate::query::{Column, Integers, Outcome, Query, Request, Shape};
 use crate::rows::Chunk;
+use crate::trace;
 use crate::value::Value;
 use crate::worker::{Disposition, Job, Message, Work, Worker};
 
@@ -52,7 +53,10 @@ impl RawLease {
     pub(crate) async fn empty_wal(mut self) {
         match self.run(query("PRAGMA wal_checkpoint(TRUNCATE)", Params::none()), Policy::Internal).await {
             Ok(_) => self.shared.counters.wal_truncations.add(),
-            Err(error) => tracing::warn!(%error, "the write-ahead log could not be emptied"),
+            Err(error) => {
+                let database = &*trace::name(self.shared.location());
+                tracing::warn!(target: "sluice::checkpoint", database, %error, "the log could not be emptied");
+            }
         }
     }
 
@@ -202,6 +206,7 @@ pub(crate) fn collect() -> (Arc<dyn Sink>, impl Future<Output = Result<RowSet>>)
 
 impl Sink for Collector {
     fn deliver(&self, _call: u32, delivery: Delivery) {
+        let delivery = delivery.untimed();
         let mut state = self.0.lock();
         let result = match delivery {
             Delivery::Rows(_, chunk) => return state.chunks.push(chunk),
@@ -217,6 +222,7 @@ impl Sink for Collector {
             }
             Delivery::Failed(failure) => Err(failure.error),
             Delivery::Done => Ok(row_set(&Query::new("").shape(Vec::new()), &[], NOTHING)),
+            Delivery::Timed(_) => unreachable!("BUG: an answer is timed twice"),
         };
         if let Some(answer) = state.answer.take() {
             drop(answer.send(result));

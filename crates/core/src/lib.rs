@@ -17,17 +17,19 @@ pub mod error;
 pub mod gate;
 mod lease;
 mod manager;
+mod metrics;
 pub mod params;
 pub mod query;
 pub mod rows;
 mod session;
 mod statement;
 mod sync;
+mod trace;
 mod value;
 mod worker;
 
 pub use cancel::{Cancel, CancelReason};
-pub use completion::{Channel, Delivery, Failure, Sink};
+pub use completion::{Channel, Delivery, Failure, Sink, Timed};
 pub use connection::{Durability, Route};
 pub use error::{Error, ErrorCode, Parameter, Result};
 pub use gate::Concurrency;
@@ -37,7 +39,7 @@ pub use manager::{
     WriterStatus,
 };
 pub use params::Params;
-pub use query::{Column, Integers, Outcome, Query, Request, Scope, Take};
+pub use query::{Column, Integers, Outcome, Query, Request, Scope, Script, Take};
 pub use session::{Behavior, Control, Cursor, PrivateHandle, Session, SessionKind, SessionLimits};
 pub use value::Value;
 pub use worker::Disposition;

@@ -227,6 +227,23 @@ pub struct Request {
     pub integers: Integers,
     /// In whose callback the call is made, and so for what it must not wait.
     pub scope: Scope,
+    /// Whether the answer tells how long it waited and ran: [`Delivery::Timed`](crate::Delivery::Timed).
+    pub timed: bool,
+}
+
+/// One call of a script: many statements in one text.
+#[derive(Clone, Debug)]
+pub struct Script {
+    /// What to run.
+    pub text: Arc<Query>,
+    /// As [`Request::timed`].
+    pub timed: bool,
+}
+
+impl From<Arc<Query>> for Script {
+    fn from(text: Arc<Query>) -> Self {
+        Self { text, timed: false }
+    }
 }
 
 /// In whose callback a call on the shared handle is made. It must not wait for what that callback holds.
@@ -247,7 +264,8 @@ impl Request {
     /// Makes a request for all rows.
     #[must_use]
     pub fn new(query: Arc<Query>, params: crate::params::Params) -> Self {
-        Self { query, params, take: Take::default(), integers: Integers::default(), scope: Scope::default() }
+        let (take, integers, scope) = (Take::default(), Integers::default(), Scope::default());
+        Self { query, params, take, integers, scope, timed: false }
     }
 }
 

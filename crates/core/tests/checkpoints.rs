@@ -48,7 +48,7 @@ impl Sink for Once {
         let result = match delivery {
             Delivery::Rows(..) | Delivery::More(..) => return,
             Delivery::End(_, chunk, _) => Ok(chunk.cells),
-            Delivery::Done => Ok(Vec::new()),
+            Delivery::Done | Delivery::Timed(_) => Ok(Vec::new()),
             Delivery::Failed(failure) => Err(failure.error),
         };
         let sender = self.0.lock().take().expect("answered once");

@@ -68,7 +68,7 @@ impl Sink for Outcomes {
     fn deliver(&self, _call: u32, delivery: Delivery) {
         let outcome = match delivery {
             Delivery::Rows(..) => return,
-            Delivery::End(..) | Delivery::More(..) | Delivery::Done => None,
+            Delivery::End(..) | Delivery::More(..) | Delivery::Done | Delivery::Timed(_) => None,
             Delivery::Failed(failure) => Some(failure.error),
         };
         drop(self.0.send(outcome));

@@ -67,7 +67,7 @@ impl Sink for Probe {
         drop(self.manager.status());
         let last = match delivery {
             Delivery::Rows(..) => None,
-            Delivery::End(..) | Delivery::More(..) | Delivery::Done => Some(Ok(())),
+            Delivery::End(..) | Delivery::More(..) | Delivery::Done | Delivery::Timed(_) => Some(Ok(())),
             Delivery::Failed(failure) => Some(Err(failure.error)),
         };
         let thread = std::thread::current().name().map(str::to_owned);
@@ -202,7 +202,9 @@ impl Sink for Panicking {
                 let sender = self.0.lock().take().expect("one answer");
                 drop(sender.send(failure.error));
             }
-            Delivery::End(..) | Delivery::More(..) | Delivery::Done => unreachable!("the first chunk panicked"),
+            Delivery::End(..) | Delivery::More(..) | Delivery::Done | Delivery::Timed(_) => {
+                unreachable!("the first chunk panicked")
+            }
         }
     }
 }

@@ -25,7 +25,7 @@ impl Sink for Once {
     fn deliver(&self, _call: u32, delivery: Delivery) {
         let result = match delivery {
             Delivery::Rows(..) => return,
-            Delivery::More(..) | Delivery::End(..) | Delivery::Done => Ok(()),
+            Delivery::More(..) | Delivery::End(..) | Delivery::Done | Delivery::Timed(_) => Ok(()),
             Delivery::Failed(failure) => Err(failure.error),
         };
         let sender = self.0.lock().take().expect("answered once");

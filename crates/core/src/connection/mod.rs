@@ -12,6 +12,7 @@ mod denial;
 mod foreign_keys;
 pub mod identity;
 mod memory;
+mod noticed;
 mod open;
 mod policy;
 pub mod pragma;
@@ -19,8 +20,10 @@ pub mod pragma;
 use std::cell::Cell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::time::Duration;
 
 use crate::error::{Error, Result};
+use noticed::Noticed;
 
 pub use auth_log::AuthLog;
 pub use authorizer::{Authorizer, PolicyGuard};
@@ -47,6 +50,7 @@ pub struct PolicedConnection {
     /// Of the write-ahead log, after the last commit on this connection.
     wal_pages: Arc<AtomicU32>,
     foreign_keys_suspended: Cell<bool>,
+    noticed: Arc<Noticed>,
 }
 
 impl PolicedConnection {
@@ -94,6 +98,17 @@ impl PolicedConnection {
         }
         let interrupt = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_INTERRUPT);
         Err(Error::from_sqlite(&rusqlite::Error::SqliteFailure(interrupt, None)))
+    }
+
+    /// Returns how often and for how long it has waited for other processes since this was last asked, if it has.
+    #[inline]
+    pub(crate) fn take_busy(&self) -> Option<(u64, Duration)> {
+        self.noticed.take_busy()
+    }
+
+    /// Returns whether a transaction was rolled back since this was last asked.
+    pub(crate) fn take_rolled_back(&self) -> bool {
+        self.noticed.take_rolled_back()
     }
 
     /// Returns how many pages the write-ahead log had after the last commit on this connection.
@@ -152,10 +167,10 @@ impl PolicedConnection {
     /// SQLite's, with the connection, so that closing can be tried again.
     #[expect(clippy::result_large_err, reason = "the connection comes back, so that closing can be tried again")]
     pub fn close(self) -> Result<(), (Self, Error)> {
-        let Self { conn, authorizer, role, interrupted, wal_pages, foreign_keys_suspended } = self;
+        let Self { conn, authorizer, role, interrupted, wal_pages, foreign_keys_suspended, noticed } = self;
         conn.close().map_err(|(conn, error)| {
             (
-                Self { conn, authorizer, role, interrupted, wal_pages, foreign_keys_suspended },
+                Self { conn, authorizer, role, interrupted, wal_pages, foreign_keys_suspended, noticed },
                 Error::from_sqlite(&error),
             )
         })

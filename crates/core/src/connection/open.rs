@@ -10,6 +10,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::hooks::Wal;
 use rusqlite::{Connection, OpenFlags, ffi};
 
+use super::noticed::Noticed;
 use super::pragma::{self, PragmaKind};
 use super::{Authorizer, PolicedConnection, Policy, build, identity};
 use crate::error::{Error, ErrorCode, Result};
@@ -244,7 +245,10 @@ fn connect(location: &Location, config: &ConnectionConfig, role: Role) -> Result
     let authorizer = Authorizer::new(resting);
     authorizer.install(&mut conn)?;
     let interrupted = Arc::new(AtomicBool::new(false));
-    conn.busy_handler(Some(busy_handler(config, Arc::clone(&interrupted))))?;
+    let noticed = Arc::new(Noticed::default());
+    conn.busy_handler(Some(busy_handler(config, Arc::clone(&interrupted), Arc::clone(&noticed))))?;
+    let rolled_back = Arc::clone(&noticed);
+    conn.rollback_hook(Some(move || rolled_back.rolled_back()))?;
     let stop = Arc::clone(&interrupted);
     let committing = Arc::new(AtomicBool::new(false));
     let began = Arc::clone(&committing);
@@ -267,7 +271,7 @@ fn connect(location: &Location, config: &ConnectionConfig, role: Role) -> Result
         }))?;
     }
     let foreign_keys_suspended = std::cell::Cell::new(false);
-    Ok(PolicedConnection { conn, authorizer, role, interrupted, wal_pages, foreign_keys_suspended })
+    Ok(PolicedConnection { conn, authorizer, role, interrupted, wal_pages, foreign_keys_suspended, noticed })
 }
 
 fn open_flags(location: &Location, config: &ConnectionConfig, role: Role) -> OpenFlags {
@@ -310,18 +314,24 @@ fn require_openable(path: &Path, flags: OpenFlags) -> Result<()> {
 }
 
 /// Makes the handler that SQLite asks whether to try again when another process holds a lock.
-fn busy_handler(config: &ConnectionConfig, interrupted: Arc<AtomicBool>) -> impl FnMut(i32) -> bool + Send + 'static {
+fn busy_handler(
+    config: &ConnectionConfig,
+    interrupted: Arc<AtomicBool>,
+    noticed: Arc<Noticed>,
+) -> impl FnMut(i32) -> bool + Send + 'static {
     let (timeout, closing) = (config.busy_timeout, Arc::clone(&config.closing));
     let mut since = Instant::now();
     move |earlier_calls| {
         if earlier_calls == 0 {
             since = Instant::now();
         }
-        let left = timeout.saturating_sub(since.elapsed());
+        let waited = since.elapsed();
+        let left = timeout.saturating_sub(waited);
         if left.is_zero() || interrupted.load(Ordering::Relaxed) || closing.load(Ordering::Relaxed) {
             return false;
         }
         pause(left.min(BUSY_INTERVAL));
+        noticed.busy(since.elapsed().saturating_sub(waited));
         true
     }
 }

@@ -153,6 +153,15 @@ impl Error {
         Self { code: ErrorCode::Sqlite, extended_code: Some(code), offset, parameter: None, message }
     }
 
+    /// Returns the code as JavaScript sees it: `ERR_SLUICE_…`, `ABORT_ERR`, or the name of SQLite's extended result code.
+    #[must_use]
+    pub fn code_name(&self) -> &'static str {
+        match (self.code, self.extended_code) {
+            (ErrorCode::Sqlite, Some(code)) => sqlite_code_name(code),
+            (code, _) => code.as_str(),
+        }
+    }
+
     /// Returns the same error, about `parameter`.
     #[must_use]
     pub fn about(mut self, parameter: Parameter) -> Self {

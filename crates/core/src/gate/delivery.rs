@@ -6,6 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::{Permit, Rejection, Waiter};
 use crate::sync::thread_local;
+use crate::trace::tell;
 
 /// One call that an event of the gate leads to.
 pub(super) enum Call<W: Waiter> {
@@ -24,7 +25,7 @@ impl<W: Waiter> Call<W> {
             Self::Closed(on_closed) => on_closed(),
         });
         if catch_unwind(call).is_err() {
-            tracing::error!("a callback of the admission gate panicked; its permit, if it had one, was released");
+            tell!(ERROR, "sluice::gate", "a waiter panicked; its permit, if it had one, was released");
         }
     }
 }

@@ -6,11 +6,11 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Weak};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::waiting::lease;
 use super::{Manager, Permit, Shared};
-use crate::completion::Reply;
+use crate::completion::{Delivery, Reply, Sink};
 use crate::connection::{PolicedConnection, Policy, Route, WalRequest, open_writer};
 use crate::control;
 use crate::error::Result;
@@ -45,6 +45,17 @@ pub enum CheckpointMode {
 }
 
 impl CheckpointMode {
+    /// Returns its name, as JavaScript and the logs have it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Passive => "passive",
+            Self::Full => "full",
+            Self::Restart => "restart",
+            Self::Truncate => "truncate",
+        }
+    }
+
     fn statement(self) -> &'static str {
         match self {
             Self::Passive => "PRAGMA wal_checkpoint(PASSIVE)",
@@ -58,6 +69,39 @@ impl CheckpointMode {
         let query = Query::new(self.statement());
         query.set_hint(Some(Route::Write));
         Request::new(query, Params::none())
+    }
+}
+
+/// Measures a checkpoint that somebody asked for, and hands its answer on.
+struct Measured {
+    sink: Arc<dyn Sink>,
+    mode: CheckpointMode,
+    since: Instant,
+    shared: Weak<Shared>,
+}
+
+impl Sink for Measured {
+    fn deliver(&self, call: u32, delivery: Delivery) {
+        let found = match &delivery {
+            Delivery::End(_, chunk, _) => Found::in_answer(chunk),
+            Delivery::Rows(..) | Delivery::More(..) | Delivery::Failed(_) | Delivery::Done | Delivery::Timed(_) => None,
+        };
+        if let (Some(found), Some(shared)) = (found, self.shared.upgrade()) {
+            shared.metrics.checkpointed(self.mode, found, self.since.elapsed());
+        }
+        self.sink.deliver(call, delivery);
+    }
+
+    fn wait_for_room(&self) -> bool {
+        self.sink.wait_for_room()
+    }
+
+    fn is_closed(&self) -> bool {
+        self.sink.is_closed()
+    }
+
+    fn number(&self) -> usize {
+        self.sink.number()
     }
 }
 
@@ -80,6 +124,8 @@ impl Manager {
     /// runs, and holds new ones back: a reader that it met would make it fail.
     pub fn answer_checkpoint(&self, mode: CheckpointMode, reply: Reply) {
         let shared = Arc::clone(&self.shared);
+        let reply = reply
+            .through(|sink| Arc::new(Measured { sink, mode, since: Instant::now(), shared: Arc::downgrade(&shared) }));
         match mode {
             CheckpointMode::Passive if shared.may_checkpoint_beside() => shared.checkpointer.ask(&shared, reply),
             CheckpointMode::Passive => self.submit_job(Job::new(Work::Query(mode.request()), reply)),

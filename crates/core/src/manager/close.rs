@@ -10,6 +10,7 @@ use super::Shared;
 use super::readers::close_worker;
 use crate::control;
 use crate::error::Result;
+use crate::trace;
 
 /// How long after an interrupt the next one follows, while something still runs.
 const INTERRUPT_INTERVAL: Duration = Duration::from_millis(5);
@@ -63,7 +64,8 @@ impl Shared {
             return;
         }
         self.close.interrupted.store(true, Ordering::SeqCst);
-        tracing::warn!(location = ?self.location, "interrupting what still runs after the close timeout");
+        let database = &*trace::name(&self.location);
+        tracing::warn!(target: "sluice::close", database, "interrupting what still runs");
         self.sessions.end_all(&super::waiting::closed());
         self.interrupt_all();
         let shared = Arc::clone(&self);
@@ -98,7 +100,8 @@ impl Shared {
         self.checkpointer.end().await;
         // A receipt that is dropped belongs to a writer whose connection was gone already.
         let result = close_worker(&self.writer).await.unwrap_or(Ok(()));
-        tracing::debug!(location = ?self.location, ?result, "closed");
+        let (database, error) = (&*trace::name(&self.location), result.as_ref().err().map(ToString::to_string));
+        tracing::debug!(target: "sluice::close", database, error, "closed");
         self.close.result.send_replace(Some(result));
     }
 

@@ -29,12 +29,14 @@ use crate::connection::{Classified, FileIdentity, Location, PolicedConnection, R
 use crate::error::{Error, ErrorCode, Result};
 use crate::gate::{Class, Concurrency, Gate, ReadKind};
 use crate::lease::{ExclusiveLease, RawLease, ReadLease, RowSet, WriteLease, collect};
+use crate::metrics::Metrics;
 use crate::params::Params;
-use crate::query::{Integers, Query, Request, Scope};
+use crate::query::{Integers, Query, Request, Scope, Script};
 use crate::rows::Limits;
 use crate::session::Sessions;
 use crate::statement::Statements;
-use crate::worker::{Checkpointer, Job, Work, Worker};
+use crate::trace;
+use crate::worker::{Checkpointer, Job, Work, Worker, nothing};
 
 use activity::Activity;
 pub use checkpoint::CheckpointMode;
@@ -103,6 +105,7 @@ pub(crate) struct Shared {
     pragmas: Mutex<Vec<(String, String)>>,
     pub(crate) counters: Counters,
     pub(crate) activity: Activity,
+    pub(crate) metrics: Metrics,
     pub(crate) sessions: Sessions,
     pub(crate) checkpointer: Checkpointer,
     pub(crate) wal_care: WalCare,
@@ -135,7 +138,8 @@ impl Manager {
         options.validate()?;
         let read_order = options.read_order;
         let (shared, member) = registry::open(location, options).await?;
-        tracing::debug!(location = ?shared.location, handles = shared.members.count(), "opened");
+        let (database, handles) = (&*trace::name(&shared.location), shared.members.count());
+        tracing::debug!(target: "sluice::open", database, handles, "opened");
         Ok(Self { shared, member: Arc::new(member), order: Order::of(read_order) })
     }
 
@@ -167,16 +171,26 @@ impl Manager {
 
     /// Submits one request, whose answer goes to `sink` under the number `call`. `cancel` stops it.
     pub fn submit(&self, request: Request, cancel: Option<Arc<Cancel>>, sink: Arc<dyn Sink>, call: u32) {
-        self.submit_job(Job { cancel, ..Job::new(Work::Query(request), Reply::new(sink, call)) });
+        let reply = self.reply(sink, call, &request.query, request.timed);
+        self.submit_job(Job { cancel, ..Job::new(Work::Query(request), reply) });
     }
 
     /// Submits a script: many statements, stopped at the first that fails, on the writer. `cancel` stops it.
-    pub fn submit_script(&self, script: Arc<Query>, cancel: Option<Arc<Cancel>>, sink: Arc<dyn Sink>, call: u32) {
-        self.submit_job(Job { cancel, ..Job::new(Work::Script(script), Reply::new(sink, call)) });
+    pub fn submit_script(
+        &self,
+        script: impl Into<Script>,
+        cancel: Option<Arc<Cancel>>,
+        sink: Arc<dyn Sink>,
+        call: u32,
+    ) {
+        let Script { text, timed } = script.into();
+        let reply = self.reply(sink, call, &text, timed);
+        self.submit_job(Job { cancel, ..Job::new(Work::Script(text), reply) });
     }
 
     /// Submits statements to run as one transaction: all or nothing. Each item is answered under its own number, and then the whole
-    /// under `call`: with [`Delivery::Done`](crate::Delivery::Done), or the failure, which tells the item.
+    /// under `call`: with [`Delivery::Done`](crate::Delivery::Done), or the failure, which tells the item. The whole tells its times if
+    /// one of the requests asks for that.
     pub fn submit_batch(
         &self,
         items: Vec<(Request, u32)>,
@@ -184,8 +198,34 @@ impl Manager {
         sink: &Arc<dyn Sink>,
         call: u32,
     ) {
-        let items = items.into_iter().map(|(request, item)| (request, Reply::new(Arc::clone(sink), item))).collect();
-        self.submit_job(Job { cancel, ..Job::new(Work::Batch(items), Reply::new(Arc::clone(sink), call)) });
+        let (items, reply) = self.batch_replies(items, sink, call);
+        self.submit_job(Job { cancel, ..Job::new(Work::Batch(items), reply) });
+    }
+
+    /// Makes the duty to answer a call of `query`.
+    pub(crate) fn reply(&self, sink: Arc<dyn Sink>, call: u32, query: &Arc<Query>, timed: bool) -> Reply {
+        Reply::watched(sink, call, query, timed, &self.shared.location)
+    }
+
+    /// Makes the duties to answer the items of a batch, and the whole. The whole tells its times if an item asks for that; the items
+    /// never do.
+    pub(crate) fn batch_replies(
+        &self,
+        items: Vec<(Request, u32)>,
+        sink: &Arc<dyn Sink>,
+        call: u32,
+    ) -> (Vec<(Request, Reply)>, Reply) {
+        let timed = items.iter().any(|(request, _)| request.timed);
+        let reply = if timed {
+            self.reply(Arc::clone(sink), call, nothing(), true)
+        } else {
+            Reply::new(Arc::clone(sink), call)
+        };
+        let item = |(request, item): (Request, u32)| {
+            let reply = self.reply(Arc::clone(sink), item, &request.query, false);
+            (request, reply)
+        };
+        (items.into_iter().map(item).collect(), reply)
     }
 
     pub(crate) fn submit_job(&self, job: Job) {
@@ -281,6 +321,10 @@ impl Manager {
 }
 
 impl Shared {
+    pub(crate) fn location(&self) -> &Location {
+        &self.location
+    }
+
     pub(crate) fn statements<'c>(&self, connection: &'c PolicedConnection) -> Statements<'c> {
         let Options { statement_cache_size, max_result_bytes, max_text_bytes, .. } = self.options;
         Statements::new(connection, statement_cache_size, Limits { max_result_bytes, max_text_bytes })
@@ -293,12 +337,12 @@ impl Shared {
                 let route = order.map_or(route, |order| in_order(order, route, &mut job));
                 self.submit_outside(job, route);
             }
-            Scope::Read | Scope::Transaction if route == Some(Route::Write) => refuse_reentrant(job),
+            Scope::Read | Scope::Transaction if route == Some(Route::Write) => self.refuse_reentrant(job),
             Scope::Read => self.request(Class::Read(ReadKind::Nested), job),
             Scope::Transaction if self.gate.status().concurrency == Concurrency::Wal => {
                 self.request(Class::Read(ReadKind::Short), job);
             }
-            Scope::Transaction | Scope::Exclusive => refuse_reentrant(job),
+            Scope::Transaction | Scope::Exclusive => self.refuse_reentrant(job),
         }
     }
 
@@ -308,8 +352,9 @@ impl Shared {
             Some(Route::Write) => self.request(Class::Write, job),
             None => {
                 let cancel = job.cancel.clone();
-                let make = |place| Waiting::job(self, Job { place: Some(place), ..job });
-                let request = self.gate.request_unclassified(Instant::now(), make);
+                let now = Instant::now();
+                let make = |place| Waiting::job(self, Job { place: Some(place), ..job }, now);
+                let request = self.gate.request_unclassified(now, make);
                 self.settle_cancellable(request, cancel.as_ref());
             }
         }
@@ -330,21 +375,22 @@ impl Shared {
 
     fn request(self: &Arc<Self>, class: Class, job: Job) {
         let cancel = job.cancel.clone();
-        let request = self.gate.request(class, Waiting::job(self, job), Instant::now());
+        let now = Instant::now();
+        let request = self.gate.request(class, Waiting::job(self, job, now), now);
         self.settle_cancellable(request, cancel.as_ref());
     }
 
     /// Sends a job that a reader would not run to the writer, into the place that it holds.
     pub(crate) fn forward_to_writer(self: &Arc<Self>, mut job: Job) {
         if job.work.scope() != Scope::Outside {
-            return refuse_reentrant(job);
+            return self.refuse_reentrant(job);
         }
         let Some(place) = job.place.take() else {
             self.counters.fallbacks.add();
             return self.request(Class::Write, job);
         };
         let cancel = job.cancel.clone();
-        let request = place.confirm(Waiting::job(self, job));
+        let request = place.confirm(Waiting::job(self, job, Instant::now()));
         self.settle_cancellable(request, cancel.as_ref());
     }
 
@@ -366,6 +412,13 @@ impl Shared {
         };
         let writes = self.runs_all_on_the_writer() || request.query.hint() == Some(Route::Write);
         !may_stream || writes || self.gate.status().concurrency == Concurrency::Exclusive
+    }
+
+    /// Refuses a call that would wait for the callback in which it was made.
+    fn refuse_reentrant(&self, job: Job) {
+        let error = reentrant(job.work.scope());
+        self.metrics.failed(&error);
+        job.fail(error);
     }
 
     /// Returns how far writes share a transaction, if they do.
@@ -408,12 +461,6 @@ fn in_order(order: &Arc<Order>, route: Option<Route>, job: &mut Job) -> Option<R
         job.reply.counts(order.enter());
     }
     route
-}
-
-/// Refuses a call that would wait for the callback in which it was made.
-fn refuse_reentrant(job: Job) {
-    let error = reentrant(job.work.scope());
-    job.fail(error);
 }
 
 /// The error of a call that would wait for the callback in which it was made.

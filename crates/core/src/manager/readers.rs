@@ -10,6 +10,7 @@ use super::waiting::closed;
 use super::{Permit, Shared};
 use crate::connection::{PolicedConnection, open_reader};
 use crate::error::{Error, ErrorCode, Result};
+use crate::trace::{self, tell};
 use crate::worker::{CloseReceipt, Exit, Job, Message, Worker, guard, serve_reader};
 
 /// After a reader could not be opened, the connections that are open serve alone for so long: no storm of attempts.
@@ -34,7 +35,7 @@ struct Idle {
 /// What serves an admitted read.
 enum Served {
     By(Arc<Worker>),
-    ByNew(Arc<Worker>, u64),
+    ByNew(Arc<Worker>),
     /// None is idle, and opening one failed a moment ago.
     ByNone,
 }
@@ -49,10 +50,10 @@ impl Readers {
         if backing_off {
             return Served::ByNone;
         }
-        let worker = Worker::new();
-        self.open.push(Arc::clone(&worker));
         self.named += 1;
-        Served::ByNew(worker, self.named)
+        let worker = Worker::new(format!("reader.{}", self.named));
+        self.open.push(Arc::clone(&worker));
+        Served::ByNew(worker)
     }
 
     /// Takes out the readers that have been idle for `ttl` at `now`. Active readers are not among the idle ones (I10).
@@ -131,12 +132,13 @@ fn be_a_reader(alive: AliveReader, worker: &Arc<Worker>) {
     };
     worker.serves(&connection);
     shared.counters.reader_opens.add();
-    tracing::debug!(location = ?shared.location, "reader opened");
+    tell!(DEBUG, "sluice::reader", "opened");
     let exit = guard(|| serve_reader(worker, &shared, &connection));
     shared.readers.lock().remove(worker);
     let left = worker.end();
     let result = close(connection);
     shared.counters.reader_closes.add();
+    tell!(DEBUG, "sluice::reader", "closed");
     drop(alive);
     match exit {
         Ok(Exit::Discard(permit)) => {
@@ -198,16 +200,21 @@ impl Shared {
         let served = self.readers.lock().take(Instant::now());
         match served {
             Served::By(worker) => Ok(Some(worker)),
-            Served::ByNew(worker, number) => Ok(self.start_reader(worker, number)),
+            Served::ByNew(worker) => Ok(self.start_reader(worker)),
             Served::ByNone => Ok(None),
         }
     }
 
-    fn start_reader(self: &Arc<Self>, worker: Arc<Worker>, number: u64) -> Option<Arc<Worker>> {
-        let name = self.thread_name(&format!("reader.{number}"));
+    fn start_reader(self: &Arc<Self>, worker: Arc<Worker>) -> Option<Arc<Worker>> {
+        let name = self.thread_name(worker.role());
         let (alive, body) = (AliveReader::new(self), Arc::clone(&worker));
-        if let Err(error) = Worker::start(name, move || be_a_reader(alive, &body)) {
-            tracing::warn!(%error, "no thread for a reader");
+        let life = move || {
+            trace::enter_thread(&alive.0.location, body.role());
+            be_a_reader(alive, &body);
+        };
+        if let Err(error) = Worker::start(name, life) {
+            let database = &*trace::name(&self.location);
+            tracing::warn!(target: "sluice::reader", database, %error, "no thread");
             self.readers.lock().did_not_open(&worker);
             return None;
         }
@@ -223,7 +230,7 @@ impl Shared {
 
     /// What was meant for a reader that could not be opened goes to the writer, unless the file is not there any more.
     fn reader_did_not_open(self: &Arc<Self>, worker: &Arc<Worker>, error: &Error) {
-        tracing::warn!(%error, "a reader could not be opened");
+        tell!(WARN, "sluice::reader", "could not be opened", error = %error);
         self.readers.lock().did_not_open(worker);
         let lost = error.code == ErrorCode::DatabaseReplaced;
         for message in worker.end() {
@@ -273,6 +280,8 @@ impl Shared {
             (pruned, readers.next_expiry(ttl))
         };
         for worker in pruned {
+            let database = &*trace::name(&self.location);
+            tracing::debug!(target: "sluice::reader", database, worker = &**worker.role(), "pruned");
             drop(close_worker(&worker));
         }
         next
@@ -301,7 +310,7 @@ pub(super) fn close(connection: PolicedConnection) -> Result<()> {
     // write-ahead log behind.
     drop(connection.refresh_schema());
     connection.close().map_err(|(connection, error)| {
-        tracing::error!(%error, "BUG: I7 a connection was closed with an open statement");
+        tell!(ERROR, "sluice::worker", "BUG: I7 a connection was closed with an open statement", error = %error);
         drop(connection);
         error
     })

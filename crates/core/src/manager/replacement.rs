@@ -8,6 +8,7 @@ use super::Shared;
 use super::readers::{close, fail_run};
 use crate::connection::{PolicedConnection, WalRequest, open_writer};
 use crate::error::{Error, Result};
+use crate::trace::tell;
 use crate::worker::{Message, Worker};
 
 /// How long after a failed attempt the next one is made: no storm of attempts.
@@ -23,7 +24,7 @@ impl Shared {
         drop(close(broken));
         self.counters.writer_replacements.add();
         let pinned = self.pinned.swap(false, Ordering::AcqRel);
-        tracing::warn!(location = ?self.location, temporary_objects_lost = pinned, "the writer's connection is replaced");
+        tell!(WARN, "sluice::writer", "replaced", temporaryObjectsLost = pinned);
         log.and_then(|()| self.open_another_writer())
     }
 
@@ -33,7 +34,8 @@ impl Shared {
         }
         self.check_identity()?;
         let opened = open_writer(&self.location, &self.connection_config(), WalRequest::Keep);
-        let (connection, mode) = opened.inspect_err(|error| tracing::error!(%error, "no writer could be opened"))?;
+        let (connection, mode) =
+            opened.inspect_err(|error| tell!(ERROR, "sluice::writer", "could not be opened", error = %error))?;
         // Closing the last connection removed the log that was known.
         *self.wal.lock() = self.wal_identity(mode);
         Ok(connection)

@@ -9,7 +9,7 @@ use super::{Permit, Shared};
 use crate::cancel::Cancel;
 use crate::control;
 use crate::error::{Error, ErrorCode, Result};
-use crate::gate::{Class, Rejection, Request, Ticket, Waiter};
+use crate::gate::{Class, Mode, Rejection, Request, Ticket, Waiter};
 use crate::lease::RawLease;
 use crate::session::Wanted;
 use crate::worker::Job;
@@ -18,6 +18,8 @@ use crate::worker::Job;
 pub(crate) struct Waiting {
     shared: Arc<Shared>,
     wants: Wants,
+    /// When it was asked for.
+    since: Instant,
 }
 
 enum Wants {
@@ -27,8 +29,13 @@ enum Wants {
 }
 
 impl Waiting {
-    pub(super) fn job(shared: &Arc<Shared>, job: Job) -> Self {
-        Self { shared: Arc::clone(shared), wants: Wants::Run(job) }
+    pub(super) fn job(shared: &Arc<Shared>, job: Job, since: Instant) -> Self {
+        Self { shared: Arc::clone(shared), wants: Wants::Run(job), since }
+    }
+
+    /// When it was asked for.
+    pub(crate) fn since(&self) -> Instant {
+        self.since
     }
 
     /// Hands the permit over to whoever waits. Returns it when nobody does any more.
@@ -51,24 +58,25 @@ impl Waiting {
     /// The waiter itself, when it wants a lease.
     #[expect(clippy::result_large_err, reason = "what is no job is given back whole")]
     pub(crate) fn into_job(self) -> Result<Job, Self> {
-        let Self { shared, wants } = self;
+        let Self { shared, wants, since } = self;
         match wants {
             Wants::Run(job) => Ok(job),
-            wants @ (Wants::Lease(_) | Wants::Session(_)) => Err(Self { shared, wants }),
+            wants @ (Wants::Lease(_) | Wants::Session(_)) => Err(Self { shared, wants, since }),
         }
     }
 }
 
-impl Waiter for Waiting {
-    fn admitted(self, permit: Permit) -> Option<Permit> {
-        let Self { shared, wants } = self;
+impl Waiting {
+    /// Goes on with the permit. Returns it when nobody wants it any more.
+    fn proceed(self, permit: Permit) -> Option<Permit> {
+        let Self { shared, wants, since } = self;
         match wants {
             Wants::Run(job) => {
-                shared.dispatch(job, permit);
+                shared.dispatch(job, permit, since);
                 None
             }
             Wants::Session(wanted) => {
-                wanted.admit(permit);
+                wanted.admit(permit, since);
                 None
             }
             Wants::Lease(sender) if sender.is_closed() => Some(permit),
@@ -79,9 +87,17 @@ impl Waiter for Waiting {
             }
         }
     }
+}
+
+impl Waiter for Waiting {
+    fn admitted(self, permit: Permit) -> Option<Permit> {
+        self.shared.metrics.waited(permit.class(), self.since.elapsed());
+        self.proceed(permit)
+    }
 
     fn rejected(self, reason: Rejection) {
         let error = self.shared.rejection(reason);
+        self.shared.metrics.failed(&error);
         self.fail(error);
     }
 }
@@ -89,10 +105,15 @@ impl Waiter for Waiting {
 /// Waits for a permit and the connection that goes with it.
 pub(super) async fn lease(shared: &Arc<Shared>, class: Class) -> Result<RawLease> {
     let (sender, receiver) = oneshot::channel();
-    let waiting = Waiting { shared: Arc::clone(shared), wants: Wants::Lease(sender) };
-    let request = shared.gate.request(class, waiting, Instant::now());
+    let since = Instant::now();
+    let waiting = Waiting { shared: Arc::clone(shared), wants: Wants::Lease(sender), since };
+    let request = shared.gate.request(class, waiting, since);
     let _cancel = shared.settle_request(request).map(|ticket| CancelOnDrop { shared, ticket });
-    receiver.await.unwrap_or_else(|_| Err(shared.rejection(Rejection::Closed)))
+    let lease = receiver.await.unwrap_or_else(|_| Err(shared.rejection(Rejection::Closed)))?;
+    if class == Class::Exclusive {
+        shared.metrics.switched(shared.location(), Mode::Write, since.elapsed());
+    }
+    Ok(lease)
 }
 
 /// Takes a request out of the queue when its future is dropped. Once admitted it is not there any more.
@@ -112,7 +133,7 @@ impl Shared {
     pub(super) fn settle_request(self: &Arc<Self>, request: Request<Waiting>) -> Option<Ticket> {
         match request {
             Request::Admitted(waiting, permit) => {
-                drop(waiting.admitted(permit));
+                drop(waiting.proceed(permit));
                 None
             }
             Request::Queued { ticket, first } => {
@@ -140,19 +161,21 @@ impl Shared {
 
     /// Asks for the permit of a session. `cancel` finds it while it is queued.
     pub(crate) fn request_session(self: &Arc<Self>, class: Class, wanted: Wanted, cancel: &Arc<Cancel>) {
-        let waiting = Waiting { shared: Arc::clone(self), wants: Wants::Session(Box::new(wanted)) };
-        let request = self.gate.request(class, waiting, Instant::now());
+        let since = Instant::now();
+        let waiting = Waiting { shared: Arc::clone(self), wants: Wants::Session(Box::new(wanted)), since };
+        let request = self.gate.request(class, waiting, since);
         self.settle_cancellable(request, Some(cancel));
     }
 
     /// Takes a request out of the queue and fails it, if it is still there.
     pub(crate) fn withdraw(&self, ticket: Ticket, error: Error) {
         if let Some(waiting) = self.gate.cancel(ticket) {
+            self.metrics.failed(&error);
             waiting.fail(error);
         }
     }
 
-    fn dispatch(self: &Arc<Self>, job: Job, permit: Permit) {
+    fn dispatch(self: &Arc<Self>, job: Job, permit: Permit, since: Instant) {
         match permit.class() {
             Class::Read(_) => self.run_on_a_reader(job, permit),
             Class::Write => self.run_on_the_writer(job, permit),
@@ -160,6 +183,7 @@ impl Shared {
                 let shared = Arc::clone(self);
                 control::spawn(async move {
                     shared.close_readers().await;
+                    shared.metrics.switched(&shared.location, Mode::Write, since.elapsed());
                     shared.run_on_the_writer(job, permit);
                 });
             }

@@ -24,7 +24,9 @@ use crate::connection::{
 };
 use crate::error::{Error, ErrorCode, Result};
 use crate::gate::{Class, Concurrency, Gate};
+use crate::metrics::Metrics;
 use crate::session::Sessions;
+use crate::trace;
 use crate::worker::{Checkpointer, Exit, Job, Message, Worker, guard, serve_writer};
 
 /// What the writer's thread found when it opened the database.
@@ -48,12 +50,13 @@ pub(super) struct DatabaseFile {
 /// Opens the writer on its own thread, and makes the manager around it.
 pub(super) async fn open(location: Location, options: Options) -> Result<Arc<Shared>> {
     let (opened, wait) = oneshot::channel();
-    let writer = Worker::new();
+    let writer = Worker::new("writer");
     let interrupted = Arc::new(AtomicBool::new(false));
     let thread = (location.clone(), options.clone(), Arc::clone(&writer), Arc::clone(&interrupted));
     let name = thread_name(&location, "writer");
     Worker::start(name, move || {
         let (location, options, worker, interrupted) = thread;
+        trace::enter_thread(&location, worker.role());
         be_the_writer(&location, &options, &worker, &interrupted, opened);
     })
     .map_err(|error| Error::new(ErrorCode::Panic, format!("no thread for the writer: {error}")))?;
@@ -73,6 +76,7 @@ pub(super) async fn open(location: Location, options: Options) -> Result<Arc<Sha
         pragmas: Mutex::default(),
         counters: Counters::default(),
         activity: Activity::default(),
+        metrics: Metrics::default(),
         sessions: Sessions::default(),
         checkpointer: Checkpointer::default(),
         wal_care: WalCare::default(),
@@ -286,7 +290,7 @@ impl Shared {
     }
 
     fn lose(&self, error: &Error) {
-        tracing::error!(%error, "the database is lost");
+        tracing::error!(target: "sluice::open", database = &*trace::name(&self.location), %error, "the database is lost");
         self.lost.lock().get_or_insert_with(|| error.clone());
     }
 

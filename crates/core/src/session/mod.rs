@@ -12,7 +12,7 @@ use std::time::Duration;
 use crate::cancel::{Cancel, CancelReason};
 use crate::completion::{Reply, Sink};
 use crate::manager::{Manager, closed};
-use crate::query::{Query, Request, Scope};
+use crate::query::{Request, Scope, Script};
 use crate::worker::{Job, Work};
 
 use cursor::Later;
@@ -131,7 +131,8 @@ impl Manager {
         call: u32,
     ) -> Cursor {
         let (cursor, later) = Cursor::later();
-        self.open_cursor(request, rows, limits, cancel, Reply::new(sink, call), later);
+        let reply = self.reply(sink, call, &request.query, request.timed);
+        self.open_cursor(request, rows, limits, cancel, reply, later);
         cursor
     }
 
@@ -171,12 +172,21 @@ impl Manager {
 impl Session {
     /// Submits one request to run in the session, after those before it.
     pub fn submit(&self, request: Request, cancel: Option<Arc<Cancel>>, sink: Arc<dyn Sink>, call: u32) {
-        self.state.ask(What::Query(request), cancel, Reply::new(sink, call));
+        let reply = self.state.reply(sink, call, &request.query, request.timed);
+        self.state.ask(What::Query(request), cancel, reply);
     }
 
     /// Submits a script.
-    pub fn submit_script(&self, script: Arc<Query>, cancel: Option<Arc<Cancel>>, sink: Arc<dyn Sink>, call: u32) {
-        self.state.ask(What::Script(script), cancel, Reply::new(sink, call));
+    pub fn submit_script(
+        &self,
+        script: impl Into<Script>,
+        cancel: Option<Arc<Cancel>>,
+        sink: Arc<dyn Sink>,
+        call: u32,
+    ) {
+        let Script { text, timed } = script.into();
+        let reply = self.state.reply(sink, call, &text, timed);
+        self.state.ask(What::Script(text), cancel, reply);
     }
 
     /// Begins or ends what is within it, or itself. Answered with [`Delivery::Done`](crate::Delivery::Done).
@@ -195,7 +205,8 @@ impl Session {
         call: u32,
     ) -> Cursor {
         let cursor = self.state.next_cursor();
-        self.state.ask(What::Open { cursor, request, rows }, cancel, Reply::new(sink, call));
+        let reply = self.state.reply(sink, call, &request.query, request.timed);
+        self.state.ask(What::Open { cursor, request, rows }, cancel, reply);
         Cursor::within(Arc::clone(&self.state), cursor)
     }
 

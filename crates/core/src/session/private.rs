@@ -15,7 +15,7 @@ use crate::completion::{Delivery, Reply, Sink};
 use crate::control;
 use crate::error::{Error, ErrorCode};
 use crate::manager::Manager;
-use crate::query::{Query, Request, Scope};
+use crate::query::{Query, Request, Scope, Script};
 use crate::worker::{Job, Work};
 
 /// A handle on which `BEGIN`, `COMMIT` and `SAVEPOINT` as text work, on a lease of its own: <https://sqlite.org/lang_transaction.html>.
@@ -93,12 +93,21 @@ impl Manager {
 impl PrivateHandle {
     /// Submits one request.
     pub fn submit(&self, request: Request, cancel: Option<Arc<Cancel>>, sink: Arc<dyn Sink>, call: u32) {
-        self.shared.accept(Held { what: Asks::Query(request), cancel, reply: Reply::new(sink, call) });
+        let reply = self.shared.manager.reply(sink, call, &request.query, request.timed);
+        self.shared.accept(Held { what: Asks::Query(request), cancel, reply });
     }
 
     /// Submits a script. Outside a transaction it has one of its own, if it begins one; in one it may end it.
-    pub fn submit_script(&self, script: Arc<Query>, cancel: Option<Arc<Cancel>>, sink: Arc<dyn Sink>, call: u32) {
-        self.shared.accept(Held { what: Asks::Script(script), cancel, reply: Reply::new(sink, call) });
+    pub fn submit_script(
+        &self,
+        script: impl Into<Script>,
+        cancel: Option<Arc<Cancel>>,
+        sink: Arc<dyn Sink>,
+        call: u32,
+    ) {
+        let Script { text, timed } = script.into();
+        let reply = self.shared.manager.reply(sink, call, &text, timed);
+        self.shared.accept(Held { what: Asks::Script(text), cancel, reply });
     }
 
     /// Steps a statement bit by bit: on the connection of the transaction that is open, or as [`Manager::iterate`].
@@ -113,8 +122,9 @@ impl PrivateHandle {
         call: u32,
     ) -> Cursor {
         let (cursor, later) = Cursor::later();
+        let reply = self.shared.manager.reply(sink, call, &request.query, request.timed);
         let what = Asks::Iterate(request, rows, limits, later);
-        self.shared.accept(Held { what, cancel, reply: Reply::new(sink, call) });
+        self.shared.accept(Held { what, cancel, reply });
         cursor
     }
 
@@ -126,8 +136,8 @@ impl PrivateHandle {
         sink: &Arc<dyn Sink>,
         call: u32,
     ) {
-        let items = items.into_iter().map(|(request, item)| (request, Reply::new(Arc::clone(sink), item))).collect();
-        self.shared.accept(Held { what: Asks::Batch(items), cancel, reply: Reply::new(Arc::clone(sink), call) });
+        let (items, reply) = self.shared.manager.batch_replies(items, sink, call);
+        self.shared.accept(Held { what: Asks::Batch(items), cancel, reply });
     }
 
     /// Rolls back what is open, and refuses what comes.
@@ -277,8 +287,7 @@ impl Private {
     }
 
     fn deciding(self: &Arc<Self>, session: Arc<SessionState>, reply: Reply) -> Reply {
-        let (sink, call) = reply.into_parts();
-        Reply::new(Arc::new(Deciding { sink, private: Arc::downgrade(self), session }), call)
+        reply.through(|sink| Arc::new(Deciding { sink, private: Arc::downgrade(self), session }))
     }
 
     /// Goes on with what waited for a call, now that it is known what became of the transaction.
@@ -357,7 +366,7 @@ impl Sink for Deciding {
     fn deliver(&self, call: u32, delivery: Delivery) {
         let is_last = match delivery {
             Delivery::Rows(..) => false,
-            Delivery::More(..) | Delivery::End(..) | Delivery::Failed(_) | Delivery::Done => true,
+            Delivery::More(..) | Delivery::End(..) | Delivery::Failed(_) | Delivery::Done | Delivery::Timed(_) => true,
         };
         self.sink.deliver(call, delivery);
         if is_last && let Some(private) = self.private.upgrade() {

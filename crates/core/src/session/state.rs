@@ -9,12 +9,13 @@ use parking_lot::Mutex;
 use super::asked::{Asked, What, shown};
 use super::{SessionKind, SessionLimits};
 use crate::cancel::{Cancel, CancelReason};
-use crate::completion::{Delivery, Reply};
+use crate::completion::{Delivery, Reply, Sink};
 use crate::control;
 use crate::error::{Error, ErrorCode, Result};
-use crate::gate::{Class, ReadKind};
+use crate::gate::{Class, Mode, ReadKind};
 use crate::lease::RawLease;
 use crate::manager::{Manager, Permit, Shared};
+use crate::query::Query;
 use crate::worker::Message;
 
 /// How long after a commit that was under way a session's limits are looked at again: the commit may have failed.
@@ -204,6 +205,11 @@ impl SessionState {
         };
         drop(phase);
         reply.fail(error);
+    }
+
+    /// Makes the duty to answer a call of `query`.
+    pub(super) fn reply(&self, sink: Arc<dyn Sink>, call: u32, query: &Arc<Query>, timed: bool) -> Reply {
+        Reply::watched(sink, call, query, timed, self.shared.location())
     }
 
     pub(super) fn next_cursor(&self) -> u32 {
@@ -433,7 +439,7 @@ pub(crate) struct Wanted {
 
 impl Wanted {
     /// Gives it its connection. In exclusive mode every reader is closed before.
-    pub(crate) fn admit(self, permit: Permit) {
+    pub(crate) fn admit(self, permit: Permit, since: Instant) {
         let Self { session, first, reply, ended } = self;
         match session.kind {
             SessionKind::Transaction(_) | SessionKind::Unchecked(_) | SessionKind::Private | SessionKind::Read(_) => {
@@ -442,6 +448,7 @@ impl Wanted {
             SessionKind::Exclusive => {
                 control::spawn(async move {
                     session.shared.close_readers().await;
+                    session.shared.metrics.switched(session.shared.location(), Mode::Write, since.elapsed());
                     session.activate(permit, first, reply, ended);
                 });
             }

@@ -1,5 +1,7 @@
 //! Batches: statements that are one transaction.
 
+use std::time::Instant;
+
 use super::answered::Answered;
 use super::of_commit;
 use super::writer::Writer;
@@ -14,7 +16,7 @@ impl Writer<'_> {
     pub(super) fn run_batch(&mut self, items: &[(Request, Reply)], policy: Policy) -> Result<Vec<Answered>, Failure> {
         self.transaction.begin()?;
         let ran = self.run_items(items, policy);
-        let committed = ran.and_then(|answers| Ok(self.transaction.commit().map(|()| answers).map_err(of_commit)?));
+        let committed = ran.and_then(|answers| Ok(self.commit_batch().map(|()| answers).map_err(of_commit)?));
         // Of a transaction that is still open, also after a commit that failed.
         let rolled_back = self.transaction.rollback();
         let answers = committed?;
@@ -23,11 +25,21 @@ impl Writer<'_> {
         Ok(answers)
     }
 
+    fn commit_batch(&mut self) -> Result<()> {
+        let began = Instant::now();
+        self.transaction.commit()?;
+        self.shared.metrics.committed(began.elapsed());
+        Ok(())
+    }
+
     fn run_items(&mut self, items: &[(Request, Reply)], policy: Policy) -> Result<Vec<Answered>, Failure> {
-        let run = |(index, (request, _)): (usize, &(Request, Reply))| {
+        let run = |(index, (request, reply)): (usize, &(Request, Reply))| {
             let at = |error| Failure { error, statement: Some(index) };
             self.connection.expect_not_interrupted().map_err(at)?;
-            let Written { chunks, answer, .. } = self.statements.write(request, policy).map_err(at)?;
+            reply.begins_now();
+            let written = self.statements.write(request, policy);
+            reply.has_run_now();
+            let Written { chunks, answer, .. } = written.map_err(at)?;
             if self.connection.raw().is_autocommit() {
                 // `OR ROLLBACK` without an error, if there were such a thing: what follows must not commit by itself.
                 return Err(at(rolled_back()));

@@ -2,6 +2,7 @@
 //! a thread of its own: <https://sqlite.org/wal.html#ckpt>.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use parking_lot::{Condvar, Mutex};
 use tokio::sync::oneshot;
@@ -12,7 +13,9 @@ use crate::completion::Reply;
 use crate::connection::{PolicedConnection, Policy};
 use crate::error::{Error, ErrorCode, Result};
 use crate::manager::{CheckpointMode, Shared};
+use crate::rows::Chunk;
 use crate::statement::Written;
+use crate::trace::{self, tell};
 
 /// The way to the checkpointer, whether it is there or not.
 #[derive(Debug, Default)]
@@ -40,6 +43,20 @@ struct Post {
 pub(crate) struct Found {
     pub(crate) pages: u32,
     pub(crate) moved: u32,
+}
+
+impl Found {
+    /// Reads it from the row that SQLite answers with: whether somebody was in the way, the pages in the log, those moved.
+    pub(crate) fn in_answer(chunk: &Chunk) -> Option<Self> {
+        let &[_, pages, moved] = chunk.cells.as_slice() else { return None };
+        Some(Self { pages: count(f64::from_bits(pages)), moved: count(f64::from_bits(moved)) })
+    }
+}
+
+/// A number of pages; there are none where there is no log, of which SQLite says -1.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a cast of a float saturates")]
+fn count(pages: f64) -> u32 {
+    pages as u32
 }
 
 enum Next {
@@ -76,9 +93,13 @@ impl Checkpointer {
         post.alive = true;
         drop(post);
         let body = Arc::clone(shared);
-        let started = Worker::start(shared.thread_name("checkpointer"), move || be_the_checkpointer(&body));
+        let started = Worker::start(shared.thread_name("checkpointer"), move || {
+            trace::enter_thread(body.location(), &"checkpointer".into());
+            be_the_checkpointer(&body);
+        });
         if let Err(error) = started {
-            tracing::warn!(%error, "no thread for the checkpointer");
+            let database = &*trace::name(shared.location());
+            tracing::warn!(target: "sluice::checkpoint", database, %error, "no thread");
             self.ended(&Error::new(ErrorCode::Panic, format!("no thread for the checkpointer: {error}")));
         }
     }
@@ -145,7 +166,7 @@ fn be_the_checkpointer(shared: &Arc<Shared>) {
         Ok(Ok(())) => shared.lost_or_closed(),
         Ok(Err(error)) | Err(error) => {
             shared.counters.checkpoint_errors.add();
-            tracing::warn!(%error, "the checkpointer has ended");
+            tell!(WARN, "sluice::checkpoint", "the checkpointer has ended", error = %error);
             error
         }
     };
@@ -156,16 +177,20 @@ fn serve(shared: &Arc<Shared>) -> Result<()> {
     let connection = shared.open_checkpointer_connection()?;
     loop {
         match shared.checkpointer.next() {
-            Next::Run => match checkpoint(&connection) {
-                Ok(found) => {
-                    shared.counters.checkpoints.add();
-                    shared.after_checkpoint(found);
+            Next::Run => {
+                let began = Instant::now();
+                match checkpoint(&connection) {
+                    Ok(found) => {
+                        shared.counters.checkpoints.add();
+                        shared.metrics.checkpointed(CheckpointMode::Passive, found, began.elapsed());
+                        shared.after_checkpoint(found);
+                    }
+                    Err(error) => {
+                        shared.counters.checkpoint_errors.add();
+                        tell!(WARN, "sluice::checkpoint", "failed", error = %error);
+                    }
                 }
-                Err(error) => {
-                    shared.counters.checkpoint_errors.add();
-                    tracing::warn!(%error, "a checkpoint failed");
-                }
-            },
+            }
             Next::Answer(replies) => replies.into_iter().for_each(|reply| answer(shared, &connection, reply)),
             Next::Close => return connection.close().map_err(|(_, error)| error),
         }

@@ -17,6 +17,7 @@ use crate::connection::{Policy, PrepareError, Route};
 use crate::error::{Error, ErrorCode, Result};
 use crate::gate::Class;
 use crate::manager::{GroupLimits, Permit};
+use crate::metrics::Metrics;
 use crate::query::{Request, Take};
 use crate::statement::Written;
 
@@ -96,6 +97,7 @@ impl Writer<'_> {
         if let Err(error) = self.begin_group(&first) {
             let disposition = disposition_after(&error);
             self.shared.counters.errors.add();
+            self.shared.metrics.failed(&error);
             first.fail(error);
             return self.expect_usable(disposition, permit);
         }
@@ -105,7 +107,7 @@ impl Writer<'_> {
             match next.take().map_or(Joined::Yes, |job| self.join(&mut group, job, limits)) {
                 Joined::Yes | Joined::Elsewhere => {}
                 Joined::No(job) => {
-                    let disposition = self.commit(group.members);
+                    let disposition = self.commit(group.members, group.since);
                     return match self.keep_usable(disposition, permit) {
                         Ok(permit) => Ok(Next::first(job, permit)),
                         Err(permit) => {
@@ -120,7 +122,7 @@ impl Writer<'_> {
                 }
             }
             if group.is_full(limits) {
-                let disposition = self.commit(group.members);
+                let disposition = self.commit(group.members, group.since);
                 return self.expect_usable(disposition, permit);
             }
             let passed = match permit.pass_on() {
@@ -131,16 +133,18 @@ impl Writer<'_> {
                     continue;
                 }
                 Err(permit) => {
-                    let disposition = self.commit(group.members);
+                    let disposition = self.commit(group.members, group.since);
                     return self.keep_usable(disposition, permit).map(|permit| Next::Rest(Some(permit)));
                 }
             };
             permit = passed.permit;
+            let waited = group.now.saturating_duration_since(passed.waiter.since());
+            self.shared.metrics.waited(Class::Write, waited);
             match passed.waiter.into_job() {
                 Ok(job) => next = Some(job),
                 Err(lease) => {
                     // Its holder may begin only when the transaction has ended.
-                    let disposition = self.commit(group.members);
+                    let disposition = self.commit(group.members, group.since);
                     return match self.keep_usable(disposition, permit) {
                         Ok(permit) => Ok(Next::Rest(lease.admit(permit))),
                         Err(permit) => {
@@ -163,6 +167,7 @@ impl Writer<'_> {
             return Err(reason.to_error());
         }
         let began = self.transaction.begin();
+        self.shared.metrics.follow_busy(self.connection);
         let stopped = self.worker.end_job(cancel);
         if let Some(cancel) = cancel {
             cancel.paused();
@@ -220,6 +225,7 @@ impl Writer<'_> {
             self.shared.counters.interrupts.add();
         }
         group.now = Instant::now();
+        job.reply.has_run(group.now);
         if group.now.duration_since(began) > limits.time {
             request.query.set_writes_long(true);
         }
@@ -263,11 +269,13 @@ impl Writer<'_> {
             Offence::RunAlone => self.run_again_alone(job),
             Offence::Stopped(error) => {
                 self.shared.counters.errors.add();
+                self.shared.metrics.failed(&error);
                 job.fail(error);
                 Disposition::Reuse
             }
             Offence::Panicked(error) => {
                 self.shared.counters.panics.add();
+                self.shared.metrics.failed(&error);
                 job.fail(error);
                 Disposition::Discard
             }
@@ -276,8 +284,9 @@ impl Writer<'_> {
 
     /// Rolls back, and runs members once more. Their callers cannot stop them any more: as far as they know they have run.
     fn replay(&mut self, members: Vec<Member>) -> Disposition {
+        let since = Instant::now();
         if let Err(error) = self.transaction.rollback() {
-            return fail_members(members, &error);
+            return fail_members(&self.shared.metrics, members, &error);
         }
         if members.is_empty() {
             return Disposition::Reuse;
@@ -300,14 +309,17 @@ impl Writer<'_> {
             };
             again.push(Member { job, outcome });
         }
-        self.commit(again)
+        self.commit(again, since)
     }
 
     /// Runs a member once more. Returns nothing if it reached beyond itself this time.
     fn repeat(&mut self, job: &Job) -> Option<Result<Answered, Failure>> {
         let request = grouped(&job.work)?;
-        self.worker.show(&request.query, Instant::now());
+        let began = Instant::now();
+        self.worker.show(&request.query, began);
+        job.reply.begins(began);
         let written = guard(|| self.statements.write(request, Policy::Grouped)).ok()?;
+        job.reply.has_run_now();
         match written {
             _ if self.is_broken_off() => None,
             Ok(Written { chunks, answer, .. }) => Some(Ok(Answered::new(chunks, answer))),
@@ -319,12 +331,12 @@ impl Writer<'_> {
     /// Runs members one by one, each in a transaction of its own.
     fn run_each_alone(&mut self, members: Vec<Member>) -> Disposition {
         if let Err(error) = self.transaction.rollback() {
-            return fail_members(members, &error);
+            return fail_members(&self.shared.metrics, members, &error);
         }
         let mut members = members.into_iter();
         for Member { job, outcome: _ } in members.by_ref() {
             if self.run_again_alone(job) == Disposition::Discard || !is_clean(self.connection) {
-                return fail_members(members, &self.shared.lost_or_broken());
+                return fail_members(&self.shared.metrics, members, &self.shared.lost_or_broken());
             }
         }
         Disposition::Reuse
@@ -338,23 +350,34 @@ impl Writer<'_> {
         self.run(job, Policy::Statement, None)
     }
 
-    /// Commits what the members did, and answers them.
-    fn commit(&mut self, members: Vec<Member>) -> Disposition {
+    /// Commits what the members did since `since`, and answers them.
+    fn commit(&mut self, members: Vec<Member>, since: Instant) -> Disposition {
         self.company.learn(members.len());
-        match guard(|| self.transaction.commit()) {
+        let began = Instant::now();
+        let committed = guard(|| self.transaction.commit());
+        let ended = Instant::now();
+        self.shared.metrics.follow_busy(self.connection);
+        match committed {
             Ok(Ok(())) => {}
             Ok(Err(error)) => return self.after_failed_commit(members, &error),
-            Err(panic) => return fail_members(members, &unknown_outcome(&panic)),
+            Err(panic) => return fail_members(&self.shared.metrics, members, &unknown_outcome(&panic)),
         }
         if let Err(error) = self.after_write_of(Policy::Grouped, false) {
-            return fail_members(members, &error);
+            return fail_members(&self.shared.metrics, members, &error);
         }
         let counters = &self.shared.counters;
         counters.groups.add();
         for member in &members {
             counters.grouped_writes.add();
-            if member.outcome.is_ok() { counters.writes.add() } else { counters.errors.add() }
+            match &member.outcome {
+                Ok(_) => counters.writes.add(),
+                Err(failure) => {
+                    counters.errors.add();
+                    self.shared.metrics.failed(&failure.error);
+                }
+            }
         }
+        self.shared.metrics.committed_group(members.len(), ended.duration_since(since), ended.duration_since(began));
         answer(members);
         Disposition::Reuse
     }
@@ -365,15 +388,15 @@ impl Writer<'_> {
         match error.primary_code() {
             Some(SQLITE_IOERR) => {
                 drop(self.transaction.rollback());
-                fail_members(members, &of_commit(error.clone()));
+                fail_members(&self.shared.metrics, members, &of_commit(error.clone()));
                 Disposition::Discard
             }
             Some(SQLITE_BUSY | SQLITE_LOCKED) => match self.transaction.rollback() {
                 Ok(()) => {
-                    fail_members(members, error);
+                    fail_members(&self.shared.metrics, members, error);
                     Disposition::Reuse
                 }
-                Err(broken) => fail_members(members, &broken),
+                Err(broken) => fail_members(&self.shared.metrics, members, &broken),
             },
             _ => {
                 self.shared.counters.group_retries.add();
@@ -429,8 +452,9 @@ fn is_refusal(code: ErrorCode) -> bool {
 }
 
 /// Answers members with an error that is none of theirs. Returns what to do with the connection.
-fn fail_members(members: impl IntoIterator<Item = Member>, error: &Error) -> Disposition {
+fn fail_members(metrics: &Metrics, members: impl IntoIterator<Item = Member>, error: &Error) -> Disposition {
     for Member { job, outcome: _ } in members {
+        metrics.failed(error);
         let Job { work, reply, .. } = job;
         work.fail(reply, error.clone().into());
     }

@@ -33,6 +33,7 @@ use crate::gate::{Passed, Ticket};
 use crate::manager::{Permit, Place};
 use crate::query::{Query, Request, Scope};
 use crate::session::Asked;
+use crate::trace::tell;
 
 use self::asker::Asker;
 use self::vigil::Vigil;
@@ -89,7 +90,7 @@ impl Work {
 }
 
 /// What a batch without statements shows.
-fn nothing() -> &'static Arc<Query> {
+pub(crate) fn nothing() -> &'static Arc<Query> {
     static NOTHING: OnceLock<Arc<Query>> = OnceLock::new();
     NOTHING.get_or_init(|| Query::new(""))
 }
@@ -160,6 +161,8 @@ pub(crate) type CloseReceipt = oneshot::Sender<Result<()>>;
 
 /// The handle of a worker thread.
 pub(crate) struct Worker {
+    /// `writer`, or `reader.` and a number.
+    role: Arc<str>,
     queue: Mutex<Queue>,
     ready: Condvar,
     vigil: Vigil,
@@ -206,8 +209,9 @@ impl fmt::Debug for Worker {
 }
 
 impl Worker {
-    pub(crate) fn new() -> Arc<Self> {
+    pub(crate) fn new(role: impl Into<Arc<str>>) -> Arc<Self> {
         Arc::new(Self {
+            role: role.into(),
             queue: Mutex::default(),
             ready: Condvar::new(),
             vigil: Vigil::default(),
@@ -216,6 +220,11 @@ impl Worker {
             current: Mutex::new(None),
             asker: Asker::default(),
         })
+    }
+
+    /// Returns what it is: `writer`, or `reader.` and a number.
+    pub(crate) fn role(&self) -> &Arc<str> {
+        &self.role
     }
 
     /// Starts the worker's thread.
@@ -342,8 +351,9 @@ impl Worker {
             return Err(CancelReason::Aborted);
         }
         let begun = cancel.map_or(Ok(()), |cancel| cancel.running(self));
-        if begun.is_err() {
-            self.end_job(None);
+        match begun {
+            Ok(()) => reply.begins(since),
+            Err(_) => drop(self.end_job(None)),
         }
         begun
     }
@@ -372,12 +382,13 @@ impl Worker {
     }
 }
 
-/// When a job was queued, in tickets.
+/// When a job was queued, in tickets and in time.
 #[derive(Clone, Copy)]
 struct Queued {
     ticket: Ticket,
     /// Greater than the ticket of whatever was queued before the job began.
     horizon: Ticket,
+    since: Instant,
 }
 
 /// What a worker does when a job is done.
@@ -399,8 +410,9 @@ impl Next {
             Ok(passed) => passed,
             Err(permit) => return Self::Rest(Some(permit)),
         };
+        let since = waiter.since();
         match waiter.into_job() {
-            Ok(job) => Self::Run(job, permit, Some(Queued { ticket, horizon })),
+            Ok(job) => Self::Run(job, permit, Some(Queued { ticket, horizon, since })),
             Err(waiting) => Self::Rest(waiting.admit(permit)),
         }
     }
@@ -458,7 +470,7 @@ fn explain_interrupt(reason: Option<CancelReason>, error: Error) -> Error {
 pub(crate) fn guard<T>(work: impl FnOnce() -> T) -> Result<T> {
     catch_unwind(AssertUnwindSafe(work)).map_err(|payload| {
         let message = format!("the job panicked: {}", panic_message(payload.as_ref()));
-        tracing::error!(message);
+        tell!(ERROR, "sluice::worker", "a job panicked", error = &*message);
         Error::new(ErrorCode::Panic, message)
     })
 }

@@ -14,6 +14,7 @@ use crate::completion::{Delivery, Reply};
 use crate::connection::{PolicedConnection, Policy, Route};
 use crate::error::{Error, ErrorCode, Result};
 use crate::manager::{Permit, Shared};
+use crate::metrics::OpenTransaction;
 use crate::query::{Query, Request};
 use crate::statement::{ReadError, Statements, Stopped};
 
@@ -113,6 +114,9 @@ impl Reader<'_> {
                 Next::Run(job, permit, queued) => (job, permit, queued),
                 Next::Rest(permit) => break permit,
             };
+            if let Some(Queued { since, .. }) = queued {
+                self.shared.metrics.waited(permit.class(), self.now.saturating_duration_since(since));
+            }
             answers.before(&job, self.now, &mut self.watch);
             if !self.run_alone(job, queued, &mut answers) {
                 self.worker.finish();
@@ -149,7 +153,7 @@ impl Reader<'_> {
 
     /// Lets a short read of the backlog use the snapshot of the one before it, if it may, or begins one for those to come.
     fn choose_snapshot(&mut self, job: &Job, queued: Option<Queued>) -> Result<()> {
-        let Some(Queued { ticket, horizon }) = queued.filter(|_| job.work.runs_short()) else {
+        let Some(Queued { ticket, horizon, since: _ }) = queued.filter(|_| job.work.runs_short()) else {
             return self.snapshot.close();
         };
         if self.snapshot.covers(ticket, self.now) {
@@ -179,6 +183,7 @@ impl Reader<'_> {
         };
         let result = guard(|| self.statements.read(&request, &reply, &mut classified));
         drop(reading);
+        self.shared.metrics.follow_busy(self.connection);
         let interrupted = self.worker.end_job(cancel.as_ref());
         if interrupted.is_some() {
             self.shared.counters.interrupts.add();
@@ -200,6 +205,7 @@ impl Reader<'_> {
             Ok(Err(ReadError::NotARead(_))) => {
                 let known_write = self.statements.class_of(&request.query).is_some();
                 request.query.set_hint(known_write.then_some(Route::Write));
+                reply.goes_on();
                 if let Some(cancel) = &cancel {
                     cancel.paused();
                 }
@@ -209,7 +215,9 @@ impl Reader<'_> {
                 counters.errors.add();
                 drop(place);
                 let broken = disposition_after(&error) == Disposition::Discard;
-                reply.fail(explain_interrupt(interrupted, error));
+                let error = explain_interrupt(interrupted, error);
+                self.shared.metrics.failed(&error);
+                reply.fail(error);
                 if broken { Ran::Broken } else { Ran::Answered }
             }
             Ok(Err(ReadError::Abandoned)) => Ran::Answered,
@@ -242,6 +250,10 @@ impl<'a> Side<'a> for Reader<'a> {
 
     fn cursors(&mut self) -> &mut Cursors<'a> {
         &mut self.cursors
+    }
+
+    fn session_transaction(&mut self) -> Option<&mut OpenTransaction> {
+        None
     }
 
     fn run_statement(&mut self, request: &Request, _policy: Policy, reply: &Reply) -> Result<Answered> {

@@ -7,14 +7,15 @@ use super::answered::Answered;
 use super::company::Company;
 use super::in_session::{Cursors, Rows, Side, close_cursor, end_lease, run_asked};
 use super::{
-    Disposition, Exit, Job, Message, Next, Work, Worker, disposition_after, explain_interrupt, guard, is_clean,
+    Disposition, Exit, Job, Message, Next, Queued, Work, Worker, disposition_after, explain_interrupt, guard, is_clean,
     of_write,
 };
 use crate::completion::{Delivery, Failure, Reply};
 use crate::connection::{PolicedConnection, Policy, Route};
 use crate::error::{Error, ErrorCode, Result};
-use crate::gate::Class;
+use crate::gate::{Class, Mode};
 use crate::manager::{Permit, Shared};
+use crate::metrics::OpenTransaction;
 use crate::query::{Query, Request};
 use crate::statement::{Statements, Stopped, Transaction, Written, run_script};
 
@@ -32,6 +33,7 @@ pub(crate) fn serve_writer(worker: &Arc<Worker>, shared: &Arc<Shared>, connectio
         cursors: Cursors::new(),
         broken: false,
         private_schema: false,
+        session_transaction: OpenTransaction::default(),
     }
     .serve()
 }
@@ -49,6 +51,8 @@ pub(super) struct Writer<'a> {
     broken: bool,
     /// Whether a job under the present permit made or dropped temporary objects, which a rollback may undo at any time.
     private_schema: bool,
+    /// That of the present session, if it has one.
+    session_transaction: OpenTransaction,
 }
 
 /// What became of a job.
@@ -110,7 +114,10 @@ impl Writer<'_> {
     /// The permit, when the connection must not be used again.
     fn run_backlog(&mut self, job: Job, permit: Permit) -> Result<(), Permit> {
         let mut next = Next::first(job, permit);
-        while let Next::Run(job, permit, _) = next {
+        while let Next::Run(job, permit, queued) = next {
+            if let Some(Queued { since, .. }) = queued {
+                self.shared.metrics.waited(permit.class(), since.elapsed());
+            }
             next = if self.begins_group(&job, &permit) {
                 self.run_group(job, permit)?
             } else {
@@ -139,11 +146,15 @@ impl Writer<'_> {
 
     /// Does what is due before a permit is released, on a connection that stays.
     fn release(&mut self, permit: &Permit) {
+        let began = (permit.class() == Class::Exclusive).then(Instant::now);
         if std::mem::take(&mut self.private_schema) {
             self.shared.follow_private_objects(self.connection);
         }
         self.shared.writer_released(self.connection, permit);
         self.shared.follow_wal(self.connection, permit);
+        if let Some(began) = began {
+            self.shared.metrics.switched(self.shared.location(), Mode::Read, began.elapsed());
+        }
     }
 
     /// Runs a job by itself. `permit` is its own, if it has one.
@@ -164,11 +175,13 @@ impl Writer<'_> {
             let _writing = self.shared.activity.begin_writing();
             guard(|| self.run_work(&work, policy, unclassified))
         };
+        self.shared.metrics.follow_busy(self.connection);
         let interrupted = self.worker.end_job(cancel.as_ref());
         if interrupted.is_some() {
             self.shared.counters.interrupts.add();
         }
-        let again = |work, reply| {
+        let again = |work, reply: Reply| {
+            reply.goes_on();
             if let Some(cancel) = &cancel {
                 cancel.paused();
             }
@@ -206,11 +219,13 @@ impl Writer<'_> {
                 counters.errors.add();
                 let disposition = disposition_after(&error);
                 let failure = Failure { error: explain_interrupt(interrupted, error), statement };
+                self.shared.metrics.failed(&failure.error);
                 work.fail(reply, failure);
                 disposition
             }
             Err(panic) => {
                 counters.panics.add();
+                self.shared.metrics.failed(&panic);
                 work.fail(reply, panic.into());
                 Disposition::Discard
             }
@@ -295,6 +310,10 @@ impl<'a> Side<'a> for Writer<'a> {
 
     fn cursors(&mut self) -> &mut Cursors<'a> {
         &mut self.cursors
+    }
+
+    fn session_transaction(&mut self) -> Option<&mut OpenTransaction> {
+        Some(&mut self.session_transaction)
     }
 
     fn run_statement(&mut self, request: &Request, policy: Policy, _reply: &Reply) -> Result<Answered> {

@@ -50,7 +50,7 @@ async fn deliveries(bench: &mut Bench, count: usize) -> Vec<String> {
             Delivery::Rows(..) | Delivery::More(..) => format!("{call} rows"),
             Delivery::End(..) => format!("{call} ok"),
             Delivery::Failed(failure) => format!("{call} failed at {}", failure.statement.expect("an index")),
-            Delivery::Done => format!("{call} done"),
+            Delivery::Done | Delivery::Timed(_) => format!("{call} done"),
         }));
     }
     seen

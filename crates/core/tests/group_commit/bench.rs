@@ -88,7 +88,7 @@ impl Bench {
                     Delivery::Rows(..) | Delivery::More(..) => {}
                     Delivery::End(_, _, outcome) => answers.push((call, Ok(outcome))),
                     Delivery::Failed(failure) => answers.push((call, Err(failure.error))),
-                    Delivery::Done => panic!("a statement is answered with what it did"),
+                    Delivery::Done | Delivery::Timed(_) => panic!("a statement is answered with what it did"),
                 }
             }
         }

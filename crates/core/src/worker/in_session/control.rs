@@ -1,5 +1,8 @@
 //! Beginning and ending transactions and savepoints, and noticing that SQLite has ended one by itself.
 
+use std::sync::Arc;
+use std::time::Instant;
+
 use super::cursors::close_cursors;
 use super::{Ran, Side, policy_of};
 use crate::error::{Error, ErrorCode, Result};
@@ -48,7 +51,6 @@ pub(super) fn begin_transaction<'c>(
     };
     internal(side.connection(), sql)?;
     session.with_transaction(|transaction| *transaction = Transaction::Open);
-    side.shared().counters.transactions.add();
     Ok(())
 }
 
@@ -83,12 +85,8 @@ pub(super) fn is_transaction(session: &SessionState) -> bool {
 
 pub(super) fn roll_back<'c>(side: &mut impl Side<'c>, session: &SessionState, control: Control) -> Ran {
     close_cursors(side);
-    let rolled_back = if side.connection().raw().is_autocommit() {
-        Ok(())
-    } else {
-        side.shared().counters.rollbacks.add();
-        internal(side.connection(), "ROLLBACK")
-    };
+    let rolled_back =
+        if side.connection().raw().is_autocommit() { Ok(()) } else { internal(side.connection(), "ROLLBACK") };
     session.with_transaction(|transaction| *transaction = Transaction::None);
     match rolled_back {
         Ok(()) if is_transaction(session) || control == Control::End => Ran::Ended(Answered::done()),
@@ -102,10 +100,11 @@ pub(super) fn commit<'c>(side: &mut impl Side<'c>, session: &SessionState) -> Ra
         return Ran::Failed(session.expect_active().err().unwrap_or_else(rolled_back).into());
     }
     close_cursors(side);
+    let began = Instant::now();
     let committed = internal(side.connection(), "COMMIT");
     let ends = is_transaction(session);
     let Err(error) = committed else {
-        side.shared().counters.commits.add();
+        side.shared().metrics.committed(began.elapsed());
         let looked = side.after_write(policy_of(session.kind));
         let ends_with = session.committed();
         return match (looked, ends_with) {
@@ -142,14 +141,34 @@ pub(super) fn notice_rollback<'c>(side: &mut impl Side<'c>, session: &SessionSta
     if !side.connection().raw().is_autocommit() {
         return;
     }
-    let gone = session.with_transaction(|transaction| match transaction {
-        Transaction::Open => {
-            *transaction = Transaction::Aborted(rolled_back_after(ran.error()));
-            true
-        }
-        Transaction::None | Transaction::Committing | Transaction::Aborted(_) => false,
+    session.with_transaction(|transaction| match transaction {
+        Transaction::Open => *transaction = Transaction::Aborted(rolled_back_after(ran.error())),
+        Transaction::None | Transaction::Committing | Transaction::Aborted(_) => {}
     });
-    if gone == Some(true) {
-        side.shared().counters.rollbacks.add();
+}
+
+/// Why a transaction was rolled back that its holder wanted to be.
+pub(super) const ASKED: &str = "asked";
+
+/// Counts a transaction that has begun or ended in what began at `since`, however that came about. `why` is for one that was rolled
+/// back.
+pub(super) fn follow_transaction<'c>(side: &mut impl Side<'c>, since: Instant, why: &str) {
+    let (shared, connection) = (Arc::clone(side.shared()), side.connection());
+    let Some(transaction) = side.session_transaction() else { return };
+    match (transaction.is_known(), !connection.raw().is_autocommit()) {
+        (false, true) => {
+            connection.take_rolled_back();
+            shared.counters.transactions.add();
+            transaction.began(since);
+        }
+        (true, false) if connection.take_rolled_back() => {
+            shared.counters.rollbacks.add();
+            transaction.rolled_back(&shared.metrics, why);
+        }
+        (true, false) => {
+            shared.counters.commits.add();
+            transaction.committed(&shared.metrics);
+        }
+        (false, false) | (true, true) => {}
     }
 }

@@ -15,11 +15,12 @@ use crate::completion::{Failure, Reply};
 use crate::connection::{PolicedConnection, Policy, Route};
 use crate::error::{Error, ErrorCode, Result};
 use crate::manager::Shared;
+use crate::metrics::OpenTransaction;
 use crate::query::{Query, Request};
 use crate::session::{Asked, SessionKind, SessionState, Transaction, What};
 use crate::statement::{Statements, Stopped, internal};
 
-use control::{aborted, begin, notice_rollback, rolled_back_after, run_control};
+use control::{ASKED, aborted, begin, follow_transaction, notice_rollback, rolled_back_after, run_control};
 use cursors::{close_cursors, fetch, open};
 use text::{follow_text, is_free, judge, run_free};
 
@@ -32,6 +33,8 @@ pub(super) trait Side<'c> {
     fn connection(&self) -> &'c PolicedConnection;
     fn statements(&mut self) -> &mut Statements<'c>;
     fn cursors(&mut self) -> &mut Cursors<'c>;
+    /// What is known of the session's transaction, where it can have one.
+    fn session_transaction(&mut self) -> Option<&mut OpenTransaction>;
     /// Runs one statement to its end.
     fn run_statement(&mut self, request: &Request, policy: Policy, reply: &Reply) -> Result<Answered>;
     fn run_script(&mut self, script: &Query, policy: Policy) -> Result<(), Stopped>;
@@ -95,7 +98,8 @@ pub(super) fn run_asked<'c>(side: &mut impl Side<'c>, asked: Box<Asked>) -> Disp
     }
     let worker = Arc::clone(side.worker());
     let shown = asked.what.shown(asked.session.kind);
-    if let Err(reason) = worker.begin(shown, Instant::now(), asked.cancel.as_ref(), &asked.reply) {
+    let began = Instant::now();
+    if let Err(reason) = worker.begin(shown, began, asked.cancel.as_ref(), &asked.reply) {
         let session = Arc::clone(&asked.session);
         rest(&worker, &session);
         fail_stopped(*asked, reason.to_error());
@@ -103,6 +107,7 @@ pub(super) fn run_asked<'c>(side: &mut impl Side<'c>, asked: Box<Asked>) -> Disp
     }
     let Asked { session, what, reply, cancel, pending } = *asked;
     let ran = guard(|| run(side, &session, &what, &reply));
+    side.shared().metrics.follow_busy(side.connection());
     let interrupted = worker.end_job(cancel.as_ref());
     if interrupted.is_some() {
         side.shared().counters.interrupts.add();
@@ -135,10 +140,14 @@ pub(super) fn run_asked<'c>(side: &mut impl Side<'c>, asked: Box<Asked>) -> Disp
     };
     if let Some(error) = ran.error() {
         side.shared().counters.errors.add();
+        side.shared().metrics.failed(error);
         disposition = disposition.or(disposition_after(error));
     }
     let ran = follow_text(side, &session, &what, ran);
     notice_rollback(side, &session, &ran);
+    if may_write(session.kind) {
+        follow_transaction(side, began, ran.error().map_or(ASKED, Error::code_name));
+    }
     worker.has_cursors.store(!side.cursors().is_empty(), Ordering::SeqCst);
     rest(&worker, &session);
     drop(pending);
@@ -206,6 +215,7 @@ fn pass_on(shared: &Arc<Shared>, to: Route, what: What, reply: Reply, cancel: Op
     if let Some(cancel) = &cancel {
         cancel.paused();
     }
+    reply.goes_on();
     let request = match what {
         What::Open { request, .. } | What::Query(request) => request,
         What::Begin | What::Judge(..) | What::Script(_) | What::Control(_) | What::Fetch { .. } => {
@@ -244,6 +254,13 @@ fn rest(worker: &Worker, session: &SessionState) {
     match session.at_rest() {
         Some((query, since)) => worker.rest(query, since),
         None => worker.finish(),
+    }
+}
+
+fn may_write(kind: SessionKind) -> bool {
+    match kind {
+        SessionKind::Transaction(_) | SessionKind::Unchecked(_) | SessionKind::Exclusive | SessionKind::Private => true,
+        SessionKind::Read(_) => false,
     }
 }
 
@@ -294,6 +311,7 @@ pub(super) fn end_lease<'c>(side: &mut impl Side<'c>) -> Disposition {
     side.worker().finish();
     let connection = side.connection();
     let rolled_back = if connection.raw().is_autocommit() { Ok(()) } else { internal(connection, "ROLLBACK") };
+    follow_transaction(side, Instant::now(), "the session has ended");
     let resumed = connection.resume_foreign_keys();
     if rolled_back.is_ok() && resumed.is_ok() && is_clean(connection) {
         Disposition::Reuse

@@ -1,0 +1,39 @@
+//! What SQLite tells a connection's hooks in passing, until the worker looks.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+/// Written and read on the connection's own thread; atomic only because SQLite's hooks must be fit to move to another one.
+#[derive(Debug, Default)]
+pub(super) struct Noticed {
+    busy_retries: AtomicU64,
+    busy_nanos: AtomicU64,
+    rolled_back: AtomicBool,
+}
+
+impl Noticed {
+    /// Another process held a lock, and it was tried again after so long.
+    pub(super) fn busy(&self, paused: Duration) {
+        let nanos = u64::try_from(paused.as_nanos()).unwrap_or(u64::MAX);
+        self.busy_retries.fetch_add(1, Ordering::Relaxed);
+        self.busy_nanos.fetch_add(nanos, Ordering::Relaxed);
+    }
+
+    #[inline]
+    pub(super) fn take_busy(&self) -> Option<(u64, Duration)> {
+        if self.busy_retries.load(Ordering::Relaxed) == 0 {
+            return None;
+        }
+        let retries = self.busy_retries.swap(0, Ordering::Relaxed);
+        Some((retries, Duration::from_nanos(self.busy_nanos.swap(0, Ordering::Relaxed))))
+    }
+
+    /// A transaction was rolled back.
+    pub(super) fn rolled_back(&self) {
+        self.rolled_back.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn take_rolled_back(&self) -> bool {
+        self.rolled_back.swap(false, Ordering::Relaxed)
+    }
+}
