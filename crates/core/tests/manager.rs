@@ -241,3 +241,20 @@ impl Sink for Routes {
         self.0.send(outcome.route).ok();
     }
 }
+
+#[tokio::test]
+async fn an_explain_tells_of_the_schema_as_it_is() -> Result<()> {
+    in_deadline(async {
+        let (_dir, manager) = file().await?;
+        manager.query("CREATE TABLE t(x)", Params::none()).await?;
+        let plan = "EXPLAIN QUERY PLAN SELECT x FROM t WHERE x = 1";
+        let before = manager.query(plan, Params::none()).await?.rows;
+        manager.query("CREATE INDEX t_x ON t(x)", Params::none()).await?;
+        assert_ne!(manager.query(plan, Params::none()).await?.rows, before);
+        manager.query("DROP TABLE t", Params::none()).await?;
+        let error = manager.query(plan, Params::none()).await.expect_err("there is no such table any more");
+        assert!(error.message.contains("no such table"), "{error}");
+        manager.close().await
+    })
+    .await
+}

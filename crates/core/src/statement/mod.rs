@@ -237,12 +237,22 @@ impl<'c> Statements<'c> {
     fn cached(&mut self, query: &Query, policy: Policy) -> Result<&mut Cached<'c>, PrepareError> {
         let id = query.id();
         // What one policy lets through another may refuse, which only shows while it is prepared.
-        if self.cache.get(&id).is_some_and(|cached| cached.policy != policy && !cached.class.groups()) {
+        let is_void = |cached: &Cached<'_>| explains(cached.statement.as_ref());
+        if self
+            .cache
+            .get(&id)
+            .is_some_and(|cached| is_void(cached) || cached.policy != policy && !cached.class.groups())
+        {
             self.cache.remove(&id);
         }
         if !self.cache.contains_key(&id) {
             let known_single = query.is_known_single();
-            let (statement, class) = prepare(self.connection, query.sql(), policy, known_single)?;
+            let (mut statement, mut class) = prepare(self.connection, query.sql(), policy, known_single)?;
+            if explains(statement.as_ref()) {
+                drop(statement);
+                self.connection.refresh_schema().map_err(PrepareError::Sqlite)?;
+                (statement, class) = prepare(self.connection, query.sql(), policy, known_single)?;
+            }
             query.set_known_single();
             if !class.log.transaction() {
                 query.set_known_plain();
@@ -261,6 +271,11 @@ impl<'c> Cached<'c> {
         let reprepares = statement.as_ref().map_or(0, reprepares_of);
         Self { shape: query.shape(columns), statement, class, policy, parameters, reprepares }
     }
+}
+
+/// Whether it is an EXPLAIN: that tells of the schema as it was when it was prepared, because it runs nothing that would notice a change.
+fn explains(statement: Option<&Statement<'_>>) -> bool {
+    statement.is_some_and(|statement| statement.is_explain() != 0)
 }
 
 /// Whether a reader refused, as opposed to failed: our authorizer, or SQLite because the connection only reads.

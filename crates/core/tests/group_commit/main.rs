@@ -268,7 +268,10 @@ async fn a_member_that_was_stopped_before_it_ran_does_not_run_when_the_group_is_
 async fn a_write_that_waits_for_another_process_can_be_given_up_in_a_group_too() -> Result<()> {
     in_deadline(async {
         let mut bench = Bench::open("CREATE TABLE t(x)", Some(WIDE)).await?;
-        let other = sluice_core::Manager::open(bench.path(), sluice_core::Options::default()).await?;
+        // By a URI it is not shared, and meets the other as another process would.
+        let uri = format!("file://{}", bench.path().display());
+        let options = sluice_core::Options { uri: true, ..sluice_core::Options::default() };
+        let other = sluice_core::Manager::open(&uri, options).await?;
         let mut held = other.write().await?;
         held.query("BEGIN IMMEDIATE", Params::none()).await?;
         let lease = bench.hold().await?;

@@ -378,8 +378,9 @@ async fn close_ends_an_idle_transaction_at_its_timeout_and_says_so() -> Result<(
 async fn a_session_that_cannot_begin_says_why_and_gives_everything_back() -> Result<()> {
     in_deadline(async {
         let mut bench = Bench::open(Options { busy_timeout: Duration::from_millis(20), ..Options::default() }).await?;
-        let path = bench.dir.path().join("app.db");
-        let other = Manager::open(&path, Options::default()).await?;
+        // By a URI it is not shared, and meets the other as another process would.
+        let uri = format!("file://{}", bench.dir.path().join("app.db").display());
+        let other = Manager::open(&uri, Options { uri: true, ..Options::default() }).await?;
         let mut held = other.write().await?;
         held.query("BEGIN IMMEDIATE", Params::none()).await?;
         let (tx, call, ended) = bench.begin(IMMEDIATE, SessionLimits::default(), None);
