@@ -289,10 +289,113 @@ export interface Status {
 		readonly [name: string]: number;
 	};
 }
+/** The method by which SQL was run. */
+export type QueryOperation = "execute" | "all" | "get" | "values" | "pluck" | "sql" | "run" | "exec" | "batch" | "iterate" | "pragma" | "columns";
+/**
+ * What subscribers of the tracing channel `sluice:query` get: one object per call, the same one at each event. It is filled in at its end,
+ * before `error`, `asyncStart` and `asyncEnd`. Subscribers may add keys of their own.
+ *
+ * @example
+ * ```ts
+ * import { subscribe } from 'node:diagnostics_channel'
+ * import type { TracedQuery } from 'sluice'
+ *
+ * subscribe('tracing:sluice:query:asyncEnd', (message) => {
+ *   const { sql, duration } = message as TracedQuery
+ *   console.log(sql, duration)
+ * })
+ * ```
+ */
+export interface TracedQuery {
+	/**
+	 * The text, without values. For `batch` its texts, joined by `'; '`, or the one text if all are the same; for `pragma` without what it
+	 * is set to.
+	 */
+	readonly sql: string;
+	/** The path of the database, as `db.path` has it. */
+	readonly database: string;
+	/** The method that was called. */
+	readonly operation: QueryOperation;
+	/** How many statements a `batch` has. */
+	readonly batchSize?: number;
+	/** The values of the call, copied; of a `batch`, those of each item. Only with the option `traceParameters`. */
+	readonly parameters?: SqlParameters | ReadonlyArray<SqlParameters | undefined>;
+	/** How long it took, in milliseconds, to the moment when its caller is told. Of `iterate`: the fetching, without what the loop does. */
+	readonly duration?: number;
+	/** How many rows were delivered. Not there after a failure, but for `iterate`. */
+	readonly rows?: number;
+	/** How many rows it changed. Not there after a failure, nor for `exec` and `pragma`. */
+	readonly changes?: number;
+	/** Who ran it. Not there after a failure, nor for `pragma`. Of an iterator that only reads: always `'read'`. */
+	readonly route?: Route;
+	/** How long it waited for a connection, in milliseconds. */
+	readonly queueMs?: number;
+	/** How long it ran there, in milliseconds. */
+	readonly runMs?: number;
+	/** What its caller gets as a rejection. Only there after a failure. */
+	readonly error?: unknown;
+}
+/** What subscribers of the tracing channel `sluice:transaction` get: one object per transaction or session, the same one at each event. */
+export interface TracedTransaction {
+	/** The path of the database, as `db.path` has it. */
+	readonly database: string;
+	/** The method that began it. */
+	readonly operation: "transaction" | "begin" | "read" | "writeMode";
+	/** How many transactions it is in: 0, or more for a savepoint. */
+	readonly depth: number;
+	/** How long it waited until it had begun, in milliseconds. Not there when it never did. */
+	readonly queueMs?: number;
+	/** How it ended. Not there for `read` and `writeMode`, nor when it never began, nor when nobody can tell (`ERR_SLUICE_OUTCOME_UNKNOWN`). */
+	readonly outcome?: "commit" | "rollback";
+	/** How long it took in all, in milliseconds. */
+	readonly duration?: number;
+	/** What its holder gets as a rejection. Only there after a failure. */
+	readonly error?: unknown;
+}
+/** What subscribers of the tracing channel `sluice:connect` get: one object per `open` or `connect`, the same one at each event. */
+export interface TracedConnect {
+	/** The path of the database, as `db.path` has it. */
+	readonly database: string;
+	/** How long it took, in milliseconds. */
+	readonly duration?: number;
+	/** Why it could not be opened. Only there after a failure. */
+	readonly error?: unknown;
+}
+/** What {@link TracingOptions.onSlowQuery} is told. A key that {@link TracedQuery} has under the same name means the same. */
+export interface SlowQuery extends Pick<TracedQuery, "sql" | "database" | "operation" | "parameters" | "queueMs" | "runMs" | "rows" | "changes" | "route" | "error"> {
+	/** How long it took, in milliseconds, to the moment when its caller is told. Of `iterate`: the fetching, without what the loop does. */
+	readonly durationMs: number;
+}
+/**
+ * Options of `open` about watching calls. They belong to the handle and what is made from it: transactions, sessions, `handle()`.
+ *
+ * @example
+ * ```ts
+ * const db = await open('app.db', { slowQueryMs: 100, onSlowQuery: ({ sql, durationMs }) => console.warn(durationMs, sql) })
+ * ```
+ */
+export interface TracingOptions {
+	/**
+	 * Whether tracing channels and `onSlowQuery` are told the values of a call (`parameters`). They are copied at the call.
+	 * @defaultValue false
+	 */
+	readonly traceParameters?: boolean | undefined;
+	/**
+	 * Is called with each call of the handle that took `slowQueryMs` or longer, whether it succeeded or failed: after its caller was told,
+	 * in the async context in which the database was opened. What it throws is an uncaught error, and disturbs no call.
+	 * @defaultValue none
+	 */
+	readonly onSlowQuery?: ((query: SlowQuery) => unknown) | undefined;
+	/**
+	 * From how long on a call is slow, in milliseconds. 0: every call is. Needs `onSlowQuery`.
+	 * @defaultValue 200
+	 */
+	readonly slowQueryMs?: number | undefined;
+}
 /**
  * Options of `open`. Unknown keys, and values of the wrong kind or out of range, are errors (`ERR_SLUICE_INVALID_OPTION`).
  */
-export interface OpenOptions {
+export interface OpenOptions extends TracingOptions {
 	/**
 	 * Whether to open without the right to write: {@link https://sqlite.org/c3ref/open.html}.
 	 * @defaultValue false

@@ -33,6 +33,10 @@ const OPTIONS: Record<string, { takes: readonly unknown[]; refuses: readonly unk
   dates: { takes: ['reject', 'iso', 'ms'], refuses: ['s', 1, null] },
   rowMode: { takes: ['object', 'array'], refuses: ['map', true, null] },
   foreignKeys: { takes: [true, false], refuses: ['on', 1, null] },
+  traceParameters: { takes: [true, false], refuses: ['yes', 1, null] },
+  onSlowQuery: { takes: [() => {}], refuses: ['log', 1, null, {}] },
+  // What it takes, it takes beside onSlowQuery: that is tested with the hook.
+  slowQueryMs: { takes: [], refuses: [-1, 2 ** 31, 0.5, '200', Infinity, null, 200] },
   pragmas: {
     takes: [{}, { cache_size: -4_000 }, { CACHE_SIZE: '100', recursive_triggers: true }, { page_size: 8_192, encoding: 'UTF-16le' }],
     refuses: [null, [], 'cache_size=1', new Map(), 7],

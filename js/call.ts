@@ -7,6 +7,7 @@ import type { Query } from './queries.js'
 import type { RowForm } from './rows.js'
 import type { Stop } from './signals.js'
 import { NO_COLUMNS, Shape } from './shape.js'
+import type { QueryTrace } from './tracing.js'
 import {
   HAS_TIMES,
   HEADER_CHANGES,
@@ -70,6 +71,8 @@ export class Call {
   failure: BindingFailure | null = null
   /** What reading the answer threw, if it did. */
   fault: unknown = undefined
+  /** Tells subscribers what it comes to, if there are any. */
+  trace: QueryTrace | null = null
   /** Stops it, when its caller may want that. */
   stop: Stop | null = null
   /** The signal that ends what it is part of, if there is one. */
@@ -170,10 +173,18 @@ export class Call {
 
   /** Throws if the call failed. To be called by the public method itself, after its `await`. */
   expectSuccess(): void {
-    if (this.failure === null) return
-    if (this.failure.code === 'ABORT_ERR') throw new AbortError(this.#abortReason())
-    if (this.fault === undefined) throw errorOf(this.failure, this.sql)
-    throw new SluiceError('ERR_SLUICE_DECODE', this.failure.message, { cause: this.fault })
+    if (this.failure === null && this.trace === null) return
+    const error = this.error()
+    this.trace?.conclude(this, error)
+    if (error !== null) throw error
+  }
+
+  /** Makes the error of a call that failed; `null` if it succeeded. */
+  error(): Error | null {
+    if (this.failure === null) return null
+    if (this.failure.code === 'ABORT_ERR') return new AbortError(this.#abortReason())
+    if (this.fault === undefined) return errorOf(this.failure, this.sql)
+    return new SluiceError('ERR_SLUICE_DECODE', this.failure.message, { cause: this.fault })
   }
 
   #abortReason(): unknown {

@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 
+import type { Call } from './call.js'
 import { AbortError, SluiceError, isSluiceError } from './errors.js'
 import type { Handle } from './handle.js'
 import { kindOf } from './kinds.js'
@@ -11,6 +12,8 @@ import { executeResult } from './results.js'
 import { Scope } from './scope.js'
 import type { Session } from './session.js'
 import { SessionRunner } from './session-runner.js'
+import { traceBeginning, traceWhole } from './trace.js'
+import type { TransactionTrace } from './tracing.js'
 import { expectCallback, makeTransaction, runTransaction } from './transaction.js'
 import type { Transaction } from './transaction.js'
 import type {
@@ -115,14 +118,20 @@ export class Database extends Writes {
     const mode = sessionMode(options, 'transaction')
     for (let attempt = 1; ; attempt++) {
       try {
-        const session = await this.#begin('transaction', mode, 'transaction')
-        return await runTransaction(session, new Scope(this.#handle.manager, 'transaction', this.#handle), callback)
+        const trace = this.#handle.tracer.transaction('transaction', 0)
+        const run = (): Promise<R> => this.#transact(callback, mode, trace)
+        return await (trace === null ? run() : traceWhole(trace, run))
       } catch (error) {
         if (attempt >= mode.retry.attempts || !isBusy(error)) throw error
       }
       this.#handle.countRetry()
       await pause(mode.retry.delayMs, mode.limits?.signal)
     }
+  }
+
+  async #transact<R>(callback: (tx: Transaction) => Promise<R> | R, mode: SessionMode, trace: TransactionTrace | null): Promise<R> {
+    const session = await this.#begin('transaction', mode, 'transaction', trace)
+    return runTransaction(session, new Scope(this.#handle.manager, 'transaction', this.#handle), callback, trace)
   }
 
   /**
@@ -144,7 +153,10 @@ export class Database extends Writes {
    * ```
    */
   async begin(options?: BeginOptions): Promise<Transaction> {
-    return makeTransaction(await this.#begin('transaction', sessionMode(options, 'begin'), 'begin'))
+    const mode = sessionMode(options, 'begin')
+    const trace = this.#handle.tracer.transaction('begin', 0)
+    const begin = (): Promise<Session> => this.#begin('transaction', mode, 'begin', trace)
+    return makeTransaction(await (trace === null ? begin() : traceBeginning(trace, begin)), trace)
   }
 
   /**
@@ -165,10 +177,8 @@ export class Database extends Writes {
    */
   async read<R>(callback: (r: ReadSession) => Promise<R> | R, options?: SessionOptions): Promise<R> {
     expectCallback(callback)
-    const session = await this.#begin('read', sessionMode(options, 'session'), 'read')
-    const runner = new SessionRunner(session, 'the read callback')
-    const scope = new Scope(this.#handle.manager, 'read', this.#handle)
-    return runSession(runner, scope, () => callback(makeReadSession(runner)))
+    const mode = sessionMode(options, 'session')
+    return this.#inSession('read', mode, (runner) => callback(makeReadSession(runner)))
   }
 
   /**
@@ -191,10 +201,19 @@ export class Database extends Writes {
    */
   async writeMode<R>(callback: (w: WriteMode) => Promise<R> | R, options?: SessionOptions): Promise<R> {
     expectCallback(callback)
-    const session = await this.#begin('writeMode', sessionMode(options, 'session'), 'writeMode')
-    const runner = new SessionRunner(session, 'the writeMode callback')
-    const scope = new Scope(this.#handle.manager, 'writeMode', this.#handle)
-    return runSession(runner, scope, () => callback(makeWriteMode(runner)))
+    const mode = sessionMode(options, 'session')
+    return this.#inSession('writeMode', mode, (runner) => callback(makeWriteMode(runner)))
+  }
+
+  /** Runs `callback` in a session that is no transaction. */
+  #inSession<R>(kind: 'read' | 'writeMode', mode: SessionMode, callback: (runner: SessionRunner) => Promise<R> | R): Promise<R> {
+    const trace = this.#handle.tracer.transaction(kind, 0)
+    const run = async (): Promise<R> => {
+      const session = await this.#begin(kind, mode, kind, trace)
+      const runner = new SessionRunner(session, `the ${kind} callback`)
+      return runSession(runner, new Scope(this.#handle.manager, kind, this.#handle), () => callback(runner))
+    }
+    return trace === null ? run() : traceWhole(trace, run)
   }
 
   /**
@@ -215,13 +234,9 @@ export class Database extends Writes {
   async batch(items: readonly BatchItem[], options?: CallOptions): Promise<ExecuteResult[]> {
     const handle = this.#handle
     while (handle.busy !== null) await handle.busy
-    const { whole, parts } = handle.batch(batchItems(items), rowCallMode(options, handle.mode))
+    const { whole, parts, trace } = handle.batch(batchItems(items), rowCallMode(options, handle.mode))
     await whole.settled
-    whole.expectSuccess()
-    return parts.map((part) => {
-      part.expectSuccess()
-      return executeResult<Row>(part)
-    })
+    return trace === null ? batchResults(whole, parts) : trace.concludeBatch(parts, () => batchResults(whole, parts))
   }
 
   /**
@@ -267,12 +282,13 @@ export class Database extends Writes {
   }
 
   /** Waits for the connection of a session. */
-  async #begin(kind: 'transaction' | 'read' | 'writeMode', mode: SessionMode, what: string): Promise<Session> {
+  async #begin(kind: 'transaction' | 'read' | 'writeMode', mode: SessionMode, what: string, trace: TransactionTrace | null): Promise<Session> {
     const handle = this.#handle
     while (handle.busy !== null) await handle.busy
     const session = handle.session(kind, mode, what)
     await session.begun.settled
     session.begun.expectSuccess()
+    trace?.begun()
     return session
   }
 
@@ -355,6 +371,15 @@ async function runSession<R>(runner: SessionRunner, scope: Scope, callback: () =
   await ended.settled
   ended.expectSuccess()
   return result
+}
+
+/** Returns the results of a batch that has come to its end. */
+function batchResults(whole: Call, parts: readonly Call[]): ExecuteResult[] {
+  whole.expectSuccess()
+  return parts.map((part) => {
+    part.expectSuccess()
+    return executeResult<Row>(part)
+  })
 }
 
 /** Waits, unless it is given up meanwhile. */

@@ -19,6 +19,9 @@ import type { Runner } from './runner.js'
 import { expectClosable, expectOutside, innermost, reentrant, scopeFlags } from './scope.js'
 import { Session } from './session.js'
 import { Submitter } from './submitter.js'
+import type { Context, Trace } from './trace.js'
+import { startTraced, Tracer } from './tracing.js'
+import type { QueryOperation, QueryTrace, TracingOptions } from './tracing.js'
 import type { CheckpointMode, Status } from './types.js'
 import { SCOPE_SHIFT } from './layout.js'
 
@@ -27,6 +30,21 @@ interface Shared {
   readonly path: string
   readonly mode: CallMode
   readonly leases: LeaseLimits
+  readonly tracer: Tracer
+}
+
+/** A statement of a batch. */
+interface Item {
+  readonly sql: string
+  readonly params: unknown
+}
+
+/** A batch under way. */
+export interface Batch {
+  readonly whole: Call
+  readonly parts: readonly Call[]
+  /** Is told by whoever awaits it what it comes to. */
+  readonly trace: QueryTrace | null
 }
 
 /** Starts the calls of one handle on a database. What a call came to is for the public method to say, after its `await`. */
@@ -49,14 +67,15 @@ export class Handle implements Runner {
     this.#shared = shared
     this.#binding = database
     this.#manager = database.managerId
-    this.#submitter = new Submitter(this, database, channel, new QueryCache(database, () => channel.outbox.flush()))
+    this.#submitter = new Submitter(this, database, channel, new QueryCache(database, () => channel.outbox.flush()), shared.tracer)
   }
 
   /** Makes the first handle on a database, which is not open yet. */
-  static first(location: Location, config: BindingConfig, mode: CallMode, leases: LeaseLimits): Handle {
+  static first(location: Location, config: BindingConfig, mode: CallMode, leases: LeaseLimits, tracing: TracingOptions): Handle {
     const channel = environmentChannel()
     const database = new binding.BindingDatabase(channel.binding, location, config)
-    return new Handle({ path: locationText(location), mode, leases }, database, channel)
+    const path = locationText(location)
+    return new Handle({ path, mode, leases, tracer: new Tracer(path, tracing) }, database, channel)
   }
 
   /** Makes a handle on the same database, on which BEGIN and COMMIT as text work. */
@@ -73,6 +92,10 @@ export class Handle implements Runner {
 
   get mode(): CallMode {
     return this.#shared.mode
+  }
+
+  get tracer(): Tracer {
+    return this.#shared.tracer
   }
 
   /** Stands for the manager, in scopes. */
@@ -96,18 +119,24 @@ export class Handle implements Runner {
 
   /** Starts to open the database. Calls wait for that, and are rejected with what it fails with. */
   open(): void {
-    const call = this.#submitter.command(undefined, null, (number) => this.#binding.open(number))
+    const begin = (): Call => this.#submitter.command(undefined, null, (number) => this.#binding.open(number))
+    const trace = this.tracer.connect()
+    const call = trace === null ? begin() : trace.start(begin)
     this.#opening = call
-    this.busy = this.#untilOpen(call)
+    this.busy = this.#untilOpen(call, trace)
   }
 
-  async #untilOpen(call: Call): Promise<void> {
+  async #untilOpen(call: Call, trace: Trace<Context> | null): Promise<void> {
     await call.settled
     this.busy = null
-    if (call.failure !== null) return
+    if (call.failure !== null) {
+      trace?.fail(call.error())
+      return
+    }
     this.#opening = null
     this.#manager = this.#binding.managerId
     if (this.#binding.hardLinks > 1) warnAboutHardLinks(this.path)
+    trace?.succeed()
   }
 
   /** Throws what opening the database failed with. */
@@ -116,9 +145,9 @@ export class Handle implements Runner {
     this.#opening?.expectSuccess()
   }
 
-  statement(sql: string, params: unknown, mode: CallMode, form: RowForm, take: number): Call {
+  statement(operation: QueryOperation, sql: string, params: unknown, mode: CallMode, form: RowForm, take: number): Call {
     this.expectOpen()
-    return this.#submitter.statement(sql, params, mode, form, take | this.#scope(mode))
+    return this.#submitter.statement(operation, sql, params, mode, form, take | this.#scope(mode))
   }
 
   script(sql: string, mode: CallMode): Call {
@@ -137,9 +166,14 @@ export class Handle implements Runner {
   }
 
   /** Starts a batch. `items` are texts and values; the calls of the items are settled with that of the whole. */
-  batch(items: ReadonlyArray<{ sql: string; params: unknown }>, mode: CallMode): { whole: Call; parts: Call[] } {
+  batch(items: readonly Item[], mode: CallMode): Batch {
     this.expectOpen()
     if (!mode.detached) expectOutside(this.manager, 'batch')
+    const trace = this.tracer.batch(items)
+    return trace === null ? this.#batch(items, mode) : { ...trace.start(() => this.#batch(items, mode)), trace }
+  }
+
+  #batch(items: readonly Item[], mode: CallMode): Batch {
     const parts: Call[] = []
     const numbers: number[] = []
     try {
@@ -149,7 +183,7 @@ export class Handle implements Runner {
         numbers.push(number)
       }
       const whole = this.#submitter.command(undefined, mode.limits, (number, cancellable) => this.#binding.batch(number, cancellable))
-      return { whole, parts }
+      return { whole, parts, trace: null }
     } catch (error) {
       this.#submitter.channel.outbox.flush()
       this.#binding.unstage()
@@ -196,7 +230,10 @@ export class Handle implements Runner {
     if (!isPragmaName(name)) throw invalid('name must be the name of a PRAGMA, with or without a schema')
     const argument = pragmaArgument(value)
     const scope = scopeFlags(this.manager) >> SCOPE_SHIFT
-    return this.#submitter.command(`PRAGMA ${name}`, null, (number) => this.#binding.pragma(number, name, argument, scope))
+    const sql = `PRAGMA ${name}`
+    return startTraced(this.tracer.query('pragma', sql, undefined), () =>
+      this.#submitter.command(sql, null, (number) => this.#binding.pragma(number, name, argument, scope)),
+    )
   }
 
   /** Starts to close, or returns the call that has started already. The last handle closes the database. */

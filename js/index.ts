@@ -8,6 +8,7 @@ export type { GroupCommitOptions, OpenOptions } from './options.js'
 export { ReadSession } from './read-session.js'
 export { RowIterator } from './row-iterator.js'
 export { ReadStatement, Statement } from './statement.js'
+export type { QueryOperation, SlowQuery, TracedConnect, TracedQuery, TracedTransaction, TracingOptions } from './tracing.js'
 export { Transaction } from './transaction.js'
 export type {
   BatchItem,

@@ -64,8 +64,8 @@ export async function open(path: string | URL | Uint8Array, options?: OpenOption
  * ```
  */
 export function connect(path: string | URL | Uint8Array, options?: OpenOptions): Database {
-  const { config, mode, leases } = openConfig(options)
-  const handle = Handle.first(locate(path, config.uri), config, mode, leases)
+  const { config, mode, leases, tracing } = openConfig(options)
+  const handle = Handle.first(locate(path, config.uri), config, mode, leases, tracing)
   handle.open()
   return makeDatabase(handle)
 }

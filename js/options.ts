@@ -16,12 +16,14 @@ import type {
   RowMode,
   TransactionBehavior,
 } from './types.js'
+import { SLOW_QUERY_MS } from './tracing.js'
+import type { TracingOptions } from './tracing.js'
 import { INTEGERS_AUTO, INTEGERS_BIGINT, INTEGERS_NUMBER } from './layout.js'
 
 /**
  * Options of `open`. Unknown keys, and values of the wrong kind or out of range, are errors (`ERR_SLUICE_INVALID_OPTION`).
  */
-export interface OpenOptions {
+export interface OpenOptions extends TracingOptions {
   /**
    * Whether to open without the right to write: {@link https://sqlite.org/c3ref/open.html}.
    * @defaultValue false
@@ -173,7 +175,7 @@ export interface Rule<V> {
 export type Rules<T> = { readonly [K in keyof T]-?: Rule<T[K]> }
 
 /** What `open` was told, complete and checked. */
-type OpenConfig = { [K in keyof OpenOptions]-?: K extends 'concurrency' ? OpenOptions[K] : NonNullable<OpenOptions[K]> }
+type OpenConfig = { [K in keyof OpenOptions]-?: K extends 'concurrency' | 'onSlowQuery' | 'slowQueryMs' ? OpenOptions[K] : NonNullable<OpenOptions[K]> }
 
 /** The longest time that can be said, in milliseconds: what a timer of Node takes (24.8 days). */
 const MAX_MS = 2 ** 31 - 1
@@ -223,6 +225,9 @@ const OPEN_RULES: Rules<OpenConfig> = {
   dates: DATES,
   rowMode: ROW_MODE,
   foreignKeys: flag(true),
+  traceParameters: flag(false),
+  onSlowQuery: { initial: undefined, expected: 'a function', accepts: (value) => typeof value === 'function' },
+  slowQueryMs: { ...count(SLOW_QUERY_MS, 0, MAX_MS), initial: undefined },
   pragmas: {
     initial: {},
     expected: 'a plain object of names and values',
@@ -273,10 +278,20 @@ function invalidOption(name: string, expected: string, value: unknown): SluiceEr
   return new SluiceError('ERR_SLUICE_INVALID_OPTION', `option '${name}' must be ${expected}, not ${given}`, { option: name })
 }
 
+/** What `open` was told, by who gets it. */
+interface OpenParts {
+  readonly config: BindingConfig
+  readonly mode: CallMode
+  readonly leases: LeaseLimits
+  readonly tracing: TracingOptions
+}
+
 /** Checks the options of `open`, and splits them into what the manager gets and what this side keeps. */
-export function openConfig(options: OpenOptions | undefined): { config: BindingConfig; mode: CallMode; leases: LeaseLimits } {
+export function openConfig(options: OpenOptions | undefined): OpenParts {
   const { integers, dates, rowMode, pragmas, groupCommit, ...others } = complete<OpenConfig>(OPEN_RULES, options)
-  const { transactionTimeoutMs, transactionIdleTimeoutMs, maxReadLeaseMs, ...rest } = others
+  const { transactionTimeoutMs, transactionIdleTimeoutMs, maxReadLeaseMs, ...more } = others
+  const { traceParameters, slowQueryMs, onSlowQuery, ...rest } = more
+  if (slowQueryMs !== undefined && onSlowQuery === undefined) throw invalidOption('slowQueryMs', 'left out without onSlowQuery', slowQueryMs)
   return {
     config: {
       ...rest,
@@ -286,6 +301,7 @@ export function openConfig(options: OpenOptions | undefined): { config: BindingC
     },
     mode: { integers: INTEGER_FLAGS[integers], dates, rowMode, limits: null, detached: false },
     leases: { transactionTimeoutMs, transactionIdleTimeoutMs, maxReadLeaseMs },
+    tracing: { traceParameters, slowQueryMs, onSlowQuery },
   }
 }
 

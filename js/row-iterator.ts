@@ -98,13 +98,14 @@ export class RowIterator<T> implements AsyncIterableIterator<T> {
     try {
       this.#expectNotStopped()
       call.expectSuccess()
-      this.#rows = call.takeRows()
+      this.#rows = this.#source.take()
       this.#at = 0
       this.#exhausted = !call.more
       // The next rows come while these are used.
       if (call.more) this.#source.fetch()
       else this.#source.close()
     } catch (error) {
+      this.#source.fail(error)
       this.#close()
       throw error
     }

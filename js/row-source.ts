@@ -3,6 +3,10 @@ import { Call } from './call.js'
 import type { Channel } from './channel.js'
 import { Stop } from './signals.js'
 import type { CallLimits } from './signals.js'
+import type { QueryTrace } from './tracing.js'
+
+/** Ends the traces of sources that nobody closed and nobody has any more. */
+const dropped = new FinalizationRegistry<QueryTrace>((trace) => trace.succeed())
 
 /** Fetches the rows of one statement bit by bit. */
 export class RowSource {
@@ -13,6 +17,8 @@ export class RowSource {
   #number: number
   /** The call whose answer is to be taken next, or is under way. */
   call: Call
+  /** Tells subscribers what it comes to, if there are any. */
+  #trace: QueryTrace | null = null
   /** Whether its time was up, or it was given up. */
   stopped: 'no' | 'aborted' | 'timedOut' = 'no'
 
@@ -33,6 +39,19 @@ export class RowSource {
     return this.#stop?.signal
   }
 
+  /** Has all that it comes to told by `trace`. */
+  traceWith(trace: QueryTrace): void {
+    this.#trace = trace
+    dropped.register(this, trace)
+    void trace.addFetch(this.call.settled)
+  }
+
+  /** Takes the rows that have arrived. */
+  take(): unknown[] {
+    this.#trace?.add(this.call)
+    return this.call.takeRows()
+  }
+
   /** Starts to fetch the next rows, of the same form as those before. */
   fetch(): void {
     const { owner, query, sql, form, bigints } = this.call
@@ -40,6 +59,7 @@ export class RowSource {
     call.shape = this.call.shape
     this.#number = this.#channel.enter(call)
     this.call = call
+    void this.#trace?.addFetch(call.settled)
     try {
       this.#cursor?.fetch(this.#number, this.#rows, this.#stop !== null)
     } catch (error) {
@@ -52,6 +72,13 @@ export class RowSource {
   close(): void {
     this.#stop?.release()
     this.#cursor?.close()
+    this.#trace?.succeed()
+  }
+
+  /** Gives back what it holds, because of `error`. */
+  fail(error: unknown): void {
+    this.#trace?.fail(error)
+    this.close()
   }
 
   /** Ends it, because its time is up or it was given up. */

@@ -2,6 +2,7 @@ import type { Call } from './call.js'
 import type { CallMode } from './options.js'
 import type { RowForm } from './rows.js'
 import type { RowSource } from './row-source.js'
+import type { QueryOperation } from './tracing.js'
 
 /** Runs statements somewhere: wherever they belong in a database, or on the connection of a session. */
 export interface Runner {
@@ -9,8 +10,8 @@ export interface Runner {
   readonly mode: CallMode
   /** What calls have to wait for before they may start, or `null`: a nested transaction that is under way. */
   readonly busy: Promise<void> | null
-  /** Starts a statement. `take` says which rows are wanted, and `form` how they are made. */
-  statement(sql: string, params: unknown, mode: CallMode, form: RowForm, take: number): Call
+  /** Starts a statement for the method `operation`. `take` says which rows are wanted, and `form` how they are made. */
+  statement(operation: QueryOperation, sql: string, params: unknown, mode: CallMode, form: RowForm, take: number): Call
   script(sql: string, mode: CallMode): Call
   /** Starts a statement whose rows are fetched bit by bit. */
   iterate(sql: string, params: unknown, mode: CallMode, form: RowForm, rows: number): RowSource

@@ -6,6 +6,7 @@ import type { RowSource } from './row-source.js'
 import type { Runner } from './runner.js'
 import { innermost, reentrant } from './scope.js'
 import type { Session } from './session.js'
+import type { QueryOperation } from './tracing.js'
 
 /** Runs statements on the connection of a session, until its holder has ended what it is for. */
 export class SessionRunner implements Runner {
@@ -36,9 +37,9 @@ export class SessionRunner implements Runner {
     return this.nested
   }
 
-  statement(sql: string, params: unknown, mode: CallMode, form: RowForm, take: number): Call {
+  statement(operation: QueryOperation, sql: string, params: unknown, mode: CallMode, form: RowForm, take: number): Call {
     this.expectOpen()
-    return this.session.submitter.statement(sql, params, mode, form, take)
+    return this.session.submitter.statement(operation, sql, params, mode, form, take)
   }
 
   script(sql: string, mode: CallMode): Call {

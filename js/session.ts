@@ -5,12 +5,15 @@ import type { CallMode } from './options.js'
 import { expectNotAborted, Stop } from './signals.js'
 import type { CallLimits } from './signals.js'
 import { Submitter } from './submitter.js'
+import type { TransactionTrace } from './tracing.js'
 
 /** How a session ended, or that it has not. Holds nothing of the session, so that it does not keep it. */
 export interface End {
   over: boolean
   /** The handle that began it. */
   readonly handle: object
+  /** What is told of the end, for transactions that are no callbacks. */
+  readonly traces: Set<TransactionTrace>
 }
 
 /** A connection of one's own in the addon, from its beginning to its end. */
@@ -35,7 +38,7 @@ export class Session {
   ) {
     expectNotAborted(limits)
     const { channel, queries } = parent
-    this.end = { over: false, handle: parent.owner }
+    this.end = { over: false, handle: parent.owner, traces: new Set() }
     this.mode = mode
     this.#signal = limits?.signal
     // Nothing of the session may be kept by its calls: whoever drops the session ends it.
@@ -50,8 +53,8 @@ export class Session {
       channel.leave(ended)
       throw error
     }
-    this.submitter = new Submitter(this, this.#binding, channel, queries, this.#signal)
-    void markEnd(this.#ended, this.end)
+    this.submitter = new Submitter(this, this.#binding, channel, queries, parent.tracer, this.#signal)
+    void markEnd(this.#ended, this.end, this.#signal)
     if (limits !== null) {
       this.begun.signal = limits.signal
       limitSession(this.#binding, this.begun, this.#ended, limits, (timedOut) => channel.binding.cancel(number, timedOut))
@@ -74,16 +77,22 @@ export class Session {
 
   async #untilLost(): Promise<never> {
     await this.#ended.settled
-    const { failure } = this.#ended
-    if (failure === null) return new Promise<never>(() => {})
-    if (failure.code === 'ABORT_ERR') throw new AbortError(this.#signal?.reason)
-    throw errorOf(failure, undefined)
+    const loss = lossOf(this.#ended, this.#signal)
+    if (loss === null) return new Promise<never>(() => {})
+    throw loss
   }
 }
 
-async function markEnd(ended: Call, end: End): Promise<void> {
+async function markEnd(ended: Call, end: End, signal: AbortSignal | undefined): Promise<void> {
   await ended.settled
   end.over = true
+  for (const trace of end.traces) trace.lost(lossOf(ended, signal))
+}
+
+/** Makes the error of a session that was ended by anybody but its holder; `null` if it was ended by that. */
+function lossOf({ failure }: Call, signal: AbortSignal | undefined): Error | null {
+  if (failure === null) return null
+  return failure.code === 'ABORT_ERR' ? new AbortError(signal?.reason) : errorOf(failure, undefined)
 }
 
 /** Lets a signal or a timeout end a session: while it waits for its turn, and afterwards. */

@@ -9,6 +9,8 @@ import { RowSource } from './row-source.js'
 import type { RowForm } from './rows.js'
 import { Stop, expectNotAborted } from './signals.js'
 import type { CallLimits } from './signals.js'
+import { startTraced } from './tracing.js'
+import type { QueryOperation, Tracer } from './tracing.js'
 import { CANCELLABLE, INTEGERS_BIGINT } from './layout.js'
 
 /** What takes calls: a handle of the addon, or a session of one. */
@@ -20,23 +22,27 @@ interface Target extends RequestTarget {
 export class Submitter {
   readonly channel: Channel
   readonly queries: QueryCache
+  readonly tracer: Tracer
   readonly #target: Target
   /** What must stay alive until its calls are settled. */
   readonly owner: object
   /** Ends what its calls are part of. */
   readonly #signal: AbortSignal | undefined
 
-  constructor(owner: object, target: Target, channel: Channel, queries: QueryCache, signal?: AbortSignal) {
+  constructor(owner: object, target: Target, channel: Channel, queries: QueryCache, tracer: Tracer, signal?: AbortSignal) {
     this.owner = owner
     this.#signal = signal
     this.#target = target
     this.channel = channel
     this.queries = queries
+    this.tracer = tracer
   }
 
-  /** Starts a statement; `flags` say which rows are wanted, and in which scope. */
-  statement(sql: string, params: unknown, mode: CallMode, form: RowForm, flags: number): Call {
-    return this.#send(sql, params, mode, form, flags, null)
+  /** Starts a statement for the method `operation`; `flags` say which rows are wanted, and in which scope. */
+  statement(operation: QueryOperation, sql: string, params: unknown, mode: CallMode, form: RowForm, flags: number): Call {
+    const trace = this.tracer.query(operation, sql, params)
+    if (trace === null) return this.#send(sql, params, mode, form, flags, null)
+    return startTraced(trace, () => this.#send(sql, params, mode, form, flags, null))
   }
 
   /** Adds a statement to the batch that is being made in `batch`: nobody waits for it but with that. Returns its number too. */
@@ -59,11 +65,29 @@ export class Submitter {
 
   script(sql: string, mode: CallMode): Call {
     expectSql(sql)
-    return this.command(sql, mode.limits, (number, cancellable) => this.#target.script(number, sql, cancellable))
+    return startTraced(this.tracer.query('exec', sql, undefined), () =>
+      this.command(sql, mode.limits, (number, cancellable) => this.#target.script(number, sql, cancellable)),
+    )
   }
 
   /** Starts a statement whose rows are fetched bit by bit, `rows` at a time. `open` hands it to the addon. */
   iterate(
+    sql: string,
+    params: unknown,
+    mode: CallMode,
+    form: RowForm,
+    rows: number,
+    flags: number,
+    open: (byteLength: number, extras: Array<string | Uint8Array> | null) => BindingCursor | null,
+  ): RowSource {
+    const trace = this.tracer.query('iterate', sql, params)
+    if (trace === null) return this.#iterate(sql, params, mode, form, rows, flags, open)
+    const source = trace.start(() => this.#iterate(sql, params, mode, form, rows, flags, open))
+    source.traceWith(trace)
+    return source
+  }
+
+  #iterate(
     sql: string,
     params: unknown,
     mode: CallMode,

@@ -1,10 +1,12 @@
 import type { BindingControl } from './binding.js'
-import { SluiceError } from './errors.js'
+import { isSluiceError, SluiceError } from './errors.js'
 import { kindOf } from './kinds.js'
 import { sessionMode } from './options.js'
 import { Scope } from './scope.js'
 import type { End, Session } from './session.js'
 import { SessionRunner } from './session-runner.js'
+import { traceBeginning, traceWhole } from './trace.js'
+import type { Outcome, Tracer, TransactionTrace } from './tracing.js'
 import { Writes } from './writes.js'
 
 /** How a transaction or savepoint is begun and ended, at its depth: 0 is the transaction itself. */
@@ -23,10 +25,37 @@ class TransactionRunner extends SessionRunner {
   readonly afterCommit: Array<() => unknown> = []
   /** In which transaction its holder has begun it. */
   outer: TransactionRunner | null = null
+  readonly #trace: TransactionTrace | null
+  /** Whether its holder ends it, and not a callback. */
+  readonly #isHeld: boolean
 
-  constructor(session: Session, level: Level) {
+  constructor(session: Session, level: Level, trace: TransactionTrace | null, isHeld: boolean) {
     super(session, 'the transaction')
     this.level = level
+    this.#trace = trace
+    this.#isHeld = isHeld
+    if (trace !== null && isHeld) session.end.traces.add(trace)
+  }
+
+  /** Is called before its holder, or its callback, ends it. */
+  ending(isEnding: boolean): void {
+    if (this.#trace !== null) this.#trace.isEnding = isEnding
+  }
+
+  /** Is called when it has ended. What its callback came to, if it has one, is told when that is known. */
+  ended(outcome: Outcome, error: Error | null): void {
+    if (this.#trace === null) return
+    if (!this.#isHeld) {
+      if (outcome !== undefined) this.#trace.context.outcome = outcome
+      return
+    }
+    this.session.end.traces.delete(this.#trace)
+    this.#trace.ended(outcome, error)
+  }
+
+  override endBegun(): void {
+    if (this.begun instanceof TransactionRunner) this.begun.ended('rollback', null)
+    super.endBegun()
   }
 }
 
@@ -84,7 +113,9 @@ export class Transaction extends Writes {
     let free!: () => void
     runner.nested = new Promise<void>((resolve) => (free = resolve))
     try {
-      return await runNested(runner, callback)
+      const trace = tracerOf(runner).transaction('transaction', runner.level.depth + 1)
+      const run = (): Promise<R> => runNested(runner, callback, trace)
+      return await (trace === null ? run() : traceWhole(trace, run))
     } finally {
       runner.nested = null
       free()
@@ -102,13 +133,13 @@ export class Transaction extends Writes {
     const runner = this.#runner
     while (runner.busy !== null) await runner.busy
     runner.expectOpen()
-    const nested = new TransactionRunner(runner.session, { depth: runner.level.depth + 1, ...NESTED })
+    const depth = runner.level.depth + 1
+    const trace = tracerOf(runner).transaction('begin', depth)
+    const nested = new TransactionRunner(runner.session, { depth, ...NESTED }, trace, true)
     nested.outer = runner
     runner.begun = nested
-    const begun = runner.session.control('savepoint', nested.level.depth)
-    await begun.settled
-    if (begun.failure !== null) runner.begun = null
-    begun.expectSuccess()
+    const begin = (): Promise<void> => beginNested(runner, depth, trace)
+    await (trace === null ? begin() : traceBeginning(trace, begin))
     return construct(nested)
   }
 
@@ -158,18 +189,40 @@ export class Transaction extends Writes {
   }
 }
 
+function tracerOf(runner: TransactionRunner): Tracer {
+  return runner.session.submitter.tracer
+}
+
+/** Begins a savepoint, for the transaction that `runner` has claimed. */
+async function beginNested(runner: TransactionRunner, depth: number, trace: TransactionTrace | null): Promise<void> {
+  const begun = runner.session.control('savepoint', depth)
+  await begun.settled
+  if (begun.failure !== null) runner.begun = null
+  begun.expectSuccess()
+  trace?.begun()
+}
+
 /** Ends a transaction or savepoint. A commit that is refused leaves it open. */
 async function end(runner: TransactionRunner, how: 'commit' | 'rollback'): Promise<void> {
   runner.over = true
+  runner.ending(true)
   const call = runner.session.control(runner.level[how], runner.level.depth)
   await call.settled
   const stays = how === 'commit' && call.failure !== null && !isEnd(call.failure.code)
   runner.over = !stays
   const { outer } = runner
   if (outer !== null && !stays && outer.begun === runner) outer.begun = null
-  call.expectSuccess()
+  const error = call.error()
+  if (stays) runner.ending(false)
+  else runner.ended(error === null ? how : outcomeAfter(error), error)
+  if (error !== null) throw error
   if (outer !== null && how === 'commit') outer.afterCommit.push(...runner.afterCommit.splice(0))
   if (how === 'commit' && runner.level.depth === 0) await runAfterCommit(runner.afterCommit)
+}
+
+/** How a transaction ended whose end failed with `error`. */
+function outcomeAfter(error: Error): Outcome {
+  return isSluiceError(error) && error.code === 'ERR_SLUICE_OUTCOME_UNKNOWN' ? undefined : 'rollback'
 }
 
 /** Whether a code says that a transaction has ended. */
@@ -192,13 +245,18 @@ async function runOne(callback: () => unknown): Promise<void> {
   }
 }
 
-async function runNested<R>(outer: TransactionRunner, callback: (tx: Transaction) => Promise<R> | R): Promise<R> {
+async function runNested<R>(
+  outer: TransactionRunner,
+  callback: (tx: Transaction) => Promise<R> | R,
+  trace: TransactionTrace | null,
+): Promise<R> {
   const { session } = outer
   const depth = outer.level.depth + 1
   const begun = session.control('savepoint', depth)
   await begun.settled
   begun.expectSuccess()
-  const runner = new TransactionRunner(session, { depth, ...NESTED })
+  trace?.begun()
+  const runner = new TransactionRunner(session, { depth, ...NESTED }, trace, false)
   const result = await runCallback(runner, new Scope(outer, 'transaction'), callback)
   outer.afterCommit.push(...runner.afterCommit.splice(0))
   return result
@@ -237,6 +295,7 @@ async function giveUp(runner: TransactionRunner): Promise<void> {
   // A nested one that goes on would be rolled back with this one, and find that out by itself.
   if (runner.over) return
   runner.over = true
+  runner.ended('rollback', null)
   await runner.session.control(runner.level.rollback, runner.level.depth).settled
 }
 
@@ -250,13 +309,18 @@ export function expectCallback(callback: unknown): void {
 const OUTERMOST: Level = { depth: 0, commit: 'commit', rollback: 'rollback' }
 
 /** Runs `callback` in the transaction of `session`, which has begun. */
-export async function runTransaction<R>(session: Session, scope: Scope, callback: (tx: Transaction) => Promise<R> | R): Promise<R> {
-  return runCallback(new TransactionRunner(session, OUTERMOST), scope, callback)
+export async function runTransaction<R>(
+  session: Session,
+  scope: Scope,
+  callback: (tx: Transaction) => Promise<R> | R,
+  trace: TransactionTrace | null,
+): Promise<R> {
+  return runCallback(new TransactionRunner(session, OUTERMOST, trace, false), scope, callback)
 }
 
 /** Makes a transaction that its holder ends. */
-export function makeTransaction(session: Session): Transaction {
-  const runner = new TransactionRunner(session, OUTERMOST)
+export function makeTransaction(session: Session, trace: TransactionTrace | null): Transaction {
+  const runner = new TransactionRunner(session, OUTERMOST, trace, true)
   const tx = construct(runner)
   forgotten.register(tx, session.end)
   return tx

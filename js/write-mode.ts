@@ -1,6 +1,9 @@
+import type { BindingControl } from './binding.js'
 import { SluiceError } from './errors.js'
 import { Scope } from './scope.js'
 import type { SessionRunner } from './session-runner.js'
+import { traceWhole } from './trace.js'
+import type { TransactionTrace } from './tracing.js'
 import { expectBehavior, expectCallback, runTransaction } from './transaction.js'
 import type { Transaction } from './transaction.js'
 import type { BeginOptions } from './types.js'
@@ -41,15 +44,27 @@ export class WriteMode extends Writes {
     let free!: () => void
     runner.nested = new Promise<void>((resolve) => (free = resolve))
     try {
-      const begun = runner.session.control(behavior, 0)
-      await begun.settled
-      begun.expectSuccess()
-      return await runTransaction(runner.session, new Scope(runner, 'transaction'), callback)
+      const trace = runner.session.submitter.tracer.transaction('transaction', 0)
+      const run = (): Promise<R> => transact(runner, behavior, callback, trace)
+      return await (trace === null ? run() : traceWhole(trace, run))
     } finally {
       runner.nested = null
       free()
     }
   }
+}
+
+async function transact<R>(
+  runner: SessionRunner,
+  behavior: BindingControl,
+  callback: (tx: Transaction) => Promise<R> | R,
+  trace: TransactionTrace | null,
+): Promise<R> {
+  const begun = runner.session.control(behavior, 0)
+  await begun.settled
+  begun.expectSuccess()
+  trace?.begun()
+  return runTransaction(runner.session, new Scope(runner, 'transaction'), callback, trace)
 }
 
 /** Makes a write mode; its constructor is not for users. */
