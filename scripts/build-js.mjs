@@ -5,6 +5,7 @@ import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, statSync, wri
 import { dirname, join, relative } from 'node:path'
 import { generateDtsBundle } from 'dts-bundle-generator'
 import ts from 'typescript'
+import { buildPage } from './build-page.mjs'
 import { cacheFolder, inRoot, root } from './paths.mjs'
 
 const ENTRY = inRoot('js/index.ts')
@@ -14,7 +15,7 @@ const DRIZZLE_V1 = inRoot('tsconfig.drizzle-v1.json')
 const STAMP = join(cacheFolder, 'build-js.sha256')
 const BANNER = '// Generated from js/ by `npm run build:js`; do not edit.\n'
 const INPUTS = [
-  'js', 'scripts/build-js.mjs', 'package.json', 'package-lock.json',
+  'js', 'scripts/build-js.mjs', 'scripts/build-page.mjs', 'package.json', 'package-lock.json',
   'tsconfig.json', 'tsconfig.build.json', 'tsconfig.adapters.json', 'tsconfig.drizzle-v1.json',
 ]
 const OUTPUTS = ['dist', 'index.d.ts', 'index.d.mts', 'index.mjs']
@@ -113,11 +114,16 @@ function buildCore() {
 /** A module of the same adapter, as an import names it. */
 const RELATIVE_IMPORT = /((?:from |import\()'\.[^']*)\.js'/g
 
+/** Whether a source is needed as CommonJS too: what is only declared is not compiled, and nothing imports the command. */
+function isTwin(file) {
+  return !file.endsWith('.d.ts') && !file.startsWith(inRoot('js/cli/'))
+}
+
 /** Compiles adapters, both as ES modules and as CommonJS, so that each kind of application gets its own kind of peers. */
 function buildAdapters(files, paths) {
   const options = { ...readProject(ADAPTERS).options, ...paths }
   createProgram(files, options).emit(undefined, writeAsModule)
-  for (const file of files) writeTwin(relative(inRoot('js'), file).replace(/\.ts$/, ''), options)
+  for (const file of files.filter(isTwin)) writeTwin(relative(inRoot('js'), file).replace(/\.ts$/, ''), options)
 }
 
 /** Writes what was compiled under the names that only ES modules have: the package itself is CommonJS. */
@@ -140,6 +146,7 @@ function build() {
   rmSync(inRoot('dist'), { recursive: true, force: true })
   buildCore()
   buildAdapters(readProject(ADAPTERS).fileNames, {})
+  buildPage()
   const { fileNames, options } = readProject(DRIZZLE_V1)
   buildAdapters(fileNames.filter((file) => file.startsWith(inRoot('js/'))), { paths: options.paths, pathsBasePath: root })
 }

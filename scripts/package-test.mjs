@@ -92,6 +92,15 @@ function runOnDatabase(node, program, where = app) {
   run(node, where, program, join(folder, `${databases}.db`))
 }
 
+/** Runs the command of the package, as npm has installed it, on a new database file. */
+function runCommand(node) {
+  const command = join(app, 'node_modules', 'sluice', readManifest().bin.sluice)
+  const path = join(folder, 'command.db')
+  writeFileSync(path, '')
+  assert.equal(capture([node, command, '--version'], { cwd: app, timeout: TIMEOUT_MS }).trim(), readManifest().version)
+  assert.equal(JSON.parse(capture([node, command, 'doctor', path, '--json'], { cwd: app, timeout: TIMEOUT_MS })).counts.problem, 0)
+}
+
 /** Bundles a program with the package left outside, as docs/DEPLOYMENT.md tells applications to. */
 async function bundle(format, outfile) {
   await esbuild.build({
@@ -154,6 +163,7 @@ const once = [
     assert.deepEqual(shipped.filter((name) => /\.node$|^(js|src|crates|scripts|target|__test__)$/.test(name)), [])
     assert.ok(shipped.includes('LICENSE'))
   }],
+  ['installs its command', () => capture(npm('exec', '--offline', '--', 'sluice', '--version'), { cwd: app })],
   ['is clean for publint', () => capture([...tool('publint', 'publint'), 'run', tarballs.main, '--strict'])],
   // Node 10 knows no entries of a package beside its main one.
   ['is clean for are-the-types-wrong', () =>
@@ -183,6 +193,8 @@ function checksOn(label, node) {
     ['runs as a bundled ES module', () => runOnDatabase(node(), 'bundle.mjs')],
     ['runs as a bundled CommonJS program', () => runOnDatabase(node(), 'bundle.cjs')],
     ['is one core for import and require', () => runOnDatabase(node(), 'one-core.mjs')],
+    ['serves the page of the inspector', () => runOnDatabase(node(), 'inspector.mjs')],
+    ['runs its command', () => runCommand(node())],
     ['works beside a second installed copy', () => runOnDatabase(node(), 'two-copies.mjs')],
     ['names the package to install when there is no binary', () => run(node(), bareApp, 'missing-binding.mjs', bindingName)],
   ].map(([name, check]) => [`${label}: ${name}`, check])
