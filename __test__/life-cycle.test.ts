@@ -205,6 +205,26 @@ describe('handles that nobody closes', () => {
     expect(said).toBe('true true\n')
   })
 
+  it('are closed although theirs was the last call of all', async () => {
+    const said = await output(
+      `const { readdirSync } = require('node:fs')
+      const threads = () => readdirSync('/proc/self/task').length
+      const use = async () => { const db = await open(':memory:'); await db.all('SELECT 1') }
+      main(async () => {
+        await (await open(':memory:')).close()
+        const before = threads()
+        await use()
+        const during = threads()
+        const deadline = Date.now() + 8000
+        while (threads() > before && Date.now() < deadline) { global.gc(); await new Promise(setImmediate) }
+        console.log(during > before, threads() <= before)
+      })`,
+      [],
+      ['--expose-gc'],
+    )
+    expect(said).toBe('true true\n')
+  })
+
   it('stay open while a call is under way, or a statement of theirs is held', async () => {
     const said = await output(
       `main(async () => {

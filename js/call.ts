@@ -30,7 +30,8 @@ import {
   SHAPE_NEW,
 } from './layout.js'
 
-let pending: Call
+/** Settles the promise that was made last. The call itself is not kept here: it would keep its rows and its database from being collected. */
+let settleLast: () => void
 
 const SETTLED: Promise<void> = Promise.resolve()
 
@@ -38,7 +39,7 @@ function nobodyWaits(): void {}
 
 /** One executor for all calls: a closure per call would cost more than the promise. */
 function keepResolve(resolve: () => void): void {
-  pending.settle = resolve
+  settleLast = resolve
 }
 
 /**
@@ -82,7 +83,7 @@ export class Call {
   /** Whether the answer has come. */
   isSettled = false
   /** Settles the call. */
-  settle!: () => void
+  settle: () => void
   readonly settled: Promise<void>
 
   /** `isAwaited`: whether somebody will wait for it; without, it is settled with another one. */
@@ -93,8 +94,8 @@ export class Call {
     this.form = form
     this.bigints = bigints
     if (isAwaited) {
-      pending = this
       this.settled = new Promise(keepResolve)
+      this.settle = settleLast
     } else {
       this.settle = nobodyWaits
       this.settled = SETTLED
