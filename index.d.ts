@@ -328,9 +328,9 @@ export interface TracedQuery {
 	readonly changes?: number;
 	/** Who ran it. Not there after a failure, nor for `pragma`. Of an iterator that only reads: always `'read'`. */
 	readonly route?: Route;
-	/** How long it waited for a connection, in milliseconds. */
+	/** How long it waited for a connection, in milliseconds. Not there for `iterate` and `pragma`, nor for what never came to one. */
 	readonly queueMs?: number;
-	/** How long it ran there, in milliseconds. */
+	/** How long it ran there, in milliseconds. Where `queueMs` is. */
 	readonly runMs?: number;
 	/** What its caller gets as a rejection. Only there after a failure. */
 	readonly error?: unknown;

@@ -83,6 +83,8 @@ describe('examples/opentelemetry', () => {
       'db.query.text': 'SELECT id FROM customers WHERE email = ?',
       'db.response.returned_rows': 1,
       'sluice.route': 'read',
+      'sluice.queue_ms': expect.any(Number),
+      'sluice.run_ms': expect.any(Number),
     })
     const known = /^(?:db\.(?:system\.name|namespace|operation\.name|operation\.batch\.size|query\.text|response\.returned_rows|response\.status_code)|error\.type|sluice\.(?:route|outcome|queue_ms|run_ms))$/
     const names = spans.flatMap(({ attributes }) => Object.keys(attributes))

@@ -26,7 +26,7 @@ describe('onSlowQuery', () => {
     for await (const _ of db.iterate('SELECT x FROM t', [], { chunkRows: 1 })) continue
     await until(() => told.length === 6, 'all are told')
     expect(told).toEqual([
-      { sql: 'CREATE TABLE t (x)', database: db.path, operation: 'exec', durationMs: expect.any(Number), rows: 0, route: 'write' },
+      { sql: 'CREATE TABLE t (x)', database: db.path, operation: 'exec', durationMs: expect.any(Number), queueMs: expect.any(Number), runMs: expect.any(Number), rows: 0, route: 'write' },
       expect.objectContaining({ sql: 'INSERT INTO t VALUES (1); INSERT INTO t VALUES (2)', operation: 'batch', rows: 0, changes: 2, route: 'write' }),
       expect.objectContaining({ sql: 'UPDATE t SET x = ?', operation: 'run', changes: 2, route: 'write' }),
       expect.objectContaining({ sql: 'SELECT x FROM t', operation: 'all', rows: 2, route: 'read' }),
@@ -53,7 +53,7 @@ describe('onSlowQuery', () => {
     const error = await failureOf(db.all(ENDLESS_READ, [], { timeoutMs: 30 }))
     await until(() => told.length === 1, 'it is told')
     expect(told[0]?.error).toBe(error)
-    expect(Object.keys(told[0] ?? {}).sort()).toEqual(['database', 'durationMs', 'error', 'operation', 'sql'])
+    expect(Object.keys(told[0] ?? {}).sort()).toEqual(['database', 'durationMs', 'error', 'operation', 'queueMs', 'runMs', 'sql'])
   })
 
   it('takes 200 ms for slow unless it is told otherwise', async () => {

@@ -4,25 +4,19 @@ import { setImmediate as turn } from 'node:timers/promises'
 import { describe, expect, it, onTestFinished } from 'vitest'
 
 import { connect, open } from '../index.js'
-import type { Database, OpenOptions, TracedConnect, TracedQuery } from '../index.js'
+import type { Database, TracedConnect, TracedQuery } from '../index.js'
 import { PACKAGE, runScript } from './support/child-process.js'
-import { within } from './support/deadline.js'
+import { until, within } from './support/deadline.js'
 import { failureOf } from './support/failure.js'
 import { collectUntil } from './support/garbage.js'
-import { openForTest, openWithTable, scratchPath } from './support/scratch.js'
-import { COUNTING_READ, ENDLESS_READ, ENDLESS_WRITE } from './support/slow-sql.js'
+import { collect, openWithRows } from './support/rows.js'
+import { openForTest, scratchPath } from './support/scratch.js'
+import { COUNTING_READ, COUNTING_WRITE, ENDLESS_READ, ENDLESS_WRITE } from './support/slow-sql.js'
 import { FAILURE, SUCCESS, endsOf, eventsOf, record } from './support/traces.js'
 
 const QUERY = 'sluice:query'
 const INSERT = 'INSERT INTO t VALUES (?)'
 const SELECT = 'SELECT x FROM t ORDER BY x'
-
-/** Opens a database with `t(x)` in which are 1, 2 and 3. */
-async function openWithRows(options?: OpenOptions): Promise<Database> {
-  const db = await openWithTable(options)
-  await db.exec('INSERT INTO t VALUES (1), (2), (3)')
-  return db
-}
 
 describe('sluice:query', () => {
   it('tells of a call at its start and, completed, at its end, by one object', async () => {
@@ -117,6 +111,38 @@ describe('sluice:query', () => {
     expect(told).toEqual([])
   })
 
+  const timed: ReadonlyArray<[string, (db: Database) => Promise<unknown>]> = [
+    ['a read', (db) => db.get(COUNTING_READ, [300_000])],
+    ['a write', (db) => db.run(COUNTING_WRITE, [300_000])],
+    ['a script', (db) => db.exec(COUNTING_READ.replace('?', '300000'))],
+    ['a batch', (db) => db.batch(['SELECT 1', { sql: COUNTING_READ, params: [300_000] }])],
+    ['a call in a transaction', (db) => db.transaction((tx) => tx.get(COUNTING_READ, [300_000]))],
+    ['a call on a handle', (db) => db.handle().get(COUNTING_READ, [300_000])],
+  ]
+  it.each(timed)('tells how long %s waited for a connection, and how long it ran there', async (_, call) => {
+    const db = await openWithRows()
+    const told = record<TracedQuery>(QUERY)
+    await call(db)
+    const { queueMs = Number.NaN, runMs = Number.NaN, duration = Number.NaN } = endsOf(told)[0] as TracedQuery
+    expect(queueMs).toBeGreaterThan(0)
+    expect(runMs).toBeGreaterThan(1)
+    // They come as floats of 32 bits.
+    expect((queueMs + runMs) * 0.999).toBeLessThan(duration)
+  })
+
+  it('tells of the wait for the writer', async () => {
+    const db = await openWithRows()
+    const told = record<TracedQuery>(QUERY)
+    const tx = await db.begin()
+    const waiting = db.run(INSERT, [4])
+    await until(() => db.status().writer.waiting === 1, 'the write waits')
+    const before = performance.now()
+    await until(() => performance.now() - before > 30, 'time passes')
+    await tx.rollback()
+    await waiting
+    expect(endsOf(told)[0]?.queueMs).toBeGreaterThan(29)
+  })
+
   it('tells nobody who has unsubscribed meanwhile', async () => {
     const db = await openWithRows()
     const channel = tracingChannel(QUERY)
@@ -157,7 +183,7 @@ describe('a failure', () => {
     const db = await openWithRows()
     const { code, end } = await failing(() => db.run('INSERT INTO nowhere VALUES (1)'))
     expect(code).toBe('SQLITE_ERROR')
-    expect(Object.keys(end).sort()).toEqual(['database', 'duration', 'error', 'operation', 'sql'])
+    expect(Object.keys(end).sort()).toEqual(['database', 'duration', 'error', 'operation', 'queueMs', 'runMs', 'sql'])
   })
 
   it('at once is told after end', async () => {
@@ -312,76 +338,6 @@ describe('the async context', () => {
   })
 })
 
-describe('values', () => {
-  const SECRET = 'a value that nobody may see'
-
-  it('are not told unless asked for: not in texts, nor in errors', async () => {
-    const db = await openWithRows()
-    await db.exec('CREATE UNIQUE INDEX u ON t (x)')
-    const told = record<TracedQuery>(QUERY)
-    await db.run(INSERT, [SECRET])
-    await failureOf(db.run(INSERT, [SECRET]))
-    await db.sql`SELECT x FROM t WHERE x = ${SECRET}`
-    await db.get('SELECT x FROM t WHERE x = :x', { x: SECRET })
-    await db.batch([{ sql: 'DELETE FROM t WHERE x = ?', params: [SECRET] }])
-    await collect(db.iterate('SELECT x FROM t WHERE x = ?', [SECRET]))
-    await db.prepare('SELECT x FROM t WHERE x = ?').all([SECRET])
-    expect(endsOf(told).length).toBe(7)
-    for (const { copy } of told) {
-      expect('parameters' in copy).toBe(false)
-      expect(JSON.stringify({ ...copy, error: String(copy.error) })).not.toContain(SECRET)
-    }
-  })
-
-  it('are those of the moment of the call, for handles that were opened with traceParameters', async () => {
-    const db = await openWithRows({ traceParameters: true })
-    const told = record<TracedQuery>(QUERY)
-    const bytes = new Uint8Array([1, 2])
-    const params = [bytes]
-    const call = db.run(INSERT, params)
-    bytes.fill(9)
-    params.pop()
-    await call
-    await db.get('SELECT :x AS x', { x: 7n })
-    await db.sql`SELECT ${'text'}`
-    await db.batch([SELECT, { sql: INSERT, params: [null] }])
-    await collect(db.iterate('SELECT ?', [1.5]))
-    await db.transaction((tx) => tx.run(INSERT, [true]))
-    await db.handle().all(SELECT)
-    expect(endsOf(told).map(({ parameters }) => parameters)).toEqual([
-      [new Uint8Array([1, 2])],
-      { x: 7n },
-      ['text'],
-      [undefined, [null]],
-      [1.5],
-      [true],
-      undefined,
-    ])
-  })
-
-  it('of one handle say nothing about another on the same database', async () => {
-    const path = scratchPath()
-    const [loud, quiet] = [await openForTest(path, { traceParameters: true }), await openForTest(path)]
-    const told = record<TracedQuery>(QUERY)
-    await loud.get('SELECT ?', [1])
-    await quiet.get('SELECT ?', [2])
-    expect(endsOf(told).map(({ parameters }) => parameters)).toEqual([[1], undefined])
-  })
-
-  it('that cannot be read are left out, and fail the call as always', async () => {
-    const db = await openWithRows({ traceParameters: true })
-    const told = record<TracedQuery>(QUERY)
-    const params = {
-      get x(): number {
-        throw new RangeError('no value')
-      },
-    }
-    await expect(db.get('SELECT :x', params)).rejects.toThrow(RangeError)
-    expect(eventsOf(told)).toEqual(FAILURE)
-    expect('parameters' in (endsOf(told)[0] as TracedQuery)).toBe(false)
-  })
-})
-
 describe('sluice:connect', () => {
   it('tells of opening, with its failure', async () => {
     const path = scratchPath()
@@ -460,13 +416,6 @@ describe('worker threads', () => {
     expect(JSON.parse(stdout)).toEqual({ told: [['SELECT 1', 'read']], there: [['SELECT 2', 'read']] })
   })
 })
-
-/** Takes all rows of an iterator. */
-async function collect<T>(rows: AsyncIterable<T>): Promise<T[]> {
-  const all: T[] = []
-  for await (const row of rows) all.push(row)
-  return all
-}
 
 it('costs a look at a flag again when all subscribers are gone', () => {
   expect(tracingChannel(QUERY).hasSubscribers).toBe(false)

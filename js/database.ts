@@ -236,7 +236,7 @@ export class Database extends Writes {
     while (handle.busy !== null) await handle.busy
     const { whole, parts, trace } = handle.batch(batchItems(items), rowCallMode(options, handle.mode))
     await whole.settled
-    return trace === null ? batchResults(whole, parts) : trace.concludeBatch(parts, () => batchResults(whole, parts))
+    return trace === null ? batchResults(whole, parts) : trace.concludeBatch(whole, parts, () => batchResults(whole, parts))
   }
 
   /**

@@ -23,7 +23,7 @@ import type { Context, Trace } from './trace.js'
 import { startTraced, Tracer } from './tracing.js'
 import type { QueryOperation, QueryTrace, TracingOptions } from './tracing.js'
 import type { CheckpointMode, Status } from './types.js'
-import { SCOPE_SHIFT } from './layout.js'
+import { SCOPE_SHIFT, TIMED } from './layout.js'
 
 /** What all handles on one database share. */
 interface Shared {
@@ -71,7 +71,7 @@ export class Handle implements Runner {
   }
 
   /** Makes the first handle on a database, which is not open yet. */
-  static first(location: Location, config: BindingConfig, mode: CallMode, leases: LeaseLimits, tracing: TracingOptions): Handle {
+  static first(location: Location, config: BindingConfig, mode: CallMode, leases: LeaseLimits, tracing: TracingOptions = {}): Handle {
     const channel = environmentChannel()
     const database = new binding.BindingDatabase(channel.binding, location, config)
     const path = locationText(location)
@@ -145,9 +145,9 @@ export class Handle implements Runner {
     this.#opening?.expectSuccess()
   }
 
-  statement(operation: QueryOperation, sql: string, params: unknown, mode: CallMode, form: RowForm, take: number): Call {
+  statement(sql: string, params: unknown, mode: CallMode, form: RowForm, take: number, operation: QueryOperation): Call {
     this.expectOpen()
-    return this.#submitter.statement(operation, sql, params, mode, form, take | this.#scope(mode))
+    return this.#submitter.statement(sql, params, mode, form, take | this.#scope(mode), operation)
   }
 
   script(sql: string, mode: CallMode): Call {
@@ -170,15 +170,15 @@ export class Handle implements Runner {
     this.expectOpen()
     if (!mode.detached) expectOutside(this.manager, 'batch')
     const trace = this.tracer.batch(items)
-    return trace === null ? this.#batch(items, mode) : { ...trace.start(() => this.#batch(items, mode)), trace }
+    return trace === null ? this.#batch(items, mode, 0) : { ...trace.start(() => this.#batch(items, mode, TIMED)), trace }
   }
 
-  #batch(items: readonly Item[], mode: CallMode): Batch {
+  #batch(items: readonly Item[], mode: CallMode, flags: number): Batch {
     const parts: Call[] = []
     const numbers: number[] = []
     try {
       for (const { sql, params } of items) {
-        const { call, number } = this.#submitter.stage(this.#staging, sql, params, mode)
+        const { call, number } = this.#submitter.stage(this.#staging, sql, params, mode, flags)
         parts.push(call)
         numbers.push(number)
       }

@@ -45,7 +45,7 @@ export abstract class Reads {
     const runner = this.#runner
     while (runner.busy !== null) await runner.busy
     const mode = rowCallMode(options, runner.mode)
-    const call = runner.statement('execute', sql, params, mode, mode.rowMode, TAKE_ALL)
+    const call = runner.statement(sql, params, mode, mode.rowMode, TAKE_ALL, 'execute')
     await call.settled
     call.expectSuccess()
     return executeResult<T>(call)
@@ -66,7 +66,7 @@ export abstract class Reads {
     const runner = this.#runner
     while (runner.busy !== null) await runner.busy
     const mode = rowCallMode(options, runner.mode)
-    const call = runner.statement('all', sql, params, mode, mode.rowMode, TAKE_ALL)
+    const call = runner.statement(sql, params, mode, mode.rowMode, TAKE_ALL, 'all')
     await call.settled
     call.expectSuccess()
     return call.takeRows() as T[]
@@ -87,7 +87,7 @@ export abstract class Reads {
     const runner = this.#runner
     while (runner.busy !== null) await runner.busy
     const mode = rowCallMode(options, runner.mode)
-    const call = runner.statement('get', sql, params, mode, mode.rowMode, TAKE_FIRST)
+    const call = runner.statement(sql, params, mode, mode.rowMode, TAKE_FIRST, 'get')
     await call.settled
     call.expectSuccess()
     return call.takeFirst() as T | undefined
@@ -101,7 +101,7 @@ export abstract class Reads {
   async values(sql: string, params?: SqlParameters, options?: ValueOptions): Promise<SqlValue[][]> {
     const runner = this.#runner
     while (runner.busy !== null) await runner.busy
-    const call = runner.statement('values', sql, params, valueCallMode(options, runner.mode), 'array', TAKE_ALL)
+    const call = runner.statement(sql, params, valueCallMode(options, runner.mode), 'array', TAKE_ALL, 'values')
     await call.settled
     call.expectSuccess()
     return call.takeRows() as SqlValue[][]
@@ -121,7 +121,7 @@ export abstract class Reads {
   async pluck<V = SqlValue>(sql: string, params?: SqlParameters, options?: ValueOptions): Promise<V[]> {
     const runner = this.#runner
     while (runner.busy !== null) await runner.busy
-    const call = runner.statement('pluck', sql, params, valueCallMode(options, runner.mode), 'pluck', TAKE_ALL)
+    const call = runner.statement(sql, params, valueCallMode(options, runner.mode), 'pluck', TAKE_ALL, 'pluck')
     await call.settled
     call.expectSuccess()
     return call.takeRows() as V[]
@@ -143,7 +143,7 @@ export abstract class Reads {
     const runner = this.#runner
     while (runner.busy !== null) await runner.busy
     const { mode } = runner
-    const call = runner.statement('sql', templateText(strings), values, mode, mode.rowMode, TAKE_ALL)
+    const call = runner.statement(templateText(strings), values, mode, mode.rowMode, TAKE_ALL, 'sql')
     await call.settled
     call.expectSuccess()
     return call.takeRows() as T[]

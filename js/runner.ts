@@ -11,7 +11,7 @@ export interface Runner {
   /** What calls have to wait for before they may start, or `null`: a nested transaction that is under way. */
   readonly busy: Promise<void> | null
   /** Starts a statement for the method `operation`. `take` says which rows are wanted, and `form` how they are made. */
-  statement(operation: QueryOperation, sql: string, params: unknown, mode: CallMode, form: RowForm, take: number): Call
+  statement(sql: string, params: unknown, mode: CallMode, form: RowForm, take: number, operation: QueryOperation): Call
   script(sql: string, mode: CallMode): Call
   /** Starts a statement whose rows are fetched bit by bit. */
   iterate(sql: string, params: unknown, mode: CallMode, form: RowForm, rows: number): RowSource

@@ -37,9 +37,9 @@ export class SessionRunner implements Runner {
     return this.nested
   }
 
-  statement(operation: QueryOperation, sql: string, params: unknown, mode: CallMode, form: RowForm, take: number): Call {
+  statement(sql: string, params: unknown, mode: CallMode, form: RowForm, take: number, operation: QueryOperation): Call {
     this.expectOpen()
-    return this.session.submitter.statement(operation, sql, params, mode, form, take)
+    return this.session.submitter.statement(sql, params, mode, form, take, operation)
   }
 
   script(sql: string, mode: CallMode): Call {

@@ -43,7 +43,7 @@ export class ReadStatement<P extends SqlParameters = SqlParameters, T = Row> {
     const runner = this.#runner
     while (runner.busy !== null) await runner.busy
     const mode = rowCallMode(options, runner.mode)
-    const call = runner.statement('execute', this.sql, params, mode, mode.rowMode, TAKE_ALL)
+    const call = runner.statement(this.sql, params, mode, mode.rowMode, TAKE_ALL, 'execute')
     await call.settled
     call.expectSuccess()
     return executeResult<T>(call)
@@ -54,7 +54,7 @@ export class ReadStatement<P extends SqlParameters = SqlParameters, T = Row> {
     const runner = this.#runner
     while (runner.busy !== null) await runner.busy
     const mode = rowCallMode(options, runner.mode)
-    const call = runner.statement('all', this.sql, params, mode, mode.rowMode, TAKE_ALL)
+    const call = runner.statement(this.sql, params, mode, mode.rowMode, TAKE_ALL, 'all')
     await call.settled
     call.expectSuccess()
     return call.takeRows() as T[]
@@ -65,7 +65,7 @@ export class ReadStatement<P extends SqlParameters = SqlParameters, T = Row> {
     const runner = this.#runner
     while (runner.busy !== null) await runner.busy
     const mode = rowCallMode(options, runner.mode)
-    const call = runner.statement('get', this.sql, params, mode, mode.rowMode, TAKE_FIRST)
+    const call = runner.statement(this.sql, params, mode, mode.rowMode, TAKE_FIRST, 'get')
     await call.settled
     call.expectSuccess()
     return call.takeFirst() as T | undefined
@@ -75,7 +75,7 @@ export class ReadStatement<P extends SqlParameters = SqlParameters, T = Row> {
   async values(params?: P, options?: ValueOptions): Promise<SqlValue[][]> {
     const runner = this.#runner
     while (runner.busy !== null) await runner.busy
-    const call = runner.statement('values', this.sql, params, valueCallMode(options, runner.mode), 'array', TAKE_ALL)
+    const call = runner.statement(this.sql, params, valueCallMode(options, runner.mode), 'array', TAKE_ALL, 'values')
     await call.settled
     call.expectSuccess()
     return call.takeRows() as SqlValue[][]
@@ -85,7 +85,7 @@ export class ReadStatement<P extends SqlParameters = SqlParameters, T = Row> {
   async pluck<V = SqlValue>(params?: P, options?: ValueOptions): Promise<V[]> {
     const runner = this.#runner
     while (runner.busy !== null) await runner.busy
-    const call = runner.statement('pluck', this.sql, params, valueCallMode(options, runner.mode), 'pluck', TAKE_ALL)
+    const call = runner.statement(this.sql, params, valueCallMode(options, runner.mode), 'pluck', TAKE_ALL, 'pluck')
     await call.settled
     call.expectSuccess()
     return call.takeRows() as V[]
@@ -105,7 +105,7 @@ export class ReadStatement<P extends SqlParameters = SqlParameters, T = Row> {
   async columns(): Promise<readonly Column[]> {
     const runner = this.#runner
     while (runner.busy !== null) await runner.busy
-    const call = runner.statement('columns', this.sql, undefined, runner.mode, 'array', DESCRIBE)
+    const call = runner.statement(this.sql, undefined, runner.mode, 'array', DESCRIBE, 'columns')
     await call.settled
     call.expectSuccess()
     return call.shape.columns
@@ -140,7 +140,7 @@ export class Statement<P extends SqlParameters = SqlParameters, T = Row> extends
   async run(params?: P, options?: ValueOptions): Promise<RunResult> {
     const runner = this.#runner
     while (runner.busy !== null) await runner.busy
-    const call = runner.statement('run', this.sql, params, valueCallMode(options, runner.mode), 'array', TAKE_NONE)
+    const call = runner.statement(this.sql, params, valueCallMode(options, runner.mode), 'array', TAKE_NONE, 'run')
     await call.settled
     call.expectSuccess()
     return runResult(call)

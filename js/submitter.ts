@@ -11,11 +11,11 @@ import { Stop, expectNotAborted } from './signals.js'
 import type { CallLimits } from './signals.js'
 import { startTraced } from './tracing.js'
 import type { QueryOperation, Tracer } from './tracing.js'
-import { CANCELLABLE, INTEGERS_BIGINT } from './layout.js'
+import { CANCELLABLE, INTEGERS_BIGINT, TIMED } from './layout.js'
 
 /** What takes calls: a handle of the addon, or a session of one. */
 interface Target extends RequestTarget {
-  script(call: number, sql: string, cancellable: boolean): void
+  script(call: number, sql: string, cancellable: boolean, timed: boolean): void
 }
 
 /** Packs calls, gives them numbers, and hands them to the addon. */
@@ -39,16 +39,16 @@ export class Submitter {
   }
 
   /** Starts a statement for the method `operation`; `flags` say which rows are wanted, and in which scope. */
-  statement(operation: QueryOperation, sql: string, params: unknown, mode: CallMode, form: RowForm, flags: number): Call {
+  statement(sql: string, params: unknown, mode: CallMode, form: RowForm, flags: number, operation: QueryOperation): Call {
     const trace = this.tracer.query(operation, sql, params)
     if (trace === null) return this.#send(sql, params, mode, form, flags, null)
-    return startTraced(trace, () => this.#send(sql, params, mode, form, flags, null))
+    return startTraced(trace, () => this.#send(sql, params, mode, form, flags | TIMED, null))
   }
 
   /** Adds a statement to the batch that is being made in `batch`: nobody waits for it but with that. Returns its number too. */
-  stage(batch: RequestTarget, sql: string, params: unknown, mode: CallMode): { call: Call; number: number } {
+  stage(batch: RequestTarget, sql: string, params: unknown, mode: CallMode, flags: number): { call: Call; number: number } {
     const { outbox } = this.channel
-    outbox.pack(mode.integers, params, mode.dates)
+    outbox.pack(mode.integers | flags, params, mode.dates)
     const query = this.queries.lookup(sql)
     const call = new Call(this.owner, query, sql, mode.rowMode, mode.integers === INTEGERS_BIGINT, false)
     const number = this.channel.enterPosted(call)
@@ -65,8 +65,9 @@ export class Submitter {
 
   script(sql: string, mode: CallMode): Call {
     expectSql(sql)
-    return startTraced(this.tracer.query('exec', sql, undefined), () =>
-      this.command(sql, mode.limits, (number, cancellable) => this.#target.script(number, sql, cancellable)),
+    const trace = this.tracer.query('exec', sql, undefined)
+    return startTraced(trace, () =>
+      this.command(sql, mode.limits, (number, cancellable) => this.#target.script(number, sql, cancellable, trace !== null)),
     )
   }
 

@@ -58,9 +58,9 @@ export interface TracedQuery {
   readonly changes?: number
   /** Who ran it. Not there after a failure, nor for `pragma`. Of an iterator that only reads: always `'read'`. */
   readonly route?: Route
-  /** How long it waited for a connection, in milliseconds. */
+  /** How long it waited for a connection, in milliseconds. Not there for `iterate` and `pragma`, nor for what never came to one. */
   readonly queueMs?: number
-  /** How long it ran there, in milliseconds. */
+  /** How long it ran there, in milliseconds. Where `queueMs` is. */
   readonly runMs?: number
   /** What its caller gets as a rejection. Only there after a failure. */
   readonly error?: unknown
@@ -147,12 +147,20 @@ export class QueryTrace extends Trace<Writable<TracedQuery>> {
 
   /** Tells what `call` came to. */
   conclude(call: Call, error: Error | null): void {
+    this.#time(call)
     if (error !== null) return this.fail(error)
     const { operation } = this.context
     if (operation === 'exec') this.context.route = 'write'
     else if (operation !== 'pragma') this.add(call)
     this.context.rows ??= call.rows?.length ?? 0
     this.succeed()
+  }
+
+  #time({ queuedUs, ranUs }: Call): void {
+    // Not all kinds of calls are timed, nor is what never came to a connection.
+    if (queuedUs === 0 && ranUs === 0) return
+    this.context.queueMs = queuedUs / 1_000
+    this.context.runMs = ranUs / 1_000
   }
 
   /** Adds what one of several calls has delivered. */
@@ -163,8 +171,9 @@ export class QueryTrace extends Trace<Writable<TracedQuery>> {
     context.route = call.wrote ? 'write' : 'read'
   }
 
-  /** Tells what a batch came to, whose calls are `parts`: what `take` returns or throws. */
-  concludeBatch<R>(parts: readonly Call[], take: () => R): R {
+  /** Tells what a batch came to, which is `whole`, its items `parts`: what `take` returns or throws. */
+  concludeBatch<R>(whole: Call, parts: readonly Call[], take: () => R): R {
+    this.#time(whole)
     try {
       const results = take()
       for (const part of parts) this.add(part)

@@ -32,7 +32,7 @@ export abstract class Writes extends Reads {
   async run(sql: string, params?: SqlParameters, options?: ValueOptions): Promise<RunResult> {
     const runner = this.#runner
     while (runner.busy !== null) await runner.busy
-    const call = runner.statement('run', sql, params, valueCallMode(options, runner.mode), 'array', TAKE_NONE)
+    const call = runner.statement(sql, params, valueCallMode(options, runner.mode), 'array', TAKE_NONE, 'run')
     await call.settled
     call.expectSuccess()
     return runResult(call)
