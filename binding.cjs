@@ -842,5 +842,6 @@ module.exports.BindingLog = nativeBinding.BindingLog
 module.exports.BindingSession = nativeBinding.BindingSession
 module.exports.compileOptions = nativeBinding.compileOptions
 module.exports.memoryUsed = nativeBinding.memoryUsed
+module.exports.metricNames = nativeBinding.metricNames
 module.exports.sqliteVersion = nativeBinding.sqliteVersion
 module.exports.suggest = nativeBinding.suggest

@@ -83,6 +83,10 @@ export declare class BindingDatabase {
   checkpoint(call: number, mode: 'passive' | 'full' | 'restart' | 'truncate'): void
   /** Returns the numbers of this moment. */
   status(): BindingStatus | null
+  /** Returns every metric, as text. */
+  metrics(): string | null
+  /** Returns one metric, or why there is none. */
+  metric(name: string, labels: Array<[string, string]>): number | string | null
   /** Closes the handle, and the database with its last one. */
   close(call: number, timeoutMs: number): void
 }
@@ -219,6 +223,8 @@ export interface BindingStatus {
   handles: number
   wal: BindingWal
   counters: Array<BindingCounter>
+  /** How many calls failed, by code. */
+  errors: Array<BindingCounter>
 }
 
 export interface BindingWal {
@@ -238,6 +244,9 @@ export declare function compileOptions(): Array<string>
 
 /** Returns the bytes that SQLite holds in the process; -1 where that is not counted, as in the package. */
 export declare function memoryUsed(): number
+
+/** Returns every name of a metric. */
+export declare function metricNames(): Array<string>
 
 /** Returns the version of the bundled SQLite, such as `3.54.1`. */
 export declare function sqliteVersion(): string

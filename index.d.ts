@@ -288,6 +288,10 @@ export interface Status {
 	readonly counters: {
 		readonly [name: string]: number;
 	};
+	/** How many calls have failed since then, by code; a code with which none has is left out. */
+	readonly errors: {
+		readonly [code: string]: number;
+	};
 }
 /** The method by which SQL was run. */
 export type QueryOperation = "execute" | "all" | "get" | "values" | "pluck" | "sql" | "run" | "exec" | "batch" | "iterate" | "pragma" | "columns";
@@ -391,6 +395,10 @@ export interface TracingOptions {
 	 * @defaultValue 200
 	 */
 	readonly slowQueryMs?: number | undefined;
+}
+/** Says which samples of a metric are meant: those that have all of these labels. */
+export interface MetricLabels {
+	readonly [label: string]: string | undefined;
 }
 /**
  * Options of `open`. Unknown keys, and values of the wrong kind or out of range, are errors (`ERR_SLUICE_INVALID_OPTION`).
@@ -1100,6 +1108,32 @@ export declare class Database extends Writes {
 	pragma<T = Row>(name: string, value?: string | number | boolean): Promise<T[]>;
 	/** Returns what the manager of this database is doing. It costs no wait, and works after `close` too. */
 	status(): Status;
+	/**
+	 * Returns every metric of this database as text in the form of OpenMetrics 1.0, for Prometheus and those who read its format. It costs
+	 * no wait, and works after `close` too.
+	 *
+	 * @example
+	 * ```ts
+	 * http.createServer((_request, response) => {
+	 *   response.setHeader('Content-Type', 'application/openmetrics-text; version=1.0.0; charset=utf-8')
+	 *   response.end(db.metrics())
+	 * })
+	 * ```
+	 */
+	metrics(): string;
+	/**
+	 * Returns one number of `metrics()`: the sum of the samples of that name that have these labels.
+	 *
+	 * @param name - as in the text, with what its kind adds: `'sluice_errors_total'`, `'sluice_commit_seconds_count'`
+	 * @param labels - which of the samples; all of them if left out
+	 * @throws `ERR_SLUICE_INVALID_ARGUMENT` for a name or a label that there is not
+	 *
+	 * @example
+	 * ```ts
+	 * const waited = db.metric('sluice_queue_wait_seconds_sum', { class: 'write' })
+	 * ```
+	 */
+	metric(name: string, labels?: MetricLabels): number;
 	/**
 	 * Closes the handle, and the database with its last handle. Nothing new is admitted from now on. When the database closes, what waits for
 	 * its turn is rejected with `ERR_SLUICE_CLOSED`; what is under way finishes, or is interrupted after `timeoutMs`. While others have the

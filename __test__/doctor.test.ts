@@ -1,4 +1,15 @@
-import { chmodSync, copyFileSync, linkSync, mkdirSync, readFileSync, readdirSync, statSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  copyFileSync,
+  linkSync,
+  mkdirSync,
+  readFileSync,
+  readdirSync,
+  statSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs'
 import { dirname, join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 
@@ -16,6 +27,15 @@ interface Finding {
   readonly what: string
   readonly why?: string
   readonly advice?: string
+}
+
+/** Matches a text that holds another. */
+function holding(text: string): string {
+  return expect.stringContaining(text) as string
+}
+
+function matching(pattern: RegExp): string {
+  return expect.stringMatching(pattern) as string
 }
 
 interface Report {
@@ -102,7 +122,7 @@ describe('sluice doctor', () => {
     damage(path, 'DE', INDEX_LEAF)
     expect((await diagnose(path, ['--quick'])).findings.find(({ check }) => check === 'integrity')).toMatchObject({
       level: 'ok',
-      what: expect.stringContaining('indexes were not compared') as string,
+      what: holding('indexes were not compared'),
     })
   })
 })
@@ -115,8 +135,8 @@ describe('sluice doctor tells of damage:', () => {
     expect(code).toBe(1)
     expect(findings.find(({ check }) => check === 'integrity')).toMatchObject({
       level: 'problem',
-      what: expect.stringContaining('missing from index cities_by_country') as string,
-      advice: expect.stringContaining('REINDEX') as string,
+      what: holding('missing from index cities_by_country'),
+      advice: holding('REINDEX'),
     })
   })
 
@@ -125,7 +145,7 @@ describe('sluice doctor tells of damage:', () => {
     const bytes = readFileSync(path)
     bytes.fill(0xee, 4_096, 8_192)
     writeFileSync(path, bytes)
-    expect(await found(path, 'integrity')).toMatchObject({ level: 'problem', advice: expect.stringContaining('.recover') as string })
+    expect(await found(path, 'integrity')).toMatchObject({ level: 'problem', advice: holding('.recover') })
   })
 
   it('a file whose end is missing', async () => {
@@ -139,7 +159,8 @@ describe('sluice doctor tells of damage:', () => {
     writeFileSync(path, 'Dear diary, '.repeat(1_000))
     const { code, findings } = await diagnose(path)
     expect(code).toBe(1)
-    expect(findings.find(({ check }) => check === 'format')).toMatchObject({ level: 'problem', what: 'It cannot be opened: file is not a database.' })
+    const what = 'It cannot be opened: file is not a database.'
+    expect(findings.find(({ check }) => check === 'format')).toMatchObject({ level: 'problem', what })
   })
 
   it('references that lead nowhere', async () => {
@@ -168,8 +189,8 @@ describe('sluice doctor tells of damage:', () => {
     const before = readFileSync(copy)
     const { code, findings } = await diagnose(copy)
     expect(code).toBe(1)
-    expect(findings.find(({ check }) => check === 'format')).toMatchObject({ level: 'problem', why: expect.stringContaining('must be undone') as string })
-    expect(findings.find(({ check }) => check === 'journal')).toMatchObject({ level: 'warning', advice: expect.stringContaining('never remove') as string })
+    expect(findings.find(({ check }) => check === 'format')).toMatchObject({ level: 'problem', why: holding('must be undone') })
+    expect(findings.find(({ check }) => check === 'journal')).toMatchObject({ level: 'warning', advice: holding('never remove') })
     expect(readFileSync(copy).equals(before)).toBe(true)
   })
 })
@@ -188,7 +209,7 @@ describe('sluice doctor tells of what lies beside a database:', () => {
   it('a write-ahead log that was left behind', async () => {
     const copy = await copyWithLog()
     const before = [readFileSync(copy), readFileSync(`${copy}-wal`)]
-    expect(await found(copy, 'write-ahead log')).toMatchObject({ level: 'note', advice: expect.stringContaining('Keep both files together') as string })
+    expect(await found(copy, 'write-ahead log')).toMatchObject({ level: 'note', advice: holding('Keep both files together') })
     expect([readFileSync(copy), readFileSync(`${copy}-wal`)]).toEqual(before)
   })
 
@@ -196,7 +217,7 @@ describe('sluice doctor tells of what lies beside a database:', () => {
     const log = `${await copyWithLog()}-wal`
     const path = await make('CREATE TABLE t (x)', { concurrency: 'exclusive' })
     copyFileSync(log, `${path}-wal`)
-    expect(await found(path, 'write-ahead log')).toMatchObject({ level: 'warning', why: expect.stringContaining('may belong to another file') as string })
+    expect(await found(path, 'write-ahead log')).toMatchObject({ level: 'warning', why: holding('may belong to another file') })
   })
 
   it('an index of a write-ahead log that is gone', async () => {
@@ -245,12 +266,13 @@ describe('sluice doctor tells of settings:', () => {
 
   it('user_version and application_id', async () => {
     const path = await make('PRAGMA user_version = 7; PRAGMA application_id = 1234')
-    expect((await found(path, 'identity')).what).toMatch(/^user_version is 7, application_id 0x000004d2; SQLite 3\.\d+\.\d+ wrote to it last\.$/)
+    const what = matching(/^user_version is 7, application_id 0x000004d2; SQLite 3\.\d+\.\d+ wrote to it last\.$/)
+    expect(await found(path, 'identity')).toMatchObject({ level: 'ok', what })
   })
 
   it('pages that are not used', async () => {
     const path = await make('CREATE TABLE t (x); INSERT INTO t VALUES (zeroblob(4000000)); DELETE FROM t')
-    expect(await found(path, 'free pages')).toMatchObject({ level: 'note', advice: expect.stringContaining('VACUUM') as string })
+    expect(await found(path, 'free pages')).toMatchObject({ level: 'note', advice: holding('VACUUM') })
   })
 
   it('foreign keys without an index, and indexes without statistics', async () => {
@@ -264,7 +286,8 @@ describe('sluice doctor tells of other copies of SQLite:', () => {
   const HOLDER = `main(async () => {
     const [, path, other] = process.argv
     if (other !== undefined) process.dlopen({ exports: {} }, other)
-    const db = await open(path)
+    // A handle that is collected closes.
+    const db = (globalThis.kept = await open(path))
     await db.run('CREATE TABLE IF NOT EXISTS t (x)')
     console.log('open')
     process.stdin.resume()
@@ -273,7 +296,8 @@ describe('sluice doctor tells of other copies of SQLite:', () => {
   it.runIf(process.platform === 'linux')('processes that have the file open', async () => {
     const path = scratchPath()
     expect(await converse(HOLDER, { args: [path] }).line()).toBe('open')
-    expect(await found(path, 'other processes')).toMatchObject({ level: 'ok', what: expect.stringMatching(/^1 process has the file open: \w.* \(\d+\)\.$/) as string })
+    const what = matching(/^1 process has the file open: \w.* \(\d+\)\.$/)
+    expect(await found(path, 'other processes')).toMatchObject({ level: 'ok', what })
   })
 
   it.runIf(process.platform === 'linux')('a process that has the file open and two drivers loaded', async () => {
@@ -281,7 +305,7 @@ describe('sluice doctor tells of other copies of SQLite:', () => {
     const other = join(dirname(path), 'better_sqlite3.node')
     copyFileSync(readdirSync('.').find((name) => name.endsWith('.node')) ?? '', other)
     expect(await converse(HOLDER, { args: [path, other] }).line()).toBe('open')
-    expect(await found(path, 'other processes')).toMatchObject({ level: 'warning', what: expect.stringMatching(/has loaded .*better_sqlite3\.node/) as string })
+    expect(await found(path, 'other processes')).toMatchObject({ level: 'warning', what: matching(/has loaded .*better_sqlite3\.node/) })
   })
 
   it('drivers that an application here could load', async () => {
@@ -289,7 +313,7 @@ describe('sluice doctor tells of other copies of SQLite:', () => {
     mkdirSync(join(folder, 'node_modules', 'better-sqlite3'), { recursive: true })
     writeFileSync(join(folder, 'node_modules', 'better-sqlite3', 'package.json'), '{}')
     const { findings } = await diagnose(await make('CREATE TABLE t (x)'), [], folder)
-    expect(findings.find(({ check }) => check === 'other drivers')).toMatchObject({ level: 'note', what: expect.stringContaining('better-sqlite3') as string })
+    expect(findings.find(({ check }) => check === 'other drivers')).toMatchObject({ level: 'note', what: holding('better-sqlite3') })
   })
 
   it('libraries by the names of their files', () => {
@@ -314,6 +338,6 @@ describe('sluice doctor explains why a file cannot be opened:', () => {
     ['SQLITE_SOMETHING_NEW', 'refuses it (SQLITE_SOMETHING_NEW)'],
   ])('%s', (code, why) => {
     const finding = refusal(Object.assign(new Error('cannot open /x/y.db: because'), { code }))
-    expect(finding).toMatchObject({ check: 'format', level: 'problem', what: 'It cannot be opened: because.', why: expect.stringContaining(why) as string })
+    expect(finding).toMatchObject({ check: 'format', level: 'problem', what: 'It cannot be opened: because.', why: holding(why) })
   })
 })

@@ -13,12 +13,12 @@ const PRELUDE = `
 const { Handle } = require(${inside('handle')})
 const { openConfig } = require(${inside('options')})
 const { TIMED } = require(${inside('layout')})
-const { config, mode, leases } = openConfig({})
+const { config, mode, leases, tracing } = openConfig({})
 const SLOW = ${JSON.stringify(SLOW)}
 const settled = async (call) => { await call.settled; return call }
 const shown = ({ queuedUs, ranUs, failure }) => ({ waited: queuedUs > 0, ran: ranUs > 1000, failed: failure !== null })
 async function main(body) {
-  const handle = Handle.first(process.argv[1], config, mode, leases)
+  const handle = Handle.first(process.argv[1], config, mode, leases, tracing)
   handle.open()
   await handle.busy
   console.log(JSON.stringify(await body(handle)))
@@ -35,8 +35,8 @@ async function run(body: string): Promise<unknown> {
 describe('the times of a call', () => {
   it('come with its answer when its request asks for them, and only then', async () => {
     const both = await run(`{
-      const plain = await settled(handle.statement(SLOW, [], mode, 'object', 0))
-      const timed = await settled(handle.statement(SLOW, [], mode, 'object', TIMED))
+      const plain = await settled(handle.statement(SLOW, [], mode, 'object', 0, 'all'))
+      const timed = await settled(handle.statement(SLOW, [], mode, 'object', TIMED, 'all'))
       return { plain: [plain.queuedUs, plain.ranUs], timed: shown(timed), rows: timed.takeRows() }
     }`)
     expect(both).toEqual({ plain: [0, 0], timed: { waited: true, ran: true, failed: false }, rows: [{ n: 300_000 }] })
@@ -44,7 +44,7 @@ describe('the times of a call', () => {
 
   it('come with a failure too', async () => {
     const found = await run(`{
-      const failed = await settled(handle.statement('SELECT nothing', [], mode, 'object', TIMED))
+      const failed = await settled(handle.statement('SELECT nothing', [], mode, 'object', TIMED, 'all'))
       return { waited: failed.queuedUs > 0, isFailure: failed.failure.code, rows: failed.takeRows() }
     }`)
     expect(found).toEqual({ waited: true, isFailure: 'SQLITE_ERROR', rows: [] })
@@ -52,7 +52,7 @@ describe('the times of a call', () => {
 
   it('come with many answers at once, each with its own', async () => {
     const found = await run(`{
-      const calls = Array.from({ length: 2000 }, (_, n) => handle.statement('SELECT ? AS n', [n], mode, 'pluck', n % 2 === 0 ? TIMED : 0))
+      const calls = Array.from({ length: 2000 }, (_, n) => handle.statement('SELECT ? AS n', [n], mode, 'pluck', n % 2 === 0 ? TIMED : 0, 'all'))
       for (const call of calls) await call.settled
       return {
         timed: calls.filter(({ queuedUs, ranUs }) => queuedUs + ranUs > 0).length,

@@ -275,11 +275,12 @@ describe('iterate', () => {
     const told = record<TracedQuery>(QUERY)
     const begun = performance.now()
     for await (const _ of db.iterate(SELECT, [], { chunkRows: 1 })) {
-      const pause = performance.now() + 30
+      const pause = performance.now() + 500
       while (performance.now() < pause) await turn()
     }
     const all = performance.now() - begun
-    expect(endsOf(told)[0]?.duration).toBeLessThan(all - 60)
+    // The fetching goes on beside the loop, and takes no time to speak of.
+    expect(endsOf(told)[0]?.duration).toBeLessThan(all / 2)
   })
 
   it('ends when nobody has the iterator any more', async () => {

@@ -52,6 +52,10 @@ export interface BindingDatabase {
   pragma(call: number, name: string, value: string | null | undefined, scope: number): void
   /** Returns `null` before it is open. */
   status(): BindingStatus | null
+  /** Returns `null` before it is open. */
+  metrics(): string | null
+  /** Returns why there is no such number, in words; `null` before it is open. */
+  metric(name: string, labels: Array<[string, string]>): number | string | null
   close(call: number, timeoutMs: number): void
 }
 
@@ -109,6 +113,7 @@ export interface BindingStatus {
   handles: number
   wal: { bytes: number; oldestReaderMs?: number | null; oldestReaderSql?: string | null }
   counters: Array<{ name: string; value: number }>
+  errors: Array<{ name: string; value: number }>
 }
 
 /** Why a call failed, as data. */
@@ -165,6 +170,8 @@ export interface Binding {
   BindingDatabase: new (channel: BindingChannel, path: string | Uint8Array, config: BindingConfig) => BindingDatabase
   /** Returns the known word that `word` was probably meant to be. */
   suggest(word: string, known: string[]): string | null
+  /** Returns every name of a metric. */
+  metricNames(): string[]
   /** Returns the bytes that SQLite holds in the process; -1 where that is not counted, as in the package. */
   memoryUsed(): number
 }

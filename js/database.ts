@@ -6,6 +6,7 @@ import type { Handle } from './handle.js'
 import { kindOf } from './kinds.js'
 import { checkpointMode, closeTimeoutMs, rowCallMode, sessionMode } from './options.js'
 import type { SessionMode } from './options.js'
+import type { MetricLabels } from './metrics.js'
 import { makeReadSession } from './read-session.js'
 import type { ReadSession } from './read-session.js'
 import { executeResult } from './results.js'
@@ -320,6 +321,38 @@ export class Database extends Writes {
   /** Returns what the manager of this database is doing. It costs no wait, and works after `close` too. */
   status(): Status {
     return this.#handle.status()
+  }
+
+  /**
+   * Returns every metric of this database as text in the form of OpenMetrics 1.0, for Prometheus and those who read its format. It costs
+   * no wait, and works after `close` too.
+   *
+   * @example
+   * ```ts
+   * http.createServer((_request, response) => {
+   *   response.setHeader('Content-Type', 'application/openmetrics-text; version=1.0.0; charset=utf-8')
+   *   response.end(db.metrics())
+   * })
+   * ```
+   */
+  metrics(): string {
+    return this.#handle.metrics()
+  }
+
+  /**
+   * Returns one number of `metrics()`: the sum of the samples of that name that have these labels.
+   *
+   * @param name - as in the text, with what its kind adds: `'sluice_errors_total'`, `'sluice_commit_seconds_count'`
+   * @param labels - which of the samples; all of them if left out
+   * @throws `ERR_SLUICE_INVALID_ARGUMENT` for a name or a label that there is not
+   *
+   * @example
+   * ```ts
+   * const waited = db.metric('sluice_queue_wait_seconds_sum', { class: 'write' })
+   * ```
+   */
+  metric(name: string, labels?: MetricLabels): number {
+    return this.#handle.metric(name, labels)
   }
 
   /**

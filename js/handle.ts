@@ -9,6 +9,8 @@ import { SluiceError } from './errors.js'
 import { kindOf } from './kinds.js'
 import { locationText } from './location.js'
 import type { Location } from './location.js'
+import { metricOf } from './metrics.js'
+import type { MetricLabels } from './metrics.js'
 import { isPragmaName } from './options.js'
 import type { Target } from './outbox.js'
 import type { CallMode, LeaseLimits, SessionMode } from './options.js'
@@ -266,13 +268,24 @@ export class Handle implements Runner {
     this.#submitter.channel.outbox.flush()
     const status = this.#binding.status()
     if (status === null) throw new Error('BUG: the status of a database that has not been opened')
-    const { writer, wal, counters } = status
+    const { writer, wal, counters, errors } = status
     return {
       ...status,
       writer: { ...writer, holder: writer.holder ?? null },
       wal: { ...wal, oldestReaderMs: wal.oldestReaderMs ?? null, oldestReaderSql: wal.oldestReaderSql ?? null },
       counters: Object.fromEntries(counters.map(({ name, value }) => [name, value])),
+      errors: Object.fromEntries(errors.map(({ name, value }) => [name, value])),
     }
+  }
+
+  metrics(): string {
+    this.#expectOpened()
+    return this.#binding.metrics() ?? ''
+  }
+
+  metric(name: string, labels: MetricLabels | undefined): number {
+    this.#expectOpened()
+    return metricOf(this.#binding, this.path, name, labels)
   }
 
   /** The request flags of the callback in which a call is made. */

@@ -3,6 +3,7 @@ export { AbortError, SluiceError, SqliteError, isSluiceError } from './errors.js
 export type { SluiceErrorCode, SluiceErrorDetails, SqliteErrorCode, SqliteErrorDetails } from './errors.js'
 export { openLog } from './logs.js'
 export type { Log, LogLevel, LogOptions, LogRecord } from './logs.js'
+export type { MetricLabels } from './metrics.js'
 export { connect, open } from './open.js'
 export type { GroupCommitOptions, OpenOptions } from './options.js'
 export { ReadSession } from './read-session.js'

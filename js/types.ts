@@ -233,4 +233,6 @@ export interface Status {
   }
   /** What has been counted since the database was opened, by name. */
   readonly counters: { readonly [name: string]: number }
+  /** How many calls have failed since then, by code; a code with which none has is left out. */
+  readonly errors: { readonly [code: string]: number }
 }

@@ -20,7 +20,7 @@ const LOAD_MS = 9_000
 const QUESTIONS = [
   ['SELECT name, population FROM cities WHERE country = ? ORDER BY population DESC LIMIT 10', ['DE']],
   ['SELECT name, country FROM cities WHERE id = ?', [2_950_159]],
-  ['SELECT c.name, c.population FROM city_names AS n JOIN cities AS c ON c.id = n.rowid WHERE city_names MATCH ? ORDER BY n.rank LIMIT 20', ['sao']],
+  ['SELECT c.name FROM city_names AS n JOIN cities AS c ON c.id = n.rowid WHERE city_names MATCH ? ORDER BY n.rank LIMIT 20', ['sao']],
   ['SELECT country, count(*) AS cities, sum(population) AS people FROM cities GROUP BY country ORDER BY people DESC LIMIT 20', []],
   ['SELECT name FROM cities WHERE latitude BETWEEN ? AND ? AND longitude BETWEEN ? AND ? ORDER BY population DESC LIMIT 5', [47, 48, 8, 9]],
 ]
@@ -41,7 +41,7 @@ async function arrive(db, cities, signal) {
   for (let at = 0; at + 12 < cities.length && !signal.aborted; at += 12) {
     await Promise.all(cities.slice(at, at + 8).map((city) => insert.run(city)))
     await db.transaction(async (tx) => {
-      for (const city of cities.slice(at + 8, at + 12)) await tx.run('UPDATE cities SET population = population + 1 WHERE id = ?', [city[0] - 1])
+      for (const [id] of cities.slice(at + 8, at + 12)) await tx.run('UPDATE cities SET population = population + 1 WHERE id = ?', [id])
     })
     if (at % 240 === 120) await insert.run(cities[at]).catch(() => {})
     await sleep(90)

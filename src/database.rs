@@ -277,6 +277,23 @@ impl BindingDatabase {
         self.database.get().map(|manager| BindingStatus::new(&manager.status()))
     }
 
+    /// Returns every metric, as text.
+    #[napi]
+    pub fn metrics(&self) -> Option<String> {
+        self.database.get().map(Manager::metrics)
+    }
+
+    /// Returns one metric, or why there is none.
+    #[napi]
+    pub fn metric(&self, name: String, labels: Vec<(String, String)>) -> Option<Either<f64, String>> {
+        let manager = self.database.get()?;
+        let labels: Vec<_> = labels.iter().map(|(label, value)| (label.as_str(), value.as_str())).collect();
+        Some(match manager.metric(&name, &labels) {
+            Ok(number) => Either::A(number),
+            Err(error) => Either::B(error.message),
+        })
+    }
+
     /// Closes the handle, and the database with its last one.
     #[napi]
     pub fn close(&self, call: u32, timeout_ms: f64) {

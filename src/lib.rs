@@ -37,6 +37,13 @@ pub fn memory_used() -> f64 {
     bytes.map_or(-1.0, status::count)
 }
 
+/// Returns every name of a metric.
+#[napi]
+#[must_use]
+pub fn metric_names() -> Vec<String> {
+    sluice_core::metric_names()
+}
+
 /// Returns the word of `known` that `word` was probably meant to be.
 #[napi]
 #[must_use]

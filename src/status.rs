@@ -21,6 +21,8 @@ pub struct BindingStatus {
     pub handles: u32,
     pub wal: BindingWal,
     pub counters: Vec<BindingCounter>,
+    /// How many calls failed, by code.
+    pub errors: Vec<BindingCounter>,
 }
 
 #[napi(object, object_from_js = false)]
@@ -71,6 +73,10 @@ fn milliseconds(duration: Duration) -> f64 {
     duration.as_secs_f64() * 1_000.0
 }
 
+fn counters(numbers: &[(&'static str, u64)]) -> Vec<BindingCounter> {
+    numbers.iter().map(|(name, number)| BindingCounter { name, value: count(*number) }).collect()
+}
+
 impl BindingStatus {
     pub fn new(status: &Status) -> Self {
         let readers = &status.readers;
@@ -109,11 +115,8 @@ impl BindingStatus {
                 oldest_reader_ms: status.wal.oldest_reader.map(milliseconds),
                 oldest_reader_sql: status.wal.oldest_reader_sql.clone(),
             },
-            counters: status
-                .counters
-                .iter()
-                .map(|(name, number)| BindingCounter { name, value: count(*number) })
-                .collect(),
+            counters: counters(&status.counters),
+            errors: counters(&status.errors),
         }
     }
 }

@@ -18,7 +18,7 @@ const PASSING: { readonly [magic: number]: { readonly name: string; readonly unt
 
 /** Looks at the file from outside: who may use it, where it lies, and whether it is whole. */
 export function checkFile(subject: Subject): Finding[] {
-  return [checkPermissions(subject), checkFolder(subject), checkLinks(subject), checkPlace(subject), checkSpace(subject), checkLength(subject)]
+  return [checkPermissions, checkFolder, checkLinks, checkPlace, checkSpace, checkLength].map((check) => check(subject))
 }
 
 function may(path: string, mode: number): boolean {
@@ -59,10 +59,19 @@ function checkLinks({ path, stats, isLinked }: Subject): Finding {
   const check = 'links'
   if (stats.nlink > 1) {
     const what = `The file has ${stats.nlink} names (hard links).`
-    const why = 'Journals are named after the database. A program that opens it by another name does not find the journal of a crash, and damages the file.'
+    const why =
+      'Journals are named after the database. A program that opens it by another name does not find the journal of a crash, and ' +
+      'damages the file.'
     return { check, level: 'warning', what, why, advice: 'Keep one name and remove the others. https://sqlite.org/howtocorrupt.html' }
   }
-  if (isLinked) return { check, level: 'note', what: `It is a symbolic link to ${path}.`, why: 'The write-ahead log and journals lie beside that file, not beside the link.' }
+  if (isLinked) {
+    return {
+      check,
+      level: 'note',
+      what: `It is a symbolic link to ${path}.`,
+      why: 'The write-ahead log and journals lie beside that file, not beside the link.',
+    }
+  }
   return ok(check, 'The file has one name.')
 }
 
@@ -71,7 +80,13 @@ function checkPlace({ path }: Subject): Finding {
   const synced = path.split(sep).find((part) => SYNCED.test(part))
   if (synced !== undefined) {
     const why = 'A program that copies files while they are written to makes copies that do not fit together, and may put one back.'
-    return { check, level: 'warning', what: `The file lies in a synchronised folder (${synced}).`, why, advice: 'Keep the database elsewhere, and synchronise backups of it.' }
+    return {
+      check,
+      level: 'warning',
+      what: `The file lies in a synchronised folder (${synced}).`,
+      why,
+      advice: 'Keep the database elsewhere, and synchronise backups of it.',
+    }
   }
   // On other systems the number says nothing.
   const passing = process.platform === 'linux' ? PASSING[statfsSync(path).type >>> 0] : undefined
@@ -101,6 +116,7 @@ function checkLength({ stats, header }: Subject): Finding {
   // With a write-ahead log the header may be ahead of the file or behind it.
   if (header.isWal || stats.size >= expected) return ok(check, what)
   const why = `By its header it has ${sized(expected)}. Its end is missing, as after a copy that was cut off.`
-  const advice = 'Restore a backup. What is left may be saved with the `.recover` command of the sqlite3 shell: https://sqlite.org/recovery.html'
+  const advice =
+    'Restore a backup. What is left may be saved with the `.recover` command of the sqlite3 shell: https://sqlite.org/recovery.html'
   return { check, level: 'problem', what: `The file has only ${sized(stats.size)}.`, why, advice }
 }

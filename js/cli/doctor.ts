@@ -32,13 +32,25 @@ export async function doctor(args: readonly string[]): Promise<number> {
     return 0
   }
   const file = oneFile(positionals)
+  silenceKnownWarnings()
   const examination = await examine(file, values.quick === true).catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') throw new Misuse(`there is no file ${file}`)
     throw error
   })
-  if (values.json === true) console.log(JSON.stringify({ sluice: version, ...examination, counts: countLevels(examination.findings) }, undefined, 2))
+  const counts = countLevels(examination.findings)
+  if (values.json === true) console.log(JSON.stringify({ sluice: version, ...examination, counts }, undefined, 2))
   else print(examination)
-  return examination.findings.some(({ level }) => level === 'problem') ? 1 : 0
+  return counts.problem > 0 ? 1 : 0
+}
+
+/** What the driver warns of here is among the findings, with a reason and advice. */
+function silenceKnownWarnings(): void {
+  const others = process.listeners('warning')
+  process.removeAllListeners('warning')
+  process.on('warning', (warning) => {
+    if ((warning as { code?: unknown }).code === 'SLUICE_HARD_LINK') return
+    for (const tell of others) tell(warning)
+  })
 }
 
 function countLevels(findings: readonly Finding[]): Record<Level, number> {
@@ -53,7 +65,8 @@ function print({ path, sqlite, findings }: Examination): void {
     for (const finding of findings.filter((one) => one.level === level)) printOne(finding)
   }
   const { ok, note, warning, problem } = countLevels(findings)
-  console.log(`\n${counted(problem, 'problem')}, ${counted(warning, 'warning')}, ${counted(note, 'note')}; ${ok} checks found nothing to say.`)
+  const found = `${counted(problem, 'problem')}, ${counted(warning, 'warning')}, ${counted(note, 'note')}`
+  console.log(`\n${found}; ${ok} checks found nothing to say.`)
 }
 
 function printOne({ check, level, what, why, advice }: Finding): void {

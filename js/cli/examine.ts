@@ -28,7 +28,8 @@ export async function examine(given: string, isQuick: boolean): Promise<Examinat
   // Where the system does not tell, nobody may be said to be missing.
   const isOpenElsewhere = users === undefined || users.length > 0
   const { header } = subject
-  const outside = [...checkFile(subject), ...checkSidecars(subject, isOpenElsewhere), ...(header === undefined ? [] : checkSettings(header))]
+  const settings = header === undefined ? [] : checkSettings(header)
+  const outside = [...checkFile(subject), ...checkSidecars(subject, isOpenElsewhere), ...settings]
   const { sqlite, findings } = await readInside(subject, isQuick, users !== undefined && users.length > 0)
   const copies = [checkUsers(users), checkThisProcess(), checkInstalled(process.cwd())]
   return { path: subject.path, sqlite, findings: [...findings, ...outside, ...copies] }
@@ -77,11 +78,23 @@ function openToRead(path: string, isFixed: boolean): Promise<Database> {
 /** Explains why a file could not be opened. */
 export function refusal(error: Error): Finding {
   const code = String((error as { code?: unknown }).code ?? 'unknown')
-  const { why, advice } = REFUSALS.find(({ pattern }) => pattern.test(code)) ?? { why: `SQLite or the driver refuses it (${code}).`, advice: '' }
-  return { check: 'format', level: 'problem', what: `It cannot be opened: ${error.message.replace(/^cannot open .*: (?=[^:]*$)/, '')}.`, why, ...(advice === '' ? {} : { advice }) }
+  const unknown: Explanation = { why: `SQLite or the driver refuses it (${code}).` }
+  const { why, advice } = REFUSALS.find(({ pattern }) => pattern.test(code)) ?? unknown
+  return {
+    check: 'format',
+    level: 'problem',
+    what: `It cannot be opened: ${error.message.replace(/^cannot open .*: (?=[^:]*$)/, '')}.`,
+    why,
+    ...(advice === undefined ? {} : { advice }),
+  }
 }
 
-const REFUSALS: readonly { readonly pattern: RegExp; readonly why: string; readonly advice: string }[] = [
+interface Explanation {
+  readonly why: string
+  readonly advice?: string
+}
+
+const REFUSALS: readonly ({ readonly pattern: RegExp } & Required<Explanation>)[] = [
   {
     pattern: /^ERR_SLUICE_NETWORK_FILE_SYSTEM$/,
     why: 'Locks and shared memory do not work reliably over a network: two programs may write at once.',
@@ -110,6 +123,7 @@ const REFUSALS: readonly { readonly pattern: RegExp; readonly why: string; reado
   {
     pattern: /^SQLITE_(?:CORRUPT|IOERR)/,
     why: 'What was read makes no sense, or could not be read at all.',
-    advice: 'Restore a backup. What is left may be saved with the `.recover` command of the sqlite3 shell: https://sqlite.org/recovery.html',
+    advice:
+      'Restore a backup. What is left may be saved with the `.recover` command of the sqlite3 shell: https://sqlite.org/recovery.html',
   },
 ]

@@ -29,7 +29,7 @@ export function inUrl(host: string): string {
 
 /**
  * Tells whether the `Host` of a request is one that the inspector is known by. A page of another site can have its own name point at
- * this machine, and then its requests say that name: {@link https://en.wikipedia.org/wiki/DNS_rebinding}. No name can be made to look like an address.
+ * this machine, and then its requests say that name: {@link https://en.wikipedia.org/wiki/DNS_rebinding}. No name looks like an address.
  */
 export function isOwnHost(header: string | undefined, host: string): boolean {
   if (header === undefined || !URL.canParse(`http://${header}`)) return false

@@ -25,8 +25,8 @@ export interface Inspector {
  *
  * @param db - the database; the inspector shows what all its handles in this process do
  * @param options - what to do differently from the defaults
- * @throws `ERR_SLUICE_INVALID_ARGUMENT` for what is no database, `ERR_SLUICE_INVALID_OPTION`; what Node throws when it cannot listen, such as
- * `EADDRINUSE`
+ * @throws `ERR_SLUICE_INVALID_ARGUMENT` for what is no database, `ERR_SLUICE_INVALID_OPTION`; what Node throws when it cannot listen,
+ * such as `EADDRINUSE`
  *
  * @example
  * ```ts

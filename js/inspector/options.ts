@@ -1,7 +1,10 @@
 import { SluiceError } from 'sluice'
 import { isLoopback } from './access.js'
 
-/** Options of {@link startInspector}. Unknown keys, and values of the wrong kind or out of range, are errors (`ERR_SLUICE_INVALID_OPTION`). */
+/**
+ * Options of {@link startInspector}. Unknown keys, and values of the wrong kind or out of range, are errors
+ * (`ERR_SLUICE_INVALID_OPTION`).
+ */
 export interface InspectorOptions {
   /**
    * The port to listen on, 0 to 65,535. With 0 the system picks a free one.

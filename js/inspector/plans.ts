@@ -2,9 +2,7 @@ import type { Database } from 'sluice'
 import type { Plan, PlanStep } from './browser/protocol.js'
 
 /** How the inspector's own statements begin, so that it can leave them out. */
-export const OWN_PREFIX = '/* sluice inspector'
-/** Has a connection look whether its schema is of today: an EXPLAIN alone does not. */
-const REFRESH = `${OWN_PREFIX} */ SELECT 1 FROM sqlite_schema LIMIT 1`
+export const OWN_PREFIX = 'EXPLAIN QUERY PLAN /* sluice inspector */ '
 
 const PLAN_TIMEOUT_MS = 5_000
 /** How the log ends a text that it has cut. */
@@ -16,21 +14,18 @@ const LEADING = /^(?:\s|;|--[^\n]*(?:\n|$)|\/\*[\s\S]*?\*\/)+/
 /** Parameters, and what may hold their characters without being one. */
 const TOKEN = /'(?:[^']|'')*'|"(?:[^"]|"")*"|`(?:[^`]|``)*`|\[[^\]]*\]|--[^\n]*|\/\*[\s\S]*?\*\/|\?(\d*)|[:@$][\p{L}\p{N}_$]+/gu
 
-let asked = 0
-
 /** Asks SQLite how it would run a statement: {@link https://sqlite.org/eqp.html}. Nothing is run. */
 export async function planOf(db: Database, sql: string): Promise<Plan> {
   if (CUT.test(sql)) return { error: 'The text is too long to be kept whole, so it cannot be explained.' }
   const statement = sql.replace(LEADING, '')
   if (!HAS_PLAN.test(statement)) return { error: 'Only SELECT, INSERT, UPDATE, DELETE, REPLACE and VALUES have a plan.' }
-  asked += 1
-  // A text of its own, because a plan that was prepared before stays as it was then.
-  const question = `${OWN_PREFIX} ${asked} */ EXPLAIN QUERY PLAN ${statement}`
-  const options = { detached: true, integers: 'number', rowMode: 'object', timeoutMs: PLAN_TIMEOUT_MS } as const
   try {
-    // The reader that was used last is used next.
-    await db.all(REFRESH, [], options)
-    const rows = await db.all<PlanStep>(question, noValues(statement), options)
+    const rows = await db.all<PlanStep>(OWN_PREFIX + statement, noValues(statement), {
+      detached: true,
+      integers: 'number',
+      rowMode: 'object',
+      timeoutMs: PLAN_TIMEOUT_MS,
+    })
     return { steps: rows.map(({ id, parent, detail }) => ({ id, parent, detail })) }
   } catch (error) {
     return { error: error instanceof Error ? error.message : String(error) }

@@ -38,6 +38,7 @@ pub use manager::{
     CheckpointMode, GroupLimits, HolderStatus, Manager, Options, ReadOrder, ReaderStatus, Status, WalStatus,
     WriterStatus,
 };
+pub use metrics::metric_names;
 pub use params::Params;
 pub use query::{Column, Integers, Outcome, Query, Request, Scope, Script, Take};
 pub use session::{Behavior, Control, Cursor, PrivateHandle, Session, SessionKind, SessionLimits};

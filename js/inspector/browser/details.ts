@@ -22,7 +22,8 @@ export class Details {
     this.#shown = statement.id
     this.#panel.hidden = false
     byId('details-sql').textContent = statement.sql
-    byId('details-facts').replaceChildren(...factsOf(statement).flatMap(([name, value]) => [element('dt', {}, name), element('dd', {}, value)]))
+    const facts = factsOf(statement).flatMap(([name, value]) => [element('dt', {}, name), element('dd', {}, value)])
+    byId('details-facts').replaceChildren(...facts)
     const plan = byId('plan')
     plan.replaceChildren(element('p', { class: 'none' }, 'asking …'))
     const answer = await askPlan(statement.id)

@@ -23,7 +23,9 @@ export class StatementTable {
     if (slowUs !== this.#slowUs) this.#forget()
     this.#slowUs = slowUs
     const rows = new Map<number, HTMLTableRowElement>()
-    for (const statement of shown.slice(-ROWS).toReversed()) rows.set(statement.id, this.#rows.get(statement.id) ?? this.#makeRow(statement))
+    for (const statement of shown.slice(-ROWS).toReversed()) {
+      rows.set(statement.id, this.#rows.get(statement.id) ?? this.#makeRow(statement))
+    }
     for (const [id, row] of this.#rows) if (!rows.has(id)) row.remove()
     this.#place([...rows.values()])
     this.#rows = rows

@@ -59,7 +59,7 @@ export function showErrors(statements: readonly Statement[], onSelect: (statemen
 /** Lists what happened beside statements, the newest first. */
 export function showEvents(events: readonly Entry[]): void {
   const rows = events.slice(-EVENTS).toReversed().map(({ timeMs, level, target, message, fields }) => {
-    const shown = Object.entries(fields).filter(([name]) => name !== 'database').map(([name, value]) => `${name} ${shownField(name, value)}`)
+    const shown = Object.entries(fields).map(([name, value]) => `${name} ${shownField(name, value)}`)
     return [clock(timeMs), element('span', { class: `chip ${level}` }, level), `${target} ${message}`, shown.join(' · ')]
   })
   replaceRows('events', rows, 'Nothing happened yet beside statements.')

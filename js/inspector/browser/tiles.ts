@@ -19,8 +19,10 @@ interface Reading {
   readonly alarm?: boolean
 }
 
+type Read = (store: Store, latest: Sample, shown: readonly Statement[]) => Reading | undefined
+
 /** What there is to read, in the order of the page. */
-const TILES: readonly { name: string; title: string; read: (store: Store, latest: Sample, shown: readonly Statement[]) => Reading | undefined }[] = [
+const TILES: readonly { readonly name: string; readonly title: string; readonly read: Read }[] = [
   { name: 'mode', title: 'Mode', read: readMode },
   { name: 'readers', title: 'Readers', read: readReaders },
   { name: 'writer', title: 'Writer', read: readWriter },

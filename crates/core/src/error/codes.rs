@@ -14,6 +14,11 @@ macro_rules! names {
                 _ => "SQLITE_ERROR",
             }
         }
+
+        /// Whether it is the name of a result code.
+        pub(super) fn is_sqlite_code_name(name: &str) -> bool {
+            [$(stringify!($name)),*].contains(&name)
+        }
     };
 }
 

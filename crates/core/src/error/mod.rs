@@ -69,6 +69,42 @@ pub enum ErrorCode {
 }
 
 impl ErrorCode {
+    /// Every code, in the order of its declaration.
+    const ALL: [Self; 27] = [
+        Self::Sqlite,
+        Self::InvalidArgument,
+        Self::InvalidOption,
+        Self::InvalidParameter,
+        Self::OutOfRange,
+        Self::MultipleStatements,
+        Self::ManualTransaction,
+        Self::NotAuthorized,
+        Self::Pragma,
+        Self::ConnectionState,
+        Self::Closed,
+        Self::AcquireTimeout,
+        Self::Overloaded,
+        Self::TooLarge,
+        Self::DatabaseReplaced,
+        Self::WalGone,
+        Self::NetworkFileSystem,
+        Self::TxClosed,
+        Self::TxAborted,
+        Self::TxTimeout,
+        Self::ReadLeaseTimeout,
+        Self::Timeout,
+        Self::Aborted,
+        Self::Reentrant,
+        Self::OutcomeUnknown,
+        Self::SqliteBuild,
+        Self::Panic,
+    ];
+
+    /// Returns whether `name` is what [`Error::code_name`] may return.
+    pub(crate) fn is_known_name(name: &str) -> bool {
+        Self::ALL.iter().any(|code| code.as_str() == name) || codes::is_sqlite_code_name(name)
+    }
+
     /// Returns the code as JavaScript sees it, `ERR_SLUICE_…`, but for [`ErrorCode::Aborted`], which has the name Node gives it. [`ErrorCode::Sqlite`] has none of its own.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -203,5 +239,21 @@ impl std::error::Error for Error {}
 impl From<rusqlite::Error> for Error {
     fn from(error: rusqlite::Error) -> Self {
         Self::from_sqlite(&error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_list_of_codes_holds_every_code() {
+        for (place, code) in ErrorCode::ALL.into_iter().enumerate() {
+            assert_eq!(code as usize, place, "{code:?}");
+        }
+        assert_eq!(ErrorCode::ALL.len(), ErrorCode::Panic as usize + 1, "Panic is the last");
+        assert!(ErrorCode::is_known_name("SQLITE_BUSY_SNAPSHOT"));
+        assert!(ErrorCode::is_known_name("ERR_SLUICE_CLOSED"));
+        assert!(!ErrorCode::is_known_name("SQLITE_BUSSY"));
     }
 }

@@ -48,6 +48,7 @@ use order::Order;
 pub use order::ReadOrder;
 pub(crate) use order::UnderWay;
 use readers::Readers;
+pub(crate) use status::Counter;
 use status::Counters;
 pub use status::{HolderStatus, ReaderStatus, Status, WalStatus, WriterStatus};
 use timers::Timer;
@@ -327,7 +328,8 @@ impl Shared {
 
     pub(crate) fn statements<'c>(&self, connection: &'c PolicedConnection) -> Statements<'c> {
         let Options { statement_cache_size, max_result_bytes, max_text_bytes, .. } = self.options;
-        Statements::new(connection, statement_cache_size, Limits { max_result_bytes, max_text_bytes })
+        let counts = Arc::clone(&self.metrics.cache);
+        Statements::new(connection, statement_cache_size, Limits { max_result_bytes, max_text_bytes }, counts)
     }
 
     fn submit(self: &Arc<Self>, mut job: Job, order: Option<&Arc<Order>>) {

@@ -20,12 +20,12 @@ impl Shared {
     /// # Errors
     /// Those of opening. What is lost for good is remembered: the file or its log is not the one that was opened.
     pub(super) fn replace_writer(&self, broken: PolicedConnection) -> Result<PolicedConnection> {
-        let log = self.check_wal();
+        let files = self.check_files();
         drop(close(broken));
         self.counters.writer_replacements.add();
         let pinned = self.pinned.swap(false, Ordering::AcqRel);
         tell!(WARN, "sluice::writer", "replaced", temporaryObjectsLost = pinned);
-        log.and_then(|()| self.open_another_writer())
+        files.and_then(|()| self.open_another_writer())
     }
 
     fn open_another_writer(&self) -> Result<PolicedConnection> {

@@ -32,6 +32,8 @@ pub struct Status {
     pub wal: WalStatus,
     /// Everything that is counted, by name.
     pub counters: Vec<(&'static str, u64)>,
+    /// How many calls were answered with which error, by code: those with which none was are left out.
+    pub errors: Vec<(&'static str, u64)>,
 }
 
 /// The readers at one moment.
@@ -87,6 +89,10 @@ pub(crate) struct Counter(AtomicU64);
 impl Counter {
     pub(crate) fn add(&self) {
         self.0.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn add_many(&self, more: u64) {
+        self.0.fetch_add(more, Ordering::Relaxed);
     }
 
     pub(crate) fn get(&self) -> u64 {
@@ -155,7 +161,7 @@ impl Counters {
 }
 
 impl Shared {
-    pub(super) fn status(&self) -> Status {
+    pub(crate) fn status(&self) -> Status {
         let gate = self.gate.status();
         let (open, idle) = {
             let readers = self.readers.lock();
@@ -173,6 +179,9 @@ impl Shared {
             ("peakReaders", u64::from(peak_readers)),
             ("peakReadersBesideWriter", u64::from(peak_readers_beside_writer)),
             ("modeSwitches", gate.mode_switches),
+            ("busyRetries", self.metrics.busy_retries.get()),
+            ("statementCacheHits", self.metrics.cache.hits.get()),
+            ("statementCacheMisses", self.metrics.cache.misses.get()),
         ]);
         Status {
             mode: gate.mode,
@@ -204,6 +213,7 @@ impl Shared {
                 oldest_reader_sql: oldest.as_ref().map(shown),
             },
             counters,
+            errors: self.metrics.errors(),
         }
     }
 

@@ -303,6 +303,24 @@ impl Shared {
         found.inspect_err(|error| self.lose(error))
     }
 
+    /// An acknowledgement must not rest on files that the next process to open the database would not find.
+    pub(super) fn check_files(&self) -> Result<()> {
+        if self.options.readonly {
+            return Ok(());
+        }
+        let Some(file) = &self.file else { return Ok(()) };
+        if FileIdentity::of(&file.named).ok() == Some(file.identity) {
+            return self.check_wal(file);
+        }
+        let message = format!(
+            "the database file was deleted, moved or replaced while it was open; the outcome of this write is unknown: {}",
+            file.named.display()
+        );
+        let error = Error::new(ErrorCode::DatabaseReplaced, message);
+        self.lose(&error);
+        Err(error)
+    }
+
     /// Looks at what a write may have changed beside rows, before it is acknowledged.
     pub(crate) fn after_write(&self, connection: &PolicedConnection, private_schema: bool) -> Result<()> {
         if private_schema {
@@ -310,7 +328,7 @@ impl Shared {
             self.follow_private_objects(connection);
         }
         // Inside a transaction nothing is acknowledged for good: its commit looks.
-        if connection.raw().is_autocommit() { self.check_wal() } else { Ok(()) }
+        if connection.raw().is_autocommit() { self.check_files() } else { Ok(()) }
     }
 
     /// Looks again at what the end of a transaction may have brought back or taken away. In doubt everything goes to the writer.
@@ -335,18 +353,17 @@ impl Shared {
         self.file.as_ref().and_then(|file| file.wal_identity(mode))
     }
 
-    /// An acknowledgement must not rest on a log that was deleted: the next process to open the file would not find it.
-    pub(super) fn check_wal(&self) -> Result<()> {
-        if self.options.readonly {
-            return Ok(());
-        }
+    fn check_wal(&self, file: &DatabaseFile) -> Result<()> {
         let mut known = self.wal.lock();
         let Some(expected) = *known else { return Ok(()) };
-        if self.wal_identity(JournalMode::Wal) == Some(expected) {
+        if file.wal_identity(JournalMode::Wal) == Some(expected) {
             return Ok(());
         }
         *known = None;
-        let message = "the write-ahead log was deleted or replaced while the database was open; the outcome of this write is unknown";
+        let message = format!(
+            "the write-ahead log was deleted or replaced while the database was open; the outcome of this write is unknown: {}",
+            file.named.display()
+        );
         let error = Error::new(ErrorCode::WalGone, message);
         self.lose(&error);
         Err(error)

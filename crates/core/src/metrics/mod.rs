@@ -1,23 +1,25 @@
 //! What is measured beside what is counted: durations, sizes, and errors by their code. Each is fed at one point, and told to the logs there.
 
-#![expect(dead_code, reason = "what is measured is not shown yet")]
-
 mod histogram;
+mod list;
+mod lookup;
+mod text;
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
 use crate::connection::{Location, PolicedConnection, Role};
-use crate::error::Error;
+use crate::error::{Error, Result};
 use crate::gate::{Class, Mode};
-use crate::manager::CheckpointMode;
+use crate::manager::{CheckpointMode, Counter, Manager};
 use crate::trace::{self, micros, tell};
 use crate::worker::Found;
 
 use histogram::{Durations, Sizes};
+use list::Moment;
 
 /// The measurements of one manager.
 #[derive(Debug, Default)]
@@ -32,8 +34,53 @@ pub(crate) struct Metrics {
     pub(crate) transactions: Durations,
     pub(crate) checkpoints: Durations,
     pub(crate) busy_waits: Durations,
-    pub(crate) busy_retries: AtomicU64,
+    pub(crate) busy_retries: Counter,
+    pub(crate) cache: Arc<CacheCounts>,
     errors: Mutex<BTreeMap<&'static str, u64>>,
+}
+
+/// How often a prepared statement was found, and how often one had to be prepared.
+#[derive(Debug, Default)]
+pub(crate) struct CacheCounts {
+    pub(crate) hits: Counter,
+    pub(crate) misses: Counter,
+}
+
+impl Manager {
+    /// Returns every metric, as text in the form of OpenMetrics 1.0.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> sluice_core::Result<()> {
+    /// use sluice_core::{Manager, Options, Params};
+    /// let manager = Manager::open(":memory:", Options::default()).await?;
+    /// manager.query("SELECT 1", Params::none()).await?;
+    /// assert!(manager.metrics().contains("sluice_statements_total{"));
+    /// assert_eq!(manager.metric("sluice_statements_total", &[])?, 1.0);
+    /// manager.close().await
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn metrics(&self) -> String {
+        let shared = self.shared();
+        let moment = Moment { status: shared.status(), metrics: &shared.metrics };
+        text::write(&moment, &trace::name(shared.location()))
+    }
+
+    /// Returns one number of [`Manager::metrics`]: the sum of the samples of that name that have these labels.
+    ///
+    /// # Errors
+    /// [`ErrorCode::InvalidArgument`](crate::ErrorCode::InvalidArgument) for a name or a label that there is not.
+    pub fn metric(&self, name: &str, labels: &[(&str, &str)]) -> Result<f64> {
+        let shared = self.shared();
+        let moment = Moment { status: shared.status(), metrics: &shared.metrics };
+        lookup::look_up(&moment, name, labels)
+    }
+}
+
+/// Returns every name that [`Manager::metric`] knows.
+#[must_use]
+pub fn metric_names() -> Vec<String> {
+    lookup::names()
 }
 
 impl Metrics {
@@ -86,7 +133,7 @@ impl Metrics {
     }
 
     fn busy(&self, role: Role, retries: u64, waited: Duration) {
-        self.busy_retries.fetch_add(retries, Ordering::Relaxed);
+        self.busy_retries.add_many(retries);
         self.busy_waits.add(waited);
         let waited = micros(waited);
         match role {
@@ -98,10 +145,6 @@ impl Metrics {
     /// A call is answered with an error.
     pub(crate) fn failed(&self, error: &Error) {
         *self.errors.lock().entry(error.code_name()).or_default() += 1;
-    }
-
-    pub(crate) fn busy_retries(&self) -> u64 {
-        self.busy_retries.load(Ordering::Relaxed)
     }
 
     /// Returns how many calls were answered with each code.

@@ -15,6 +15,7 @@ use rusqlite::{Statement, StatementStatus};
 use crate::completion::Reply;
 use crate::connection::{Classified, PolicedConnection, Policy, PrepareError, Route, prepare};
 use crate::error::{Error, ErrorCode, Result};
+use crate::metrics::CacheCounts;
 use crate::params::ParameterNames;
 use crate::query::{Column, Outcome, Query, Request, Shape, Take};
 use crate::rows::{Chunk, Encoder, Limits};
@@ -59,6 +60,7 @@ pub(crate) enum ReadError {
 pub(crate) struct Statements<'c> {
     connection: &'c PolicedConnection,
     cache: LruCache<u64, Cached<'c>>,
+    counts: Arc<CacheCounts>,
     limits: Limits,
 }
 
@@ -75,8 +77,13 @@ struct Cached<'c> {
 }
 
 impl<'c> Statements<'c> {
-    pub(crate) fn new(connection: &'c PolicedConnection, capacity: usize, limits: Limits) -> Self {
-        Self { connection, cache: LruCache::new(capacity.max(1)), limits }
+    pub(crate) fn new(
+        connection: &'c PolicedConnection,
+        capacity: usize,
+        limits: Limits,
+        counts: Arc<CacheCounts>,
+    ) -> Self {
+        Self { connection, cache: LruCache::new(capacity.max(1)), counts, limits }
     }
 
     /// Runs a request on a reader. Full chunks go to `reply` ahead of the end. `classified` is called once it is known to be a
@@ -245,7 +252,10 @@ impl<'c> Statements<'c> {
         {
             self.cache.remove(&id);
         }
-        if !self.cache.contains_key(&id) {
+        if self.cache.contains_key(&id) {
+            self.counts.hits.add();
+        } else {
+            self.counts.misses.add();
             let known_single = query.is_known_single();
             let (mut statement, mut class) = prepare(self.connection, query.sql(), policy, known_single)?;
             if explains(statement.as_ref()) {
