@@ -840,6 +840,7 @@ module.exports.BindingCursor = nativeBinding.BindingCursor
 module.exports.BindingDatabase = nativeBinding.BindingDatabase
 module.exports.BindingLog = nativeBinding.BindingLog
 module.exports.BindingSession = nativeBinding.BindingSession
+module.exports.BindingWatch = nativeBinding.BindingWatch
 module.exports.compileOptions = nativeBinding.compileOptions
 module.exports.memoryUsed = nativeBinding.memoryUsed
 module.exports.metricNames = nativeBinding.metricNames

@@ -89,6 +89,12 @@ export declare class BindingDatabase {
   metric(name: string, labels: Array<[string, string]>): number | string | null
   /** Closes the handle, and the database with its last one. */
   close(call: number, timeoutMs: number): void
+  /** Copies the database into memory. What it returns may be used once `call` is answered. */
+  copy(call: number, maxBytes: number, writable: boolean): BindingDatabase
+  /** Makes a copy that can be read only, of a copy that can be written to, which is closed. It may be used once `call` is answered. */
+  freeze(call: number): BindingDatabase
+  /** Begins to watch the database. Answers `call` when every change from now on is told. */
+  watch(call: number, pollMs: number): BindingWatch
 }
 
 /** Collects records for one listener. */
@@ -117,6 +123,19 @@ export declare class BindingSession {
   control(call: number, control: 'immediate' | 'exclusive' | 'deferred' | 'commit' | 'rollback' | 'savepoint' | 'release' | 'rollbackTo' | 'end', depth: number): void
   /** Stops what runs, rolls back, and ends the session. */
   abort(timedOut: boolean): void
+}
+
+/** Tells of changes of a database. Collected, it ends. */
+export declare class BindingWatch {
+  /**
+   * Answers `call` when the database was changed since the last answer, and fails when it closes or the watching has ended. One call at
+   * a time.
+   */
+  next(call: number): void
+  /** Forgets the changes so far. */
+  forget(): void
+  /** Ends the watching. */
+  close(): void
 }
 
 /** Options of a database. Durations are in milliseconds. */

@@ -545,6 +545,65 @@ export interface GroupCommitOptions {
 	 */
 	readonly maxBytes?: number | undefined;
 }
+/** Options of {@link Database.mirror}. */
+export interface MirrorOptions {
+	/**
+	 * Whether a commit leads to a new copy: one of this process at once, one of another when the file is looked at next (`pollMs`).
+	 * @defaultValue false
+	 */
+	readonly watch?: boolean | undefined;
+	/**
+	 * How often the file is looked at for commits of other processes, in milliseconds, at least 1. A database in memory has no others.
+	 * @defaultValue 250
+	 */
+	readonly pollMs?: number | undefined;
+	/**
+	 * How long to wait after a change, in milliseconds, so that the next copy has what is committed meanwhile too.
+	 * @defaultValue 20
+	 */
+	readonly debounceMs?: number | undefined;
+	/**
+	 * For how long a copy is kept at least after there is a newer one, in milliseconds. It is always kept until its last reader is done.
+	 * @defaultValue 0
+	 */
+	readonly graceMs?: number | undefined;
+	/**
+	 * The largest database that is copied, in bytes, up to 1 GiB. A larger one fails the reload with `ERR_SLUICE_TOO_LARGE`.
+	 * @defaultValue 1_073_741_824
+	 */
+	readonly maxBytes?: number | undefined;
+	/**
+	 * Is given each new copy before anyone can see it, and may write to it: indexes, tables of results. When it is done the copy is closed for
+	 * writes and made the current one; if it throws, the copy before it stays. What it began and did not wait for is rolled back.
+	 * @defaultValue none
+	 */
+	readonly onReload?: ((copy: Database) => unknown) | undefined;
+	/**
+	 * Is given the error of each reload that failed.
+	 * @defaultValue none: a reload that nobody called for and that failed is a warning of the process (`SLUICE_MIRROR_RELOAD`)
+	 */
+	readonly onError?: ((error: unknown) => void) | undefined;
+}
+/** Options of {@link Mirror.reload}. */
+export interface ReloadOptions {
+	/** A write to wait for, so that the copy has what it wrote. When it is rejected, so is the reload, and nothing is copied. */
+	readonly after?: PromiseLike<unknown> | undefined;
+}
+/** What a mirror is doing, and has done. */
+export interface MirrorStatus {
+	/** Counts the copies that were made current: 1 is the first. */
+	readonly generation: number;
+	/** Whether another copy is being made. */
+	readonly reloading: boolean;
+	/** What the last reload failed with; `null` when it did not. */
+	readonly lastError: unknown;
+	/** How long the reload took that made the current copy, in milliseconds, `onReload` included. */
+	readonly lastReloadMs: number;
+	/** The size of the current copy in bytes. */
+	readonly bytes: number;
+	/** How many copies that are not current any more are kept, for `graceMs` or for their readers. */
+	readonly superseded: number;
+}
 /**
  * Delivers the rows of one statement one after another, and holds few of them at a time. Made by `iterate`.
  *
@@ -673,77 +732,6 @@ declare abstract class Reads {
 	iterate<T = Row>(sql: string, params?: SqlParameters, options?: IterateOptions): RowIterator<T>;
 }
 /**
- * Runs one text of SQL that reads again and again, with other values each time. Made by {@link ReadSession.prepare}.
- *
- * It belongs to what prepared it, not to a connection: each connection prepares it when it first runs there, and again when the
- * schema has changed. There is nothing to close.
- *
- * Its methods do what those of the same name on {@link Database} do, and fail with the same errors.
- *
- * @typeParam P - the values it takes
- * @typeParam T - a row
- */
-export declare class ReadStatement<P extends SqlParameters = SqlParameters, T = Row> {
-	#private;
-	/** Holds the text. */
-	readonly sql: string;
-	protected constructor(maker: symbol, runner: object, sql: string);
-	/** Runs the statement and returns everything about it. See {@link Database.execute}. */
-	execute(params?: P, options?: CallOptions): Promise<ExecuteResult<T>>;
-	/** Runs the statement and returns all rows. See {@link Database.all}. */
-	all(params?: P, options?: CallOptions): Promise<T[]>;
-	/** Runs the statement and returns the first row, or `undefined` if there is none. See {@link Database.get}. */
-	get(params?: P, options?: CallOptions): Promise<T | undefined>;
-	/** Runs the statement and returns all rows as arrays. See {@link Database.values}. */
-	values(params?: P, options?: ValueOptions): Promise<SqlValue[][]>;
-	/** Runs the statement and returns the first column of all rows. See {@link Database.pluck}. */
-	pluck<V = SqlValue>(params?: P, options?: ValueOptions): Promise<V[]>;
-	/** Runs the statement and delivers its rows one after another. See {@link Database.iterate}. */
-	iterate(params?: P, options?: IterateOptions): RowIterator<T>;
-	/**
-	 * Returns the columns the statement would have if it were run now, without running it. Empty for one that returns no rows.
-	 *
-	 * @throws {@link SqliteError} for what SQLite cannot prepare, and errors of the driver as {@link Database.execute}
-	 */
-	columns(): Promise<readonly Column[]>;
-}
-/**
- * Runs one text of SQL again and again, with other values each time. Made by {@link Database.prepare}.
- *
- * @example
- * ```ts
- * const byEmail = db.prepare<[string], { id: number; name: string }>('SELECT id, name FROM users WHERE email = ?')
- * const user = await byEmail.get(['ada@example.com'])
- * ```
- *
- * @typeParam P - the values it takes
- * @typeParam T - a row
- */
-export declare class Statement<P extends SqlParameters = SqlParameters, T = Row> extends ReadStatement<P, T> {
-	#private;
-	private constructor();
-	/** Runs the statement and returns what it changed. See {@link Database.run}. */
-	run(params?: P, options?: ValueOptions): Promise<RunResult>;
-}
-/**
- * Reads one state of a database over many statements. Made by {@link Database.read}.
- *
- * It has no way to write, and its connection refuses one.
- */
-export declare class ReadSession extends Reads {
-	#private;
-	private constructor();
-	/**
-	 * Prepares a statement that reads, to be run many times in this session. Nothing is sent yet: errors in the text come with its
-	 * first call.
-	 *
-	 * @typeParam P - the values it takes
-	 * @typeParam T - a row; nothing checks that it is one
-	 * @throws `ERR_SLUICE_INVALID_ARGUMENT` at once if `sql` is no string
-	 */
-	prepare<P extends SqlParameters = SqlParameters, T = Row>(sql: string): ReadStatement<P, T>;
-}
-/**
  * Names every error of the driver itself. `docs/ERRORS.md` explains each.
  */
 export type SluiceErrorCode = "ABORT_ERR" | "ERR_SLUICE_ACQUIRE_TIMEOUT" | "ERR_SLUICE_BINDING_MISSING" | "ERR_SLUICE_CLOSED" | "ERR_SLUICE_CONNECTION_STATE" | "ERR_SLUICE_DATABASE_REPLACED" | "ERR_SLUICE_DECODE" | "ERR_SLUICE_INVALID_ARGUMENT" | "ERR_SLUICE_INVALID_OPTION" | "ERR_SLUICE_INVALID_PARAMETER" | "ERR_SLUICE_MANUAL_TRANSACTION" | "ERR_SLUICE_MULTIPLE_STATEMENTS" | "ERR_SLUICE_NETWORK_FILE_SYSTEM" | "ERR_SLUICE_NOT_AUTHORIZED" | "ERR_SLUICE_OUTCOME_UNKNOWN" | "ERR_SLUICE_OUT_OF_RANGE" | "ERR_SLUICE_OVERLOADED" | "ERR_SLUICE_PANIC" | "ERR_SLUICE_PRAGMA" | "ERR_SLUICE_READ_LEASE_TIMEOUT" | "ERR_SLUICE_REENTRANT" | "ERR_SLUICE_SQLITE_BUILD" | "ERR_SLUICE_TIMEOUT" | "ERR_SLUICE_TOO_LARGE" | "ERR_SLUICE_TX_ABORTED" | "ERR_SLUICE_TX_CLOSED" | "ERR_SLUICE_TX_TIMEOUT" | "ERR_SLUICE_WAL_GONE";
@@ -829,6 +817,176 @@ export declare class AbortError extends SluiceError {
  * `value instanceof SluiceError`, for those who narrow types with functions.
  */
 export declare function isSluiceError(value: unknown): value is SluiceError;
+/**
+ * Runs one text of SQL that reads again and again, with other values each time. Made by {@link ReadSession.prepare}.
+ *
+ * It belongs to what prepared it, not to a connection: each connection prepares it when it first runs there, and again when the
+ * schema has changed. There is nothing to close.
+ *
+ * Its methods do what those of the same name on {@link Database} do, and fail with the same errors.
+ *
+ * @typeParam P - the values it takes
+ * @typeParam T - a row
+ */
+export declare class ReadStatement<P extends SqlParameters = SqlParameters, T = Row> {
+	#private;
+	/** Holds the text. */
+	readonly sql: string;
+	protected constructor(maker: symbol, runner: object, sql: string);
+	/** Runs the statement and returns everything about it. See {@link Database.execute}. */
+	execute(params?: P, options?: CallOptions): Promise<ExecuteResult<T>>;
+	/** Runs the statement and returns all rows. See {@link Database.all}. */
+	all(params?: P, options?: CallOptions): Promise<T[]>;
+	/** Runs the statement and returns the first row, or `undefined` if there is none. See {@link Database.get}. */
+	get(params?: P, options?: CallOptions): Promise<T | undefined>;
+	/** Runs the statement and returns all rows as arrays. See {@link Database.values}. */
+	values(params?: P, options?: ValueOptions): Promise<SqlValue[][]>;
+	/** Runs the statement and returns the first column of all rows. See {@link Database.pluck}. */
+	pluck<V = SqlValue>(params?: P, options?: ValueOptions): Promise<V[]>;
+	/** Runs the statement and delivers its rows one after another. See {@link Database.iterate}. */
+	iterate(params?: P, options?: IterateOptions): RowIterator<T>;
+	/**
+	 * Returns the columns the statement would have if it were run now, without running it. Empty for one that returns no rows.
+	 *
+	 * @throws {@link SqliteError} for what SQLite cannot prepare, and errors of the driver as {@link Database.execute}
+	 */
+	columns(): Promise<readonly Column[]>;
+}
+/**
+ * Runs one text of SQL again and again, with other values each time. Made by {@link Database.prepare}.
+ *
+ * @example
+ * ```ts
+ * const byEmail = db.prepare<[string], { id: number; name: string }>('SELECT id, name FROM users WHERE email = ?')
+ * const user = await byEmail.get(['ada@example.com'])
+ * ```
+ *
+ * @typeParam P - the values it takes
+ * @typeParam T - a row
+ */
+export declare class Statement<P extends SqlParameters = SqlParameters, T = Row> extends ReadStatement<P, T> {
+	#private;
+	private constructor();
+	/** Runs the statement and returns what it changed. See {@link Database.run}. */
+	run(params?: P, options?: ValueOptions): Promise<RunResult>;
+}
+/**
+ * Reads one state of a database over many statements. Made by {@link Database.read}.
+ *
+ * It has no way to write, and its connection refuses one.
+ */
+export declare class ReadSession extends Reads {
+	#private;
+	private constructor();
+	/**
+	 * Prepares a statement that reads, to be run many times in this session. Nothing is sent yet: errors in the text come with its
+	 * first call.
+	 *
+	 * @typeParam P - the values it takes
+	 * @typeParam T - a row; nothing checks that it is one
+	 * @throws `ERR_SLUICE_INVALID_ARGUMENT` at once if `sql` is no string
+	 */
+	prepare<P extends SqlParameters = SqlParameters, T = Row>(sql: string): ReadStatement<P, T>;
+}
+declare abstract class MirrorReads extends Reads {
+	#private;
+	/**
+	 * Prepares a statement that reads, to be run many times. Nothing is sent yet: errors in the text come with its first call.
+	 *
+	 * @typeParam P - the values it takes
+	 * @typeParam T - a row; nothing checks that it is one
+	 * @throws `ERR_SLUICE_INVALID_ARGUMENT` at once if `sql` is no string
+	 */
+	prepare<P extends SqlParameters = SqlParameters, T = Row>(sql: string): ReadStatement<P, T>;
+	/**
+	 * Runs `callback` on one copy, on a connection of its own: all its statements see the copy that is current when this is called.
+	 *
+	 * @throws as {@link Database.read}
+	 */
+	read<R>(callback: (r: ReadSession) => Promise<R> | R, options?: SessionOptions): Promise<R>;
+}
+/**
+ * Reads a copy of a database that is in memory, and is replaced by newer ones. Made by {@link Database.mirror}.
+ *
+ * Each call reads the copy that is current when it is made, beside any number of others, and never waits for a reload or for the database
+ * itself. A copy is one state of the database; the current one is as old as the last reload. It cannot be written to: a statement that
+ * would is rejected by SQLite (`SQLITE_READONLY`).
+ *
+ * Close it when it is no longer needed; it is closed with the handle of the database that it was made from. One that watches keeps its
+ * database, but no process, alive.
+ *
+ * Beside the errors named at each method, every call can be rejected with `ERR_SLUICE_CLOSED` once either has been closed, and with the
+ * other errors that every call on a {@link Database} can be rejected with.
+ */
+export declare class Mirror extends MirrorReads {
+	#private;
+	private constructor();
+	/** Counts the copies that were made current: 1 is the first. */
+	get generation(): number;
+	/** Tells whether the mirror or its database has been closed. */
+	get closed(): boolean;
+	/**
+	 * Makes a new copy, lets `onReload` write to it, and makes it the current one. It has everything that was committed before the call.
+	 *
+	 * Reloads run one after another, so that a copy is never replaced by an older one. Calls that come while one runs share the next. When
+	 * one fails, the current copy stays.
+	 *
+	 * @throws what `onReload` throws, and what `after` is rejected with
+	 * @throws {@link SqliteError} for what SQLite says: `SQLITE_BUSY`, `SQLITE_IOERR`
+	 * @throws {@link SluiceError}: `ERR_SLUICE_TOO_LARGE` past `maxBytes`; `ERR_SLUICE_ACQUIRE_TIMEOUT` when no reader was free in time;
+	 * `ERR_SLUICE_INVALID_OPTION`; `ERR_SLUICE_CLOSED`; `ERR_SLUICE_REENTRANT` in a callback of the database that it would wait for
+	 *
+	 * @example
+	 * ```ts
+	 * await prices.reload({ after: db.run('UPDATE prices SET amount = amount + 1') })
+	 * ```
+	 */
+	reload(options?: ReloadOptions): Promise<void>;
+	/**
+	 * Returns the current copy, to be read for as long as one likes, whatever is reloaded meanwhile. It is kept until it is released or
+	 * collected.
+	 *
+	 * @throws `ERR_SLUICE_CLOSED` at once
+	 *
+	 * @example
+	 * ```ts
+	 * const snapshot = prices.snapshot()
+	 * try {
+	 *   const total = await snapshot.get('SELECT sum(amount) AS total FROM prices')
+	 *   const all = await snapshot.all('SELECT * FROM prices')
+	 * } finally {
+	 *   snapshot.release()
+	 * }
+	 * ```
+	 */
+	snapshot(): Snapshot;
+	/** Returns what the mirror is doing. It costs no wait, and works after `close` too. */
+	status(): MirrorStatus;
+	/**
+	 * Closes the mirror and its copies. Nothing new is admitted from now on. What is being read finishes, or is interrupted after `timeoutMs`;
+	 * a reload that is under way is rejected with `ERR_SLUICE_CLOSED`. The database stays open. May be called more than once.
+	 *
+	 * @throws `ERR_SLUICE_REENTRANT` in a `read` callback of its own
+	 */
+	close(options?: CloseOptions): Promise<void>;
+	/** Closes the mirror at the end of an `await using` block. */
+	[Symbol.asyncDispose](): Promise<void>;
+}
+/**
+ * Reads one copy of a database that is in memory. Made by {@link Mirror.snapshot}.
+ *
+ * Its calls are rejected with `ERR_SLUICE_CLOSED` once it has been released, or the mirror closed.
+ */
+export declare class Snapshot extends MirrorReads {
+	#private;
+	private constructor();
+	/** Holds the number of the copy: see {@link Mirror.generation}. */
+	get generation(): number;
+	/** Lets the copy go. What is being read finishes. May be called more than once. */
+	release(): void;
+	/** Lets the copy go at the end of a `using` block. */
+	[Symbol.dispose](): void;
+}
 declare abstract class Writes extends Reads {
 	#private;
 	/**
@@ -1090,6 +1248,21 @@ export declare class Database extends Writes {
 	 */
 	checkpoint(mode?: CheckpointMode): Promise<CheckpointResult>;
 	/**
+	 * Makes a copy of the database in memory, to read from while this goes on to be written to: {@link Mirror}. The promise resolves when
+	 * there is a copy.
+	 *
+	 * @param options - what to do differently from the defaults
+	 * @throws {@link SqliteError}, {@link SluiceError} and what `onReload` throws: when the first copy could not be made, as
+	 * {@link Mirror.reload}; `ERR_SLUICE_INVALID_OPTION`
+	 *
+	 * @example
+	 * ```ts
+	 * const prices = await db.mirror({ watch: true })
+	 * const price = await prices.get('SELECT amount FROM prices WHERE article = ?', [article])
+	 * ```
+	 */
+	mirror(options?: MirrorOptions): Promise<Mirror>;
+	/**
 	 * Reads or sets a PRAGMA and returns its rows, as objects: {@link https://sqlite.org/pragma.html}. One that belongs to a connection
 	 * is set on all of them, present and future.
 	 *
@@ -1140,7 +1313,7 @@ export declare class Database extends Writes {
 	 * database open, the handle waits for its own calls and transactions; after `timeoutMs` the transactions are rolled back, and what still
 	 * runs is left to come to its end.
 	 *
-	 * May be called more than once: every caller gets the same outcome.
+	 * Its mirrors are closed with it. May be called more than once: every caller gets the same outcome.
 	 *
 	 * @throws {@link SqliteError} when the file could not be closed in order
 	 * @throws {@link SluiceError}: `ERR_SLUICE_REENTRANT` in a callback that it would wait for

@@ -6,10 +6,12 @@ if (loaded.error) throw loaded.error
 export const {
   AbortError,
   Database,
+  Mirror,
   ReadSession,
   ReadStatement,
   RowIterator,
   SluiceError,
+  Snapshot,
   SqliteError,
   Statement,
   Transaction,

@@ -40,6 +40,11 @@ export interface BindingDatabase {
   iterate(byteLength: number, extras: Array<string | Uint8Array> | null | undefined, rows: number, totalMs: number): BindingCursor | null
   checkpoint(call: number, mode: 'passive' | 'full' | 'restart' | 'truncate'): void
   sibling(idleMs: number): BindingDatabase
+  /** Copies the database into memory; the copy may be used once the call is answered. */
+  copy(call: number, maxBytes: number, writable: boolean): BindingDatabase
+  /** Makes a copy that can be read only, of this one, which is closed. */
+  freeze(call: number): BindingDatabase
+  watch(call: number, pollMs: number): BindingWatch
   /** How many handles on the database there are in the process. */
   readonly handles: number
   /** A number that handles on one database share; 0 before it is open. */
@@ -73,6 +78,15 @@ export interface BindingSession {
   iterate(byteLength: number, extras: Array<string | Uint8Array> | null | undefined, rows: number): BindingCursor | null
   control(call: number, control: BindingControl, depth: number): void
   abort(timedOut: boolean): void
+}
+
+/** Tells of changes of a database. Collected, it ends. */
+export interface BindingWatch {
+  /** Answers when there was a change since the last answer. One call at a time. */
+  next(call: number): void
+  /** Forgets the changes so far. */
+  forget(): void
+  close(): void
 }
 
 /** A result that is fetched bit by bit. Collected, it closes. */

@@ -4,6 +4,10 @@ import type { Call } from './call.js'
 import { AbortError, SluiceError, isSluiceError } from './errors.js'
 import type { Handle } from './handle.js'
 import { kindOf } from './kinds.js'
+import { makeMirror } from './mirror.js'
+import type { Mirror } from './mirror.js'
+import { mirrorMode } from './mirror-options.js'
+import type { MirrorOptions } from './mirror-options.js'
 import { checkpointMode, closeTimeoutMs, rowCallMode, sessionMode } from './options.js'
 import type { SessionMode } from './options.js'
 import type { MetricLabels } from './metrics.js'
@@ -12,7 +16,7 @@ import type { ReadSession } from './read-session.js'
 import { executeResult } from './results.js'
 import { Scope } from './scope.js'
 import type { Session } from './session.js'
-import { SessionRunner } from './session-runner.js'
+import { SessionRunner, runSession } from './session-runner.js'
 import { traceBeginning, traceWhole } from './trace.js'
 import type { TransactionTrace } from './tracing.js'
 import { expectCallback, makeTransaction, runTransaction } from './transaction.js'
@@ -282,6 +286,28 @@ export class Database extends Writes {
     return { busy: busy !== 0, walPages: Math.max(log, 0), checkpointedPages: Math.max(checkpointed, 0) }
   }
 
+  /**
+   * Makes a copy of the database in memory, to read from while this goes on to be written to: {@link Mirror}. The promise resolves when
+   * there is a copy.
+   *
+   * @param options - what to do differently from the defaults
+   * @throws {@link SqliteError}, {@link SluiceError} and what `onReload` throws: when the first copy could not be made, as
+   * {@link Mirror.reload}; `ERR_SLUICE_INVALID_OPTION`
+   *
+   * @example
+   * ```ts
+   * const prices = await db.mirror({ watch: true })
+   * const price = await prices.get('SELECT amount FROM prices WHERE article = ?', [article])
+   * ```
+   */
+  async mirror(options?: MirrorOptions): Promise<Mirror> {
+    const handle = this.#handle
+    const mode = mirrorMode(options)
+    while (handle.busy !== null) await handle.busy
+    handle.expectReadable('mirror')
+    return makeMirror(handle, mode, makeDatabase)
+  }
+
   /** Waits for the connection of a session. */
   async #begin(kind: 'transaction' | 'read' | 'writeMode', mode: SessionMode, what: string, trace: TransactionTrace | null): Promise<Session> {
     const handle = this.#handle
@@ -361,7 +387,7 @@ export class Database extends Writes {
    * database open, the handle waits for its own calls and transactions; after `timeoutMs` the transactions are rolled back, and what still
    * runs is left to come to its end.
    *
-   * May be called more than once: every caller gets the same outcome.
+   * Its mirrors are closed with it. May be called more than once: every caller gets the same outcome.
    *
    * @throws {@link SqliteError} when the file could not be closed in order
    * @throws {@link SluiceError}: `ERR_SLUICE_REENTRANT` in a callback that it would wait for
@@ -372,7 +398,7 @@ export class Database extends Writes {
     while (handle.busy !== null) await handle.busy
     if (handle.failed) return
     const call = handle.close(timeoutMs)
-    await call.settled
+    await Promise.all([call.settled, ...[...handle.mirrors].map((mirror) => mirror.close(timeoutMs))])
     call.expectSuccess()
   }
 
@@ -385,25 +411,6 @@ export class Database extends Writes {
 /** Makes a database; its constructor is not for users. */
 export function makeDatabase(handle: Handle): Database {
   return construct(handle)
-}
-
-/** Runs the callback of a session, and ends that: the callback's own error always survives. */
-async function runSession<R>(runner: SessionRunner, scope: Scope, callback: () => Promise<R> | R): Promise<R> {
-  let result: R
-  try {
-    result = await runner.session.whileOpen(scope.run(callback))
-    while (runner.nested !== null) await runner.nested
-  } catch (error) {
-    scope.live = false
-    runner.over = true
-    await runner.session.control('end', 0).settled
-    throw error
-  }
-  runner.over = true
-  const ended = runner.session.control('end', 0)
-  await ended.settled
-  ended.expectSuccess()
-  return result
 }
 
 /** Returns the results of a batch that has come to its end. */

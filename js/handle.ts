@@ -25,6 +25,7 @@ import type { Context, Trace } from './trace.js'
 import { startTraced, Tracer } from './tracing.js'
 import type { QueryOperation, QueryTrace, TracingOptions } from './tracing.js'
 import type { CheckpointMode, Status } from './types.js'
+import { Watch } from './watch.js'
 import { SCOPE_SHIFT, TIMED } from './layout.js'
 
 /** What all handles on one database share. */
@@ -62,6 +63,8 @@ export class Handle implements Runner {
   #closing: Call | null = null
   /** Opens the database; of the first handle on it. */
   #opening: Call | null = null
+  /** The copies in memory that are closed with it. */
+  readonly mirrors: Set<{ close(timeoutMs: number): Promise<void> }> = new Set()
   /** The number of the manager; 0 before the database is open. */
   #manager: number
 
@@ -85,6 +88,34 @@ export class Handle implements Runner {
     this.expectOpen()
     const database = this.#binding.sibling(this.#shared.leases.transactionIdleTimeoutMs)
     return new Handle(this.#shared, database, this.#submitter.channel)
+  }
+
+  /** Starts to copy the database into memory. The calls of the copy wait for that, and are rejected with what it fails with. */
+  copy(maxBytes: number, writable: boolean): Handle {
+    this.expectOpen()
+    return this.#making((number) => this.#binding.copy(number, maxBytes, writable))
+  }
+
+  /** Starts to make a copy that can be read only, of this one, which is closed. */
+  freeze(): Handle {
+    return this.#making((number) => this.#binding.freeze(number))
+  }
+
+  #making(make: (number: number) => BindingDatabase): Handle {
+    let database!: BindingDatabase
+    const call = this.#submitter.command(undefined, null, (number) => {
+      database = make(number)
+    })
+    const handle = new Handle(this.#shared, database, this.#submitter.channel)
+    handle.#opening = call
+    handle.busy = handle.#untilOpen(call, null)
+    return handle
+  }
+
+  /** Begins to watch the database. */
+  watch(pollMs: number): Watch {
+    this.expectOpen()
+    return new Watch(this.#submitter.channel, (number) => this.#binding.watch(number, pollMs))
   }
 
   /** The path that was fixed when the first handle was made. */
@@ -152,6 +183,12 @@ export class Handle implements Runner {
     return this.#submitter.statement(sql, params, mode, form, take | this.#scope(mode), operation)
   }
 
+  /** Starts to read something for the driver itself. */
+  ownRead(sql: string, form: RowForm): Call {
+    this.expectOpen()
+    return this.#submitter.own(sql, this.mode, form)
+  }
+
   script(sql: string, mode: CallMode): Call {
     this.expectOpen()
     if (!mode.detached) expectOutside(this.manager, 'exec')
@@ -160,7 +197,7 @@ export class Handle implements Runner {
 
   iterate(sql: string, params: unknown, mode: CallMode, form: RowForm, rows: number): RowSource {
     this.expectOpen()
-    if (!mode.detached) this.#expectReadable('iterate')
+    if (!mode.detached) this.expectReadable('iterate')
     const { maxReadLeaseMs } = this.#shared.leases
     return this.#submitter.iterate(sql, params, mode, form, rows, this.#scope(mode), (byteLength, extras) =>
       this.#binding.iterate(byteLength, extras, rows, maxReadLeaseMs),
@@ -198,7 +235,7 @@ export class Handle implements Runner {
   session(kind: 'transaction' | 'read' | 'writeMode', mode: SessionMode, what: string): Session {
     this.expectOpen()
     if (!mode.detached) {
-      if (kind === 'read') this.#expectReadable(what)
+      if (kind === 'read') this.expectReadable(what)
       else expectOutside(this.manager, what)
     }
     const { maxReadLeaseMs, transactionIdleTimeoutMs, transactionTimeoutMs } = this.#shared.leases
@@ -294,7 +331,7 @@ export class Handle implements Runner {
   }
 
   /** Refuses what holds a read connection where that cannot be had, or where the callback has one that should be used. */
-  #expectReadable(what: string): void {
+  expectReadable(what: string): void {
     const scope = innermost(this.manager)
     if (scope === undefined) return
     const besideIt = scope.kind === 'transaction' && this.#binding.status()?.concurrency === 'wal'

@@ -4,6 +4,8 @@ export type { SluiceErrorCode, SluiceErrorDetails, SqliteErrorCode, SqliteErrorD
 export { openLog } from './logs.js'
 export type { Log, LogLevel, LogOptions, LogRecord } from './logs.js'
 export type { MetricLabels } from './metrics.js'
+export { Mirror, Snapshot } from './mirror.js'
+export type { MirrorOptions, MirrorStatus, ReloadOptions } from './mirror-options.js'
 export { connect, open } from './open.js'
 export type { GroupCommitOptions, OpenOptions } from './options.js'
 export { ReadSession } from './read-session.js'

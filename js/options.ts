@@ -178,14 +178,16 @@ export type Rules<T> = { readonly [K in keyof T]-?: Rule<T[K]> }
 type OpenConfig = { [K in keyof OpenOptions]-?: K extends 'concurrency' | 'onSlowQuery' | 'slowQueryMs' ? OpenOptions[K] : NonNullable<OpenOptions[K]> }
 
 /** The longest time that can be said, in milliseconds: what a timer of Node takes (24.8 days). */
-const MAX_MS = 2 ** 31 - 1
+export const MAX_MS: number = 2 ** 31 - 1
 const MAX_COUNT = 2 ** 32 - 1
 
-function flag(initial: boolean): Rule<boolean> {
+/** An option that is on or off. */
+export function flag(initial: boolean): Rule<boolean> {
   return { initial, expected: 'true or false', accepts: (value) => typeof value === 'boolean' }
 }
 
-function count(initial: number, least: number, most: number): Rule<number> {
+/** An option that is a whole number. */
+export function count(initial: number, least: number, most: number): Rule<number> {
   const accepts = (value: unknown): boolean => Number.isSafeInteger(value) && (value as number) >= least && (value as number) <= most
   return { initial, expected: `an integer from ${least} to ${most}`, accepts }
 }

@@ -5,6 +5,7 @@ import type { RowForm } from './rows.js'
 import type { RowSource } from './row-source.js'
 import type { Runner } from './runner.js'
 import { innermost, reentrant } from './scope.js'
+import type { Scope } from './scope.js'
 import type { Session } from './session.js'
 import type { QueryOperation } from './tracing.js'
 
@@ -78,4 +79,23 @@ export class SessionRunner implements Runner {
 
 function unended(what: string): SluiceError {
   return new SluiceError('ERR_SLUICE_REENTRANT', `a transaction that was begun in ${what} is open: use that, or end it first`)
+}
+
+/** Runs the callback of a session, and ends that: the callback's own error always survives. */
+export async function runSession<R>(runner: SessionRunner, scope: Scope, callback: () => Promise<R> | R): Promise<R> {
+  let result: R
+  try {
+    result = await runner.session.whileOpen(scope.run(callback))
+    while (runner.nested !== null) await runner.nested
+  } catch (error) {
+    scope.live = false
+    runner.over = true
+    await runner.session.control('end', 0).settled
+    throw error
+  }
+  runner.over = true
+  const ended = runner.session.control('end', 0)
+  await ended.settled
+  ended.expectSuccess()
+  return result
 }

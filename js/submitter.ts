@@ -11,7 +11,7 @@ import { Stop, expectNotAborted } from './signals.js'
 import type { CallLimits } from './signals.js'
 import { startTraced } from './tracing.js'
 import type { QueryOperation, Tracer } from './tracing.js'
-import { CANCELLABLE, INTEGERS_BIGINT, TIMED } from './layout.js'
+import { CANCELLABLE, INTEGERS_BIGINT, TAKE_ALL, TIMED } from './layout.js'
 
 /** What takes calls: a handle of the addon, or a session of one. */
 interface Target extends RequestTarget {
@@ -43,6 +43,11 @@ export class Submitter {
     const trace = this.tracer.query(operation, sql, params)
     if (trace === null) return this.#send(sql, params, mode, form, flags, null)
     return startTraced(trace, () => this.#send(sql, params, mode, form, flags | TIMED, null))
+  }
+
+  /** Starts a statement of the driver's own, of which no tracing channel tells. */
+  own(sql: string, mode: CallMode, form: RowForm): Call {
+    return this.#send(sql, undefined, mode, form, TAKE_ALL, null)
   }
 
   /** Adds a statement to the batch that is being made in `batch`: nobody waits for it but with that. Returns its number too. */

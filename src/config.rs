@@ -86,7 +86,7 @@ pub(crate) fn duration(option: &str, milliseconds: f64) -> Result<Duration> {
     Duration::try_from_secs_f64(milliseconds / 1_000.0).map_err(|error| invalid(option, &error.to_string()))
 }
 
-fn size(option: &str, number: f64) -> Result<usize> {
+pub(crate) fn size(option: &str, number: f64) -> Result<usize> {
     let whole = sluice_core::cell::integer_of(number).and_then(|number| usize::try_from(number).ok());
     whole.ok_or_else(|| invalid(option, "not a whole number"))
 }

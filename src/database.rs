@@ -315,6 +315,30 @@ impl BindingDatabase {
     }
 }
 
+impl BindingDatabase {
+    /// Makes what stands for a copy of this one, which is not there yet.
+    pub(crate) fn copy_to_be(&self) -> Self {
+        let database: OpenDatabase = Arc::new(OnceLock::new());
+        self.requests.register(&database);
+        Self {
+            requests: self.requests.sibling(),
+            database,
+            private: None,
+            path: PathBuf::new(),
+            options: RefCell::new(None),
+            staged: RefCell::default(),
+        }
+    }
+
+    pub(crate) fn opened(&self) -> &OpenDatabase {
+        &self.database
+    }
+
+    pub(crate) fn requests(&self) -> &Requests {
+        &self.requests
+    }
+}
+
 pub(crate) fn not_open() -> Failure {
     sluice_core::Error::new(ErrorCode::Closed, "the database is not open").into()
 }

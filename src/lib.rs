@@ -7,6 +7,7 @@ mod failure;
 mod inbox;
 mod logs;
 mod memory;
+mod mirror;
 mod request;
 mod requests;
 mod session;

@@ -7,7 +7,7 @@ use tokio::sync::oneshot;
 
 use crate::cell::{Cell, Tag};
 use crate::completion::{Delivery, Reply, Sink};
-use crate::connection::{Policy, Route};
+use crate::connection::{PolicedConnection, Policy, Route};
 use crate::error::{Error, ErrorCode, Result};
 use crate::manager::{Permit, Shared};
 use crate::params::Params;
@@ -15,7 +15,7 @@ use crate::query::{Column, Integers, Outcome, Query, Request, Shape};
 use crate::rows::Chunk;
 use crate::trace;
 use crate::value::Value;
-use crate::worker::{Disposition, Job, Message, Work, Worker};
+use crate::worker::{Disposition, Job, Message, OwnWork, Work, Worker};
 
 /// All rows of a result.
 #[derive(Clone, Debug, PartialEq)]
@@ -49,6 +49,25 @@ impl RawLease {
         }
     }
 
+    /// Does the driver's own work on the connection, and returns what came of it. `shown` stands for it in the status.
+    ///
+    /// # Errors
+    /// Those of the work; why there is no connection.
+    pub(crate) async fn lend<T: Send + 'static>(
+        &mut self,
+        shown: &'static Arc<Query>,
+        work: impl FnOnce(&PolicedConnection, &Answer<T>) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let (sender, done) = oneshot::channel();
+        let answer = Answer(sender);
+        let work = Box::new(move |connection: &PolicedConnection| {
+            let result = work(connection, &answer);
+            drop(answer.0.send(result));
+        });
+        drop(self.worker.send(Message::Lend(OwnWork { shown, work })));
+        done.await.unwrap_or_else(|_| Err(self.shared.lost_or_broken()))
+    }
+
     /// Empties the write-ahead log. Nobody may read or write.
     pub(crate) async fn empty_wal(mut self) {
         match self.run(query("PRAGMA wal_checkpoint(TRUNCATE)", Params::none()), Policy::Internal).await {
@@ -71,6 +90,17 @@ impl RawLease {
             job.reply.fail(self.shared.lost_or_closed());
         }
         answer.await
+    }
+}
+
+/// Where the driver's own work on a lent connection is answered.
+#[derive(Debug)]
+pub(crate) struct Answer<T>(oneshot::Sender<Result<T>>);
+
+impl<T> Answer<T> {
+    /// Whether nobody waits for it any more.
+    pub(crate) fn is_given_up(&self) -> bool {
+        self.0.is_closed()
     }
 }
 

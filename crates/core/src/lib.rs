@@ -18,6 +18,7 @@ pub mod gate;
 mod lease;
 mod manager;
 mod metrics;
+mod mirror;
 pub mod params;
 pub mod query;
 pub mod rows;
@@ -35,10 +36,11 @@ pub use error::{Error, ErrorCode, Parameter, Result};
 pub use gate::Concurrency;
 pub use lease::{ExclusiveLease, ReadLease, RowSet, WriteLease};
 pub use manager::{
-    CheckpointMode, GroupLimits, HolderStatus, Manager, Options, ReadOrder, ReaderStatus, Status, WalStatus,
-    WriterStatus,
+    CheckpointMode, CopyOptions, GroupLimits, HolderStatus, Manager, Options, ReadOrder, ReaderStatus, Status,
+    WalStatus, WriterStatus,
 };
 pub use metrics::metric_names;
+pub use mirror::Watch;
 pub use params::Params;
 pub use query::{Column, Integers, Outcome, Query, Request, Scope, Script, Take};
 pub use session::{Behavior, Control, Cursor, PrivateHandle, Session, SessionKind, SessionLimits};

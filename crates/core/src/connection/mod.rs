@@ -7,6 +7,8 @@ mod auth_log;
 mod authorizer;
 pub mod build;
 mod classify;
+mod commits;
+mod copy;
 mod deferred;
 mod denial;
 mod foreign_keys;
@@ -28,6 +30,9 @@ use noticed::Noticed;
 pub use auth_log::AuthLog;
 pub use authorizer::{Authorizer, PolicyGuard};
 pub use classify::{Classified, PrepareError, Route, prepare, prepare_next};
+pub use commits::Bell;
+use commits::BellSlot;
+pub use copy::{MAX_MEMORY_BYTES, copy_into_memory, keep_in_memory};
 pub use denial::Denial;
 pub use identity::FileIdentity;
 pub(crate) use identity::hard_links;
@@ -49,6 +54,8 @@ pub struct PolicedConnection {
     interrupted: Arc<AtomicBool>,
     /// Of the write-ahead log, after the last commit on this connection.
     wal_pages: Arc<AtomicU32>,
+    /// What its commits ring.
+    bell: BellSlot,
     foreign_keys_suspended: Cell<bool>,
     noticed: Arc<Noticed>,
 }
@@ -117,6 +124,12 @@ impl PolicedConnection {
         self.wal_pages.load(Ordering::Relaxed)
     }
 
+    /// Has `bell` rung when something is committed on this connection: before and after that with a write-ahead log, else only before.
+    /// A connection has one bell for life.
+    pub fn ring_at_commit(&self, bell: &Arc<Bell>) {
+        drop(self.bell.set(Arc::clone(bell)));
+    }
+
     /// Returns whether the file can only be read: it was opened so, or its permissions say so.
     ///
     /// # Errors
@@ -167,10 +180,12 @@ impl PolicedConnection {
     /// SQLite's, with the connection, so that closing can be tried again.
     #[expect(clippy::result_large_err, reason = "the connection comes back, so that closing can be tried again")]
     pub fn close(self) -> Result<(), (Self, Error)> {
-        let Self { conn, authorizer, role, interrupted, wal_pages, foreign_keys_suspended, noticed } = self;
+        let Self { mut conn, authorizer, role, interrupted, wal_pages, bell, foreign_keys_suspended, noticed } = self;
+        // SQLite frees what the hook has before it rolls back a transaction that is open, and calls the hook then.
+        drop(conn.rollback_hook(None::<fn()>));
         conn.close().map_err(|(conn, error)| {
             (
-                Self { conn, authorizer, role, interrupted, wal_pages, foreign_keys_suspended, noticed },
+                Self { conn, authorizer, role, interrupted, wal_pages, bell, foreign_keys_suspended, noticed },
                 Error::from_sqlite(&error),
             )
         })

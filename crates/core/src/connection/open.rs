@@ -8,11 +8,13 @@ use std::time::{Duration, Instant};
 
 use rusqlite::config::DbConfig;
 use rusqlite::hooks::Wal;
+use rusqlite::limits::Limit;
 use rusqlite::{Connection, OpenFlags, ffi};
 
+use super::commits::BellSlot;
 use super::noticed::Noticed;
 use super::pragma::{self, PragmaKind};
-use super::{Authorizer, PolicedConnection, Policy, build, identity};
+use super::{Authorizer, PolicedConnection, Policy, build, commits, identity};
 use crate::error::{Error, ErrorCode, Result};
 
 /// Where a database is.
@@ -227,7 +229,7 @@ pub fn apply_durability(conn: &PolicedConnection, durability: Durability, mode: 
     Ok(())
 }
 
-fn connect(location: &Location, config: &ConnectionConfig, role: Role) -> Result<PolicedConnection> {
+pub(super) fn connect(location: &Location, config: &ConnectionConfig, role: Role) -> Result<PolicedConnection> {
     build::require_build()?;
     let flags = open_flags(location, config, role);
     let opened = match location {
@@ -252,8 +254,11 @@ fn connect(location: &Location, config: &ConnectionConfig, role: Role) -> Result
     let stop = Arc::clone(&interrupted);
     let committing = Arc::new(AtomicBool::new(false));
     let began = Arc::clone(&committing);
+    let bell = BellSlot::default();
+    let at_commit = Arc::clone(&bell);
     conn.commit_hook(Some(move || {
         began.store(true, Ordering::Relaxed);
+        commits::ring(&at_commit);
         false
     }))?;
     // SQLite asks once more when a statement has committed, and would say of it that it was interrupted.
@@ -265,13 +270,15 @@ fn connect(location: &Location, config: &ConnectionConfig, role: Role) -> Result
     if role == Role::Writer {
         // It takes the place of SQLite's own checkpoints, which would delay the acknowledgement of a commit.
         let pages = Arc::clone(&wal_pages);
+        let after_commit = Arc::clone(&bell);
         conn.wal_hook(Some(move |_: &mut Wal, count| {
+            commits::ring(&after_commit);
             pages.store(u32::try_from(count).unwrap_or(0), Ordering::Relaxed);
             Ok(())
         }))?;
     }
     let foreign_keys_suspended = std::cell::Cell::new(false);
-    Ok(PolicedConnection { conn, authorizer, role, interrupted, wal_pages, foreign_keys_suspended, noticed })
+    Ok(PolicedConnection { conn, authorizer, role, interrupted, wal_pages, bell, foreign_keys_suspended, noticed })
 }
 
 fn open_flags(location: &Location, config: &ConnectionConfig, role: Role) -> OpenFlags {
@@ -365,6 +372,11 @@ fn prepare_writer(
         conn.refresh_schema()?;
     }
     set_connection_pragmas(conn, config, mode)?;
+    if config.readonly && path.is_none() {
+        // Temporary objects and attached databases would lead every read to this connection.
+        conn.raw().pragma_update(None, "query_only", true)?;
+        conn.raw().set_limit(Limit::SQLITE_LIMIT_ATTACHED, 0)?;
+    }
     Ok(mode)
 }
 

@@ -45,6 +45,7 @@ impl Shared {
             return;
         }
         self.gate.close();
+        self.observer.end();
         let shared = Arc::clone(self);
         self.gate.on_closed(move || drop(control::spawn(shared.finish_close())));
         let shared = Arc::clone(self);
@@ -97,6 +98,7 @@ impl Shared {
                 drop(close_worker(worker));
             }
         }
+        self.observer.close().await;
         self.checkpointer.end().await;
         // A receipt that is dropped belongs to a writer whose connection was gone already.
         let result = close_worker(&self.writer).await.unwrap_or(Ok(()));

@@ -3,6 +3,7 @@
 mod activity;
 mod checkpoint;
 mod close;
+mod copy;
 mod member;
 mod options;
 mod order;
@@ -30,6 +31,7 @@ use crate::error::{Error, ErrorCode, Result};
 use crate::gate::{Class, Concurrency, Gate, ReadKind};
 use crate::lease::{ExclusiveLease, RawLease, ReadLease, RowSet, WriteLease, collect};
 use crate::metrics::Metrics;
+use crate::mirror::Observer;
 use crate::params::Params;
 use crate::query::{Integers, Query, Request, Scope, Script};
 use crate::rows::Limits;
@@ -42,6 +44,7 @@ use activity::Activity;
 pub use checkpoint::CheckpointMode;
 use checkpoint::WalCare;
 use close::CloseGate;
+pub use copy::CopyOptions;
 use member::{Member, Members};
 pub use options::{GroupLimits, Options};
 use order::Order;
@@ -53,7 +56,7 @@ use status::Counters;
 pub use status::{HolderStatus, ReaderStatus, Status, WalStatus, WriterStatus};
 use timers::Timer;
 use waiting::Waiting;
-pub(crate) use waiting::closed;
+pub(crate) use waiting::{closed, permit};
 use writer::DatabaseFile;
 
 pub(crate) type Permit = crate::gate::Permit<Waiting>;
@@ -110,6 +113,7 @@ pub(crate) struct Shared {
     pub(crate) sessions: Sessions,
     pub(crate) checkpointer: Checkpointer,
     pub(crate) wal_care: WalCare,
+    pub(crate) observer: Observer,
     close: CloseGate,
     queue_timer: Timer,
     prune_timer: Timer,

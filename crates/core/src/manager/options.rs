@@ -191,9 +191,7 @@ pub(super) fn locate(path: &Path, uri: bool) -> Result<Location> {
         return Err(Error::new(ErrorCode::InvalidArgument, "the path contains a NUL character"));
     }
     if name.is_empty() || name == ":memory:" {
-        static NEXT: AtomicU64 = AtomicU64::new(1);
-        let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        return Ok(Location::Memory(format!("sluice-{number}")));
+        return Ok(in_memory());
     }
     if uri && name.as_encoded_bytes().starts_with(b"file:") {
         return Ok(Location::File(path.to_owned()));
@@ -201,6 +199,13 @@ pub(super) fn locate(path: &Path, uri: bool) -> Result<Location> {
     std::path::absolute(path)
         .map(Location::File)
         .map_err(|error| Error::new(ErrorCode::InvalidArgument, format!("{}: {error}", path.display())))
+}
+
+/// Makes a place in memory.
+pub(super) fn in_memory() -> Location {
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    let number = NEXT.fetch_add(1, Ordering::Relaxed);
+    Location::Memory(format!("sluice-{number}"))
 }
 
 impl Shared {

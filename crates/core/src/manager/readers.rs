@@ -221,7 +221,7 @@ impl Shared {
         Some(worker)
     }
 
-    fn open_reader_connection(&self) -> Result<PolicedConnection> {
+    pub(crate) fn open_reader_connection(&self) -> Result<PolicedConnection> {
         self.check_identity()?;
         let connection = open_reader(&self.location, &self.connection_config())?;
         self.check_identity()?;
@@ -239,7 +239,7 @@ impl Shared {
                 Message::Run(job, permit) => self.run_without_a_reader(job, permit),
                 Message::RunLeased(job, _) => job.fail(error.clone()),
                 Message::Asked(asked) => asked.fail_for_good(error.clone()),
-                Message::CloseCursor(_) => {}
+                Message::CloseCursor(_) | Message::Lend(_) => {}
                 Message::Release(permit, _) => drop(permit),
                 Message::Close(receipt) => drop(receipt),
             }
@@ -253,7 +253,7 @@ impl Shared {
                 Message::Run(job, permit) => self.run_on_a_reader(job, permit),
                 Message::RunLeased(job, _) => job.fail(self.lost_or_closed()),
                 Message::Asked(asked) => asked.fail_for_good(self.lost_or_closed()),
-                Message::CloseCursor(_) => {}
+                Message::CloseCursor(_) | Message::Lend(_) => {}
                 Message::Release(permit, _) => drop(permit),
                 Message::Close(receipt) => drop(receipt),
             }
@@ -287,13 +287,14 @@ impl Shared {
         next
     }
 
-    /// Closes every idle reader and the checkpointer, and waits until they are closed.
+    /// Closes every idle reader, the checkpointer and the watcher's connection, and waits until they are closed.
     pub(crate) async fn close_readers(&self) {
         let idle = self.readers.lock().drain_idle();
         for worker in &idle {
             drop(close_worker(worker));
         }
         self.no_reader_is_alive().await;
+        self.observer.close().await;
         self.checkpointer.close().await;
     }
 }

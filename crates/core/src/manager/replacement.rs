@@ -56,7 +56,7 @@ impl Shared {
                     asked.fail_for_good(self.lost_or(failed.as_ref()));
                     continue;
                 }
-                Message::CloseCursor(_) => continue,
+                Message::CloseCursor(_) | Message::Lend(_) => continue,
                 Message::Release(permit, _) => {
                     drop(permit);
                     continue;

@@ -25,6 +25,8 @@ pub(crate) struct Waiting {
 enum Wants {
     Run(Job),
     Lease(oneshot::Sender<Result<RawLease>>),
+    /// The right to proceed on a connection of one's own.
+    Permit(oneshot::Sender<Result<Permit>>),
     Session(Box<Wanted>),
 }
 
@@ -49,6 +51,7 @@ impl Waiting {
             Wants::Run(job) => job.fail(error),
             Wants::Session(wanted) => wanted.reject(&error),
             Wants::Lease(sender) => drop(sender.send(Err(error))),
+            Wants::Permit(sender) => drop(sender.send(Err(error))),
         }
     }
 
@@ -61,7 +64,7 @@ impl Waiting {
         let Self { shared, wants, since } = self;
         match wants {
             Wants::Run(job) => Ok(job),
-            wants @ (Wants::Lease(_) | Wants::Session(_)) => Err(Self { shared, wants, since }),
+            wants @ (Wants::Lease(_) | Wants::Permit(_) | Wants::Session(_)) => Err(Self { shared, wants, since }),
         }
     }
 }
@@ -80,6 +83,7 @@ impl Waiting {
                 None
             }
             Wants::Lease(sender) if sender.is_closed() => Some(permit),
+            Wants::Permit(sender) => sender.send(Ok(permit)).err().and_then(Result::ok),
             Wants::Lease(sender) => {
                 // A receiver that has gone meanwhile drops the lease, which hands everything back.
                 drop(sender.send(shared.equip(permit)));
@@ -103,17 +107,30 @@ impl Waiter for Waiting {
 }
 
 /// Waits for a permit and the connection that goes with it.
-pub(super) async fn lease(shared: &Arc<Shared>, class: Class) -> Result<RawLease> {
+pub(crate) async fn lease(shared: &Arc<Shared>, class: Class) -> Result<RawLease> {
+    wait_for(shared, class, Wants::Lease).await
+}
+
+/// Waits for a permit alone.
+pub(crate) async fn permit(shared: &Arc<Shared>, class: Class) -> Result<Permit> {
+    wait_for(shared, class, Wants::Permit).await
+}
+
+async fn wait_for<T>(
+    shared: &Arc<Shared>,
+    class: Class,
+    wants: impl FnOnce(oneshot::Sender<Result<T>>) -> Wants,
+) -> Result<T> {
     let (sender, receiver) = oneshot::channel();
     let since = Instant::now();
-    let waiting = Waiting { shared: Arc::clone(shared), wants: Wants::Lease(sender), since };
+    let waiting = Waiting { shared: Arc::clone(shared), wants: wants(sender), since };
     let request = shared.gate.request(class, waiting, since);
     let _cancel = shared.settle_request(request).map(|ticket| CancelOnDrop { shared, ticket });
-    let lease = receiver.await.unwrap_or_else(|_| Err(shared.rejection(Rejection::Closed)))?;
+    let granted = receiver.await.unwrap_or_else(|_| Err(shared.rejection(Rejection::Closed)))?;
     if class == Class::Exclusive {
         shared.metrics.switched(shared.location(), Mode::Write, since.elapsed());
     }
-    Ok(lease)
+    Ok(granted)
 }
 
 /// Takes a request out of the queue when its future is dropped. Once admitted it is not there any more.

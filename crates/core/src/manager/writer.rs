@@ -25,6 +25,7 @@ use crate::connection::{
 use crate::error::{Error, ErrorCode, Result};
 use crate::gate::{Class, Concurrency, Gate};
 use crate::metrics::Metrics;
+use crate::mirror::Observer;
 use crate::session::Sessions;
 use crate::trace;
 use crate::worker::{Checkpointer, Exit, Job, Message, Worker, guard, serve_writer};
@@ -49,6 +50,15 @@ pub(super) struct DatabaseFile {
 
 /// Opens the writer on its own thread, and makes the manager around it.
 pub(super) async fn open(location: Location, options: Options) -> Result<Arc<Shared>> {
+    open_beside(location, options, None).await
+}
+
+/// Opens the writer as [`open`] does. `anchor` keeps the database in memory, if it is there already.
+pub(super) async fn open_beside(
+    location: Location,
+    options: Options,
+    anchor: Option<PolicedConnection>,
+) -> Result<Arc<Shared>> {
     let (opened, wait) = oneshot::channel();
     let writer = Worker::new("writer");
     let interrupted = Arc::new(AtomicBool::new(false));
@@ -57,7 +67,7 @@ pub(super) async fn open(location: Location, options: Options) -> Result<Arc<Sha
     Worker::start(name, move || {
         let (location, options, worker, interrupted) = thread;
         trace::enter_thread(&location, worker.role());
-        be_the_writer(&location, &options, &worker, &interrupted, opened);
+        be_the_writer(&location, &options, &worker, &interrupted, anchor, opened);
     })
     .map_err(|error| Error::new(ErrorCode::Panic, format!("no thread for the writer: {error}")))?;
     let opened = wait.await.map_err(|_| Error::new(ErrorCode::Panic, "the writer's thread ended while opening"))??;
@@ -80,6 +90,7 @@ pub(super) async fn open(location: Location, options: Options) -> Result<Arc<Sha
         sessions: Sessions::default(),
         checkpointer: Checkpointer::default(),
         wal_care: WalCare::default(),
+        observer: Observer::default(),
         close: CloseGate::new(interrupted),
         queue_timer: Timer::new(Shared::expire),
         prune_timer: Timer::new(Shared::prune),
@@ -108,9 +119,17 @@ fn concurrency(options: &Options, location: &Location, journal_mode: JournalMode
             Err(Error::new(ErrorCode::InvalidOption, format!("concurrency 'wal' is not possible: {why}")))
         }
         Some(asked) => Ok(asked),
-        None if is_wal => Ok(Concurrency::Wal),
-        None => Ok(Concurrency::Exclusive),
+        None => Ok(by_journal_mode(options, location, journal_mode)),
     }
+}
+
+/// How reads and writes meet where nothing else was asked for. What nobody can write, a copy in memory, needs no turns.
+fn by_journal_mode(options: &Options, location: &Location, journal_mode: JournalMode) -> Concurrency {
+    let is_still = match location {
+        Location::Memory(_) => options.readonly,
+        Location::File(_) => false,
+    };
+    if is_still || journal_mode == JournalMode::Wal { Concurrency::Wal } else { Concurrency::Exclusive }
 }
 
 /// The life of the writer's thread.
@@ -119,6 +138,7 @@ fn be_the_writer(
     options: &Options,
     worker: &Arc<Worker>,
     interrupted: &Arc<AtomicBool>,
+    anchor: Option<PolicedConnection>,
     opened: oneshot::Sender<Result<Opened>>,
 ) {
     let (connection, found, start) = match first_connection(location, options, interrupted) {
@@ -127,6 +147,7 @@ fn be_the_writer(
     };
     // A database in memory dies with its last connection: this one outlives every replacement.
     let _anchor = match location {
+        Location::Memory(_) if anchor.is_some() => anchor,
         Location::Memory(_) => match open_reader(location, &connection_config(options, interrupted)) {
             Ok(anchor) => Some(anchor),
             Err(error) => return drop(opened.send(Err(error))),
@@ -141,6 +162,7 @@ fn be_the_writer(
     loop {
         let Some(open) = connection.take().or_else(|| shared.reopen_writer(worker)) else { return };
         worker.serves(&open);
+        open.ring_at_commit(shared.observer.bell());
         match guard(|| serve_writer(worker, &shared, &open)) {
             Ok(Exit::Close(receipt)) => {
                 let left = worker.end();
@@ -250,7 +272,7 @@ impl Shared {
             Message::Run(job, permit) => fail_run(job, permit, self.lost_or_closed()),
             Message::RunLeased(job, _) => job.fail(self.lost_or_closed()),
             Message::Asked(asked) => asked.fail(self.lost_or_closed()),
-            Message::CloseCursor(_) => {}
+            Message::CloseCursor(_) | Message::Lend(_) => {}
             Message::Release(permit, _) => drop(permit),
             Message::Close(receipt) => drop(receipt),
         }
@@ -384,9 +406,9 @@ impl Shared {
             self.lose(&error);
         }
         // Without a write-ahead log a reader locks the writer out, whatever was asked for.
-        let concurrency = match (self.options.concurrency, mode == JournalMode::Wal) {
-            (None | Some(Concurrency::Wal), true) => Concurrency::Wal,
-            (Some(Concurrency::Exclusive), _) | (_, false) => Concurrency::Exclusive,
+        let concurrency = match self.options.concurrency {
+            Some(Concurrency::Exclusive) => Concurrency::Exclusive,
+            Some(Concurrency::Wal) | None => by_journal_mode(&self.options, &self.location, mode),
         };
         self.gate.set_concurrency(permit, concurrency);
     }

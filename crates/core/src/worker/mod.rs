@@ -7,6 +7,7 @@ mod checkpointer;
 mod company;
 mod group;
 mod in_session;
+mod own_work;
 mod reader;
 mod snapshot;
 mod unannounced;
@@ -39,6 +40,7 @@ use self::asker::Asker;
 use self::vigil::Vigil;
 
 pub(crate) use checkpointer::{Checkpointer, Found};
+pub(crate) use own_work::OwnWork;
 pub(crate) use reader::serve_reader;
 pub(crate) use writer::serve_writer;
 
@@ -148,6 +150,8 @@ pub(crate) enum Message {
     RunLeased(Job, Policy),
     /// Does what a session asks of the connection it has leased.
     Asked(Box<Asked>),
+    /// Does the driver's own work on the connection of the lease that holds this worker. Dropped undone when there is none.
+    Lend(OwnWork),
     /// Closes a cursor of the session that has the connection.
     CloseCursor(u32),
     /// Ends a lease.
@@ -321,6 +325,7 @@ impl Worker {
             Message::Run(..)
             | Message::RunLeased(..)
             | Message::CloseCursor(_)
+            | Message::Lend(_)
             | Message::Release(..)
             | Message::Close(_) => false,
         };

@@ -88,6 +88,7 @@ impl Reader<'_> {
                     self.broken |= disposition == Disposition::Discard;
                 }
                 Message::CloseCursor(cursor) => close_cursor(&mut self, cursor),
+                Message::Lend(own) => self.broken |= own.run(self.worker, self.connection) == Disposition::Discard,
                 Message::Release(permit, disposition) => {
                     let disposition = disposition.or(end_lease(&mut self));
                     if self.broken || disposition == Disposition::Discard {
