@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest'
 
 import type { Database } from '../index.js'
 import { holdLock } from './support/child-process.js'
+import { until } from './support/deadline.js'
 import { outcomeOf } from './support/failure.js'
 import { openForTest, openScratch, openWithTable, scratchPath } from './support/scratch.js'
 
@@ -124,6 +125,15 @@ describe('metric()', () => {
       expect(await outcomeOf(db.run('INSERT INTO t VALUES (1)', [], { detached: true }))).toBe('ERR_SLUICE_ACQUIRE_TIMEOUT')
     })
     expect(db.status().errors).toEqual({ ERR_SLUICE_ACQUIRE_TIMEOUT: 1, ERR_SLUICE_REENTRANT: 1 })
+  })
+
+  it('counts calls of a transaction that has been ended', async () => {
+    const db = await openWithTable({ transactionIdleTimeoutMs: 10 })
+    const tx = await db.begin()
+    await until(() => db.status().counters['sessionTimeouts'] === 1, 'the transaction is ended')
+    expect(await outcomeOf(tx.run('INSERT INTO t VALUES (1)'))).toBe('ERR_SLUICE_TX_TIMEOUT')
+    expect(db.metric('sluice_errors_total', { code: 'ERR_SLUICE_TX_TIMEOUT' })).toBe(1)
+    expect(db.metric('sluice_session_timeouts_total')).toBe(1)
   })
 
   const WRONG: readonly (readonly [name: unknown, labels: unknown, message: RegExp])[] = [

@@ -172,7 +172,7 @@ impl Shared {
                 }
             }
             Ok(None) => self.run_without_a_reader(job, permit),
-            Err(error) => fail_run(job, permit, error),
+            Err(error) => self.fail_run(job, permit, error),
         }
     }
 
@@ -235,7 +235,7 @@ impl Shared {
         let lost = error.code == ErrorCode::DatabaseReplaced;
         for message in worker.end() {
             match message {
-                Message::Run(job, permit) if lost => fail_run(job, permit, error.clone()),
+                Message::Run(job, permit) if lost => self.fail_run(job, permit, error.clone()),
                 Message::Run(job, permit) => self.run_without_a_reader(job, permit),
                 Message::RunLeased(job, _) => job.fail(error.clone()),
                 Message::Asked(asked) => asked.fail_for_good(error.clone()),
@@ -317,9 +317,13 @@ pub(super) fn close(connection: PolicedConnection) -> Result<()> {
     })
 }
 
-pub(super) fn fail_run(job: Job, permit: Permit, error: Error) {
-    drop(permit);
-    job.fail(error);
+impl Shared {
+    /// Fails a job that was admitted and cannot run.
+    pub(super) fn fail_run(&self, job: Job, permit: Permit, error: Error) {
+        drop(permit);
+        self.metrics.failed(&error);
+        job.fail(error);
+    }
 }
 
 /// Tells a worker to close. The receiver ends with it.

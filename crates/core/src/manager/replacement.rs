@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use super::Shared;
-use super::readers::{close, fail_run};
+use super::readers::close;
 use crate::connection::{PolicedConnection, WalRequest, open_writer};
 use crate::error::{Error, Result};
 use crate::trace::tell;
@@ -81,7 +81,7 @@ impl Shared {
                     if !backing_off {
                         failed = Some((error.clone(), Instant::now()));
                     }
-                    fail_run(job, permit, error);
+                    self.fail_run(job, permit, error);
                 }
             }
         }

@@ -13,7 +13,7 @@ use super::checkpoint::WalCare;
 use super::close::CloseGate;
 use super::member::Members;
 use super::options::connection_config;
-use super::readers::{Readers, close, fail_run};
+use super::readers::{Readers, close};
 use super::status::Counters;
 use super::timers::Timer;
 use super::waiting::closed;
@@ -269,7 +269,7 @@ impl Shared {
     /// Answers what was sent to a writer that has ended.
     pub(super) fn refuse(&self, message: Message) {
         match message {
-            Message::Run(job, permit) => fail_run(job, permit, self.lost_or_closed()),
+            Message::Run(job, permit) => self.fail_run(job, permit, self.lost_or_closed()),
             Message::RunLeased(job, _) => job.fail(self.lost_or_closed()),
             Message::Asked(asked) => asked.fail(self.lost_or_closed()),
             Message::CloseCursor(_) | Message::Lend(_) => {}
@@ -280,7 +280,7 @@ impl Shared {
 
     pub(super) fn run_on_the_writer(self: &Arc<Self>, job: Job, permit: Permit) {
         if let Some(error) = self.lost() {
-            return fail_run(job, permit, error);
+            return self.fail_run(job, permit, error);
         }
         if let Err(message) = self.writer.send(Message::Run(job, permit)) {
             self.refuse(message);

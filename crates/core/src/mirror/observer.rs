@@ -173,7 +173,8 @@ async fn keep_looking(shared: &Weak<Shared>) {
         let looked = shared.observer.look(&shared).await;
         failed = looked.is_err();
         if let Err(error) = looked {
-            tracing::debug!(%error, "a look for changes failed; there will be another");
+            let database = &*trace::name(shared.location());
+            tracing::debug!(target: "sluice::mirror", database, %error, "a look for changes failed");
         }
         drop(shared);
         tokio::time::sleep(BREATH).await;

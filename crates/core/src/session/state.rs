@@ -204,6 +204,7 @@ impl SessionState {
             Phase::Ended(error) => error.clone(),
         };
         drop(phase);
+        self.shared.metrics.failed(&error);
         reply.fail(error);
     }
 

@@ -171,7 +171,9 @@ impl Reader<'_> {
         };
         if let Err(reason) = self.worker.begin(&request.query, self.now, cancel.as_ref(), &reply) {
             drop(place);
-            reply.fail(reason.to_error());
+            let error = reason.to_error();
+            self.shared.metrics.failed(&error);
+            reply.fail(error);
             return Ran::Answered;
         }
         let counters = &self.shared.counters;

@@ -166,7 +166,9 @@ impl Writer<'_> {
         drop(place);
         let began = Instant::now();
         if let Err(reason) = self.worker.begin(work.query(), began, cancel.as_ref(), &reply) {
-            work.fail(reply, reason.to_error().into());
+            let error = reason.to_error();
+            self.shared.metrics.failed(&error);
+            work.fail(reply, error.into());
             return Disposition::Reuse;
         }
         // Those that waited behind the job that found it out come here without a look at the manager.

@@ -93,6 +93,7 @@ impl From<Result<Answered, Failure>> for Ran {
 #[expect(clippy::boxed_local, reason = "as it comes in its message")]
 pub(super) fn run_asked<'c>(side: &mut impl Side<'c>, asked: Box<Asked>) -> Disposition {
     if let Err(error) = asked.session.expect_active() {
+        side.shared().metrics.failed(&error);
         asked.fail(error);
         return Disposition::Reuse;
     }
@@ -102,7 +103,9 @@ pub(super) fn run_asked<'c>(side: &mut impl Side<'c>, asked: Box<Asked>) -> Disp
     if let Err(reason) = worker.begin(shown, began, asked.cancel.as_ref(), &asked.reply) {
         let session = Arc::clone(&asked.session);
         rest(&worker, &session);
-        fail_stopped(*asked, reason.to_error());
+        let error = reason.to_error();
+        side.shared().metrics.failed(&error);
+        fail_stopped(*asked, error);
         return Disposition::Reuse;
     }
     let Asked { session, what, reply, cancel, pending } = *asked;
