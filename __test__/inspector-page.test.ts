@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises'
 import { readFileSync } from 'node:fs'
 import type { Browser, Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
@@ -239,7 +240,11 @@ describe('the page of the inspector', () => {
 
   it('shows exclusive mode and transactions', async () => {
     const { db, page } = await show()
-    await db.transaction((tx) => tx.run('INSERT INTO t VALUES (1)'))
+    await db.transaction(async (tx) => {
+      await tx.run('INSERT INTO t VALUES (1)')
+      // Long enough to be seen on a line of some seconds.
+      await delay(500)
+    })
     await db.writeMode(async (w) => {
       await w.run('VACUUM')
     })

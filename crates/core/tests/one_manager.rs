@@ -157,6 +157,35 @@ async fn handles_without_the_right_to_write_have_connections_of_their_own() -> T
     Ok(())
 }
 
+#[cfg(unix)]
+#[tokio::test]
+async fn a_database_that_is_lost_is_not_joined() -> TestResult {
+    let folder = tempfile::tempdir()?;
+    let (path, elsewhere) = (folder.path().join("a.db"), folder.path().join("b.db"));
+    let moved = open(&path).await?;
+    moved.query("CREATE TABLE t(x)", Params::none()).await?;
+    let insert = "INSERT INTO t VALUES (1)";
+    std::fs::rename(&path, &elsewhere)?;
+    let error = moved.query(insert, Params::none()).await.expect_err("the file is not where it was");
+    assert_eq!(error.code, ErrorCode::DatabaseReplaced);
+    // The same file by number, under a name of its own: SQLite knows its log by the old one.
+    let joined = open(&elsewhere).await.expect_err("its connections are open");
+    assert_eq!(joined.code, ErrorCode::DatabaseReplaced);
+    moved.close().await?;
+    open(&elsewhere).await?.close().await?;
+
+    let logless = open(&folder.path().join("c.db")).await?;
+    logless.query("CREATE TABLE t(x)", Params::none()).await?;
+    std::fs::remove_file(folder.path().join("c.db-wal"))?;
+    let error = logless.query(insert, Params::none()).await.expect_err("the log is gone");
+    assert_eq!(error.code, ErrorCode::WalGone);
+    let again = open(&folder.path().join("c.db")).await.expect_err("its connections are open");
+    assert_eq!(again.code, ErrorCode::WalGone);
+    logless.close().await?;
+    open(&folder.path().join("c.db")).await?.query("SELECT 1", Params::none()).await?;
+    Ok(())
+}
+
 #[tokio::test]
 async fn databases_in_memory_are_never_shared() -> TestResult {
     let (a, b) = (open(Path::new(":memory:")).await?, open(Path::new(":memory:")).await?);

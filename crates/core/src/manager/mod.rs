@@ -100,6 +100,8 @@ pub(crate) struct Shared {
     /// How many readers have a connection, or are about to have one: those that are closing among them.
     alive_readers: watch::Sender<usize>,
     writer: Arc<Worker>,
+    /// Whether the writer has a connection.
+    has_writer: AtomicBool,
     /// Temporary objects or attached databases live on the writer: everything goes there.
     pinned: AtomicBool,
     wal: Mutex<Option<FileIdentity>>,

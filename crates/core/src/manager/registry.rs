@@ -79,6 +79,12 @@ pub(super) async fn open(location: Location, options: Options) -> Result<(Arc<Sh
     loop {
         match find(key_of(&path, &options)) {
             Found::Opening(mut opening) => drop(opening.changed().await),
+            Found::Open(shared) if !shared.is_closing() && shared.lost().is_some() => match shared.lost() {
+                // SQLite would share what they know of the file with connections that are opened now.
+                Some(error) if shared.has_connections() => return Err(error),
+                // Its file is gone, and this may be another one, to which the system gave the same number.
+                Some(_) | None => forget(&shared),
+            },
             Found::Open(shared) => match Member::join(&shared) {
                 Some(member) => {
                     shared.options.expect_agreement(&options)?;
@@ -112,6 +118,14 @@ fn in_real_folder(path: &Path) -> PathBuf {
         (Some(folder), Some(name)) => folder.join(name),
         (None, _) | (_, None) => path.to_owned(),
     }
+}
+
+/// Lets others open what `shared` is not any more.
+fn forget(shared: &Arc<Shared>) {
+    MANAGERS.lock().retain(|_, slot| match slot {
+        Slot::Opening(_) => true,
+        Slot::Open(known) => !std::ptr::eq(known.as_ptr(), Arc::as_ptr(shared)),
+    });
 }
 
 fn find(key: Key) -> Found {

@@ -81,6 +81,7 @@ pub(super) async fn open_beside(
         alive_readers: watch::Sender::new(0),
         writer,
         pinned: AtomicBool::new(false),
+        has_writer: AtomicBool::new(true),
         wal: Mutex::new(opened.wal),
         lost: Mutex::new(None),
         pragmas: Mutex::default(),
@@ -160,7 +161,9 @@ fn be_the_writer(
     let Ok(shared) = start.recv() else { return };
     let mut connection = Some(connection);
     loop {
+        shared.has_writer.store(connection.is_some(), Ordering::SeqCst);
         let Some(open) = connection.take().or_else(|| shared.reopen_writer(worker)) else { return };
+        shared.has_writer.store(true, Ordering::SeqCst);
         worker.serves(&open);
         open.ring_at_commit(shared.observer.bell());
         match guard(|| serve_writer(worker, &shared, &open)) {
@@ -290,6 +293,11 @@ impl Shared {
     /// Which file it is, where there is one and the system tells.
     pub(super) fn identity(&self) -> Option<FileIdentity> {
         self.file.as_ref().and_then(|file| file.identity)
+    }
+
+    /// Whether the file may be open. A lost database has none when its writer broke.
+    pub(super) fn has_connections(&self) -> bool {
+        self.has_writer.load(Ordering::SeqCst) || *self.alive_readers.borrow() > 0
     }
 
     /// How many names the file has.
