@@ -146,6 +146,13 @@ export const KINDS: { readonly [name: string]: Kind } = {
     await db.checkpoint('truncate')
   }),
   writeMode: seldom(0.02, ({ db }, n) => db.writeMode((w) => w.run(SET, [n, ID]))),
+  mirror: seldom(0.01, async ({ db }) => {
+    const copy = await db.mirror()
+    await copy.get(BY_ID, [ID])
+    await copy.reload()
+    await copy.get(BY_ID, [ID])
+    await copy.close()
+  }),
   'open and close': seldom(0.01, openAndClose),
 }
 

@@ -139,7 +139,7 @@ async function fateOf(db: Database, { state }: Cell, notes: readonly Note[]): Pr
   const words = [...settled].map((outcome) => (outcome === 'finishes' ? outcome : `rejected with \`${outcome}\``))
   if (state === 'idle') return 'closed'
   if (words.length > 0) return words.join(', ')
-  if (state === 'group' || state === 'busy') return kept === 0 ? 'lost' : 'what was acknowledged is kept'
+  if (state === 'group' || state === 'busy' || state === 'mirroring') return kept === 0 ? 'lost' : 'what was acknowledged is kept'
   return state === 'reading' || state === 'iterating' ? 'stopped' : kept === 0 ? 'rolled back' : 'kept'
 }
 

@@ -58,7 +58,7 @@ async function enterState(isFirst: boolean): Promise<void> {
   const db = await openDatabase()
   if (isFirst) await fill(db)
   if (planted !== 'none') await FAULTS[planted as Fault](db)
-  await ENTER[state]({ db, endless: stopsWork, acknowledge, watch, inside: exitInside })
+  await ENTER[state]({ db, endless: stopsWork, watches: ending !== 'collected', acknowledge, watch, inside: exitInside })
 }
 
 /** Ends in the midst of a callback or a loop, where that is possible. */

@@ -10,6 +10,8 @@ export interface Scene {
   readonly db: Database
   /** Whether what the state does goes on for ever. */
   readonly endless: boolean
+  /** Whether a mirror watches its database. One that does keeps it from being collected. */
+  readonly watches: boolean
   /** Puts down that a transaction was acknowledged. */
   readonly acknowledge: (number: number) => void
   /** Puts down what becomes of work that is left under way. */
@@ -128,6 +130,24 @@ async function callAndCall(scene: Scene): Promise<void> {
   await until(() => rounds > 3)
 }
 
+/** Has a mirror that is reloaded as fast as it can be while the database is written to. */
+async function mirror(scene: Scene): Promise<void> {
+  const { db } = scene
+  const copy = await db.mirror({ watch: scene.watches, debounceMs: 0, pollMs: 10 })
+  let [last, rounds] = [WORK, 0]
+  const loop = async (): Promise<void> => {
+    while (scene.endless || rounds < FINITE_WRITES) {
+      const number = ++last
+      await db.run(ADD, rowOf(0, number, 0, 1))
+      scene.acknowledge(number)
+      await Promise.all([copy.reload(), copy.all('SELECT * FROM ledger')])
+      rounds++
+    }
+  }
+  scene.watch(loop())
+  await until(() => rounds > 3)
+}
+
 async function close(scene: Scene): Promise<void> {
   await read(scene)
   await write(scene)
@@ -144,5 +164,6 @@ export const ENTER: { readonly [state in State]: Enter } = {
   transaction: writeInTransaction,
   iterating: iterate,
   busy: callAndCall,
+  mirroring: mirror,
   closing: close,
 }
