@@ -338,6 +338,10 @@ impl Shared {
         if self.options.readonly {
             return Ok(());
         }
+        // A session that has the writer already comes here without another look.
+        if let Some(lost) = self.lost() {
+            return Err(lost);
+        }
         let Some(file) = &self.file else { return Ok(()) };
         if FileIdentity::of(&file.named).ok() == Some(file.identity) {
             return self.check_wal(file);
