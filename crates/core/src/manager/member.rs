@@ -122,7 +122,7 @@ impl Manager {
     /// Closes the handle: it admits nothing more. The last one closes the database: that waits for what is running, and closes every
     /// connection. Another one rolls back its own sessions, and leaves its other calls to come to their end.
     ///
-    /// When the database closes, queued calls are rejected. What still runs after [`Options::close_timeout`] is interrupted. Every
+    /// When the database closes, queued calls are rejected. What still runs after [`Options::close_timeout`](super::Options::close_timeout) is interrupted. Every
     /// caller gets the same result, once.
     ///
     /// # Errors
