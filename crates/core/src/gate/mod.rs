@@ -11,7 +11,6 @@
 //! leads to on that thread follows after it returned. A panic in one is caught and reported; the gate and the others go on.
 //! The gate reads no clock: times are passed in.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Instant;
@@ -27,9 +26,11 @@ mod request;
 mod status;
 #[cfg(all(test, not(feature = "model-check")))]
 mod tests;
+mod waiters;
 
 use self::delivery::{Call, deliver};
 use self::place::Standing;
+use self::waiters::{Waiters, Waiting};
 
 pub use self::admission::Admission;
 pub use self::place::Place;
@@ -112,17 +113,12 @@ pub struct Gate<W: Waiter> {
 
 struct State<W: Waiter> {
     admission: Admission,
-    /// By ticket, which is also by age. Places have no entry: their statement waits as a read.
-    waiting: BTreeMap<Ticket, Waiting<W>>,
+    /// Places have no entry: their statement waits as a read.
+    waiting: Waiters<W>,
     on_closed: Vec<Box<dyn FnOnce() + Send>>,
     last_requested_at: Option<Instant>,
     /// The requests that the current event admitted. Empty between events; kept for its memory.
     admitted: Vec<Admitted>,
-}
-
-struct Waiting<W> {
-    waiter: W,
-    queued_at: Instant,
 }
 
 impl<W: Waiter> Gate<W> {
@@ -134,7 +130,7 @@ impl<W: Waiter> Gate<W> {
         Arc::new(Self {
             state: Mutex::new(State {
                 admission: Admission::new(concurrency, max_readers, max_queued),
-                waiting: BTreeMap::new(),
+                waiting: Waiters::default(),
                 on_closed: Vec::new(),
                 last_requested_at: None,
                 admitted: Vec::new(),
@@ -194,7 +190,7 @@ impl<W: Waiter> Gate<W> {
     pub fn cancel(self: &Arc<Self>, ticket: Ticket) -> Option<W> {
         self.change(|state, _| {
             // Not the queues but the waiters say whether it is there: a caller never holds the ticket of a place.
-            let waiting = state.waiting.remove(&ticket)?;
+            let waiting = state.waiting.remove(ticket)?;
             state.cancel_queued(ticket);
             Some(waiting.waiter)
         })
@@ -206,8 +202,9 @@ impl<W: Waiter> Gate<W> {
     pub fn expire(self: &Arc<Self>, queued_before: Instant) -> usize {
         self.change(|state, calls| {
             let mut count = 0;
-            while let Some(oldest) = state.waiting.first_entry().filter(|entry| entry.get().queued_at < queued_before) {
-                let (ticket, waiting) = oldest.remove_entry();
+            let overdue = |state: &State<W>| state.waiting.oldest().filter(|(_, queued_at)| *queued_at < queued_before);
+            while let Some((ticket, _)) = overdue(state) {
+                let waiting = state.waiting.remove(ticket).expect("BUG: I4 the oldest waiter is gone");
                 calls.push(Call::Reject(waiting.waiter, Rejection::TimedOut));
                 state.cancel_queued(ticket);
                 state.collect_admitted(self, calls);
@@ -219,7 +216,7 @@ impl<W: Waiter> Gate<W> {
 
     /// Returns since when the oldest waiter has been queued.
     pub fn oldest_queued(&self) -> Option<Instant> {
-        self.state.lock().waiting.first_key_value().map(|(_, waiting)| waiting.queued_at)
+        self.state.lock().waiting.oldest().map(|(_, queued_at)| queued_at)
     }
 
     /// Ends admission and rejects every queued waiter, oldest first. Does nothing a second time.
@@ -227,7 +224,7 @@ impl<W: Waiter> Gate<W> {
         self.change(|state, calls| {
             let mut rejected = Vec::new();
             state.admission.on_close(&mut rejected);
-            let waiting = rejected.iter().filter_map(|ticket| state.waiting.remove(ticket));
+            let waiting = rejected.iter().filter_map(|ticket| state.waiting.remove(*ticket));
             calls.extend(waiting.map(|waiting| Call::Reject(waiting.waiter, Rejection::Closed)));
         });
     }
@@ -288,16 +285,10 @@ impl<W: Waiter> State<W> {
     fn settle(&mut self, gate: &Arc<Gate<W>>, decision: Decision, class: Class, waiting: Waiting<W>) -> Request<W> {
         match decision {
             Decision::Admitted => Request::Admitted(waiting.waiter, Permit { gate: Arc::clone(gate), class }),
-            Decision::Queued(ticket) => Request::Queued { ticket, first: self.keep(ticket, waiting) },
+            Decision::Queued(ticket) => Request::Queued { ticket, first: self.waiting.insert(ticket, waiting) },
             Decision::Overloaded => Request::Rejected(waiting.waiter, Rejection::Overloaded),
             Decision::Closed => Request::Rejected(waiting.waiter, Rejection::Closed),
         }
-    }
-
-    /// Keeps a waiter while it is queued. Returns whether it is the oldest.
-    fn keep(&mut self, ticket: Ticket, waiting: Waiting<W>) -> bool {
-        self.waiting.insert(ticket, waiting);
-        self.waiting.first_key_value().is_some_and(|(first, _)| *first == ticket)
     }
 
     /// Returns `now`, or the time of the last request if that thread read its clock later and came first: the order by ticket
@@ -316,7 +307,7 @@ impl<W: Waiter> State<W> {
     fn collect_admitted(&mut self, gate: &Arc<Gate<W>>, calls: &mut Vec<Call<W>>) {
         for Admitted { ticket, class } in self.admitted.drain(..) {
             let Waiting { waiter, queued_at: _ } =
-                self.waiting.remove(&ticket).expect("BUG: I4 a request is admitted whose waiter is gone");
+                self.waiting.remove(ticket).expect("BUG: I4 a request is admitted whose waiter is gone");
             calls.push(Call::Admit(waiter, Permit { gate: Arc::clone(gate), class }));
         }
     }
@@ -379,7 +370,7 @@ impl<W: Waiter> Permit<W> {
             drop(state);
             return Err(self);
         };
-        let waiting = state.waiting.remove(&ticket).expect("BUG: I4 a request is admitted whose waiter is gone");
+        let waiting = state.waiting.remove(ticket).expect("BUG: I4 a request is admitted whose waiter is gone");
         let horizon = state.admission.horizon();
         drop(state);
         Ok(Passed { waiter: waiting.waiter, permit: self, ticket, horizon })

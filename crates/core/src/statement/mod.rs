@@ -40,6 +40,7 @@ pub(crate) struct Written {
     /// The chunks before the last, which may only go out now that the statement has committed.
     pub(crate) chunks: Vec<Chunk>,
     pub(crate) answer: Answer,
+    pub(crate) class: Classified,
     /// Temporary objects or attached databases may have come or gone.
     pub(crate) touched_private_schema: bool,
 }
@@ -177,7 +178,7 @@ impl<'c> Statements<'c> {
             None => undo_interrupted(connection, class, fetched)?,
         };
         let answer = Answer { shape, chunk, outcome };
-        Ok(Written { chunks, answer, touched_private_schema })
+        Ok(Written { chunks, answer, class, touched_private_schema })
     }
 
     /// Prepares and binds a request to be stepped bit by bit under `policy`. Returns nothing when it is not a read: it must run as a
@@ -243,18 +244,11 @@ impl<'c> Statements<'c> {
 
     fn cached(&mut self, query: &Query, policy: Policy) -> Result<&mut Cached<'c>, PrepareError> {
         let id = query.id();
-        // What one policy lets through another may refuse, which only shows while it is prepared.
-        let is_void = |cached: &Cached<'_>| explains(cached.statement.as_ref());
-        if self
-            .cache
-            .get(&id)
-            .is_some_and(|cached| is_void(cached) || cached.policy != policy && !cached.class.groups())
-        {
-            self.cache.remove(&id);
-        }
-        if self.cache.contains_key(&id) {
+        let serves = self.cache.get(&id).is_some_and(|cached| cached.serves(policy));
+        if serves {
             self.counts.hits.add();
         } else {
+            self.cache.remove(&id);
             self.counts.misses.add();
             let known_single = query.is_known_single();
             let (mut statement, mut class) = prepare(self.connection, query.sql(), policy, known_single)?;
@@ -275,6 +269,11 @@ impl<'c> Statements<'c> {
 }
 
 impl<'c> Cached<'c> {
+    /// Whether it can be run under `policy` as it is. What one policy lets through another may refuse, which only shows while it is prepared.
+    fn serves(&self, policy: Policy) -> bool {
+        (self.policy == policy || self.class.groups()) && !explains(self.statement.as_ref())
+    }
+
     fn new(statement: Option<Statement<'c>>, class: Classified, policy: Policy, query: &Query) -> Self {
         let columns = statement.as_ref().map(columns_of).unwrap_or_default();
         let parameters = statement.as_ref().map(ParameterNames::of).unwrap_or_default();

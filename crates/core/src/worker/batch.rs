@@ -39,12 +39,12 @@ impl Writer<'_> {
             reply.begins_now();
             let written = self.statements.write(request, policy);
             reply.has_run_now();
-            let Written { chunks, answer, .. } = written.map_err(at)?;
+            let Written { chunks, answer, class, .. } = written.map_err(at)?;
             if self.connection.raw().is_autocommit() {
                 // `OR ROLLBACK` without an error, if there were such a thing: what follows must not commit by itself.
                 return Err(at(rolled_back()));
             }
-            self.learn_class(request);
+            self.shared.learn_from_writer(&request.query, class);
             Ok(Answered::new(chunks, answer))
         };
         items.iter().enumerate().map(run).collect()

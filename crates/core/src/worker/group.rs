@@ -37,9 +37,10 @@ struct Group {
 }
 
 impl Group {
-    fn begin() -> Self {
+    /// Begins with room for as many members as may be expected.
+    fn begin(expected: usize) -> Self {
         let now = Instant::now();
-        Self { members: Vec::new(), since: now, now, bytes: 0 }
+        Self { members: Vec::with_capacity(expected), since: now, now, bytes: 0 }
     }
 
     fn add(&mut self, job: Job, outcome: Result<Answered, Failure>) {
@@ -102,7 +103,7 @@ impl Writer<'_> {
             return self.expect_usable(disposition, permit);
         }
         let _writing = self.shared.activity.begin_writing();
-        let (mut group, mut next, mut permit) = (Group::begin(), Some(first), permit);
+        let (mut group, mut next, mut permit) = (Group::begin(self.company.usual()), Some(first), permit);
         loop {
             match next.take().map_or(Joined::Yes, |job| self.join(&mut group, job, limits)) {
                 Joined::Yes | Joined::Elsewhere => {}
@@ -229,7 +230,9 @@ impl Writer<'_> {
         if group.now.duration_since(began) > limits.time {
             request.query.set_writes_long(true);
         }
-        self.learn_class(request);
+        if let Ok(Ok(Written { class, .. })) = &result {
+            self.shared.learn_from_writer(&request.query, *class);
+        }
         match result {
             Err(panic) => Joined::Broke(job, Offence::Panicked(panic)),
             Ok(Err(error)) => match explain_interrupt(stopped, error) {
@@ -366,17 +369,12 @@ impl Writer<'_> {
             return fail_members(&self.shared.metrics, members, &error);
         }
         let counters = &self.shared.counters;
+        let failures = members.iter().filter_map(|member| member.outcome.as_ref().err());
+        let failed = failures.inspect(|failure| self.shared.metrics.failed(&failure.error)).count();
         counters.groups.add();
-        for member in &members {
-            counters.grouped_writes.add();
-            match &member.outcome {
-                Ok(_) => counters.writes.add(),
-                Err(failure) => {
-                    counters.errors.add();
-                    self.shared.metrics.failed(&failure.error);
-                }
-            }
-        }
+        counters.grouped_writes.add_many(members.len() as u64);
+        counters.writes.add_many((members.len() - failed) as u64);
+        counters.errors.add_many(failed as u64);
         self.shared.metrics.committed_group(members.len(), ended.duration_since(since), ended.duration_since(began));
         answer(members);
         Disposition::Reuse

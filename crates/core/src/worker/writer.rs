@@ -262,16 +262,10 @@ impl Writer<'_> {
         if policy == Policy::Statement && self.statements.needs_exclusive(request)? {
             return Ok(Done::NeedsExclusive);
         }
-        let Written { chunks, answer, touched_private_schema } = self.statements.write(request, policy)?;
-        self.learn_class(request);
+        let Written { chunks, answer, class, touched_private_schema } = self.statements.write(request, policy)?;
+        self.shared.learn_from_writer(&request.query, class);
         self.after_write_of(policy, touched_private_schema)?;
         Ok(Done::Answered(Answered::new(chunks, answer)))
-    }
-
-    pub(super) fn learn_class(&mut self, request: &Request) {
-        if let Some(class) = self.statements.class_of(&request.query) {
-            self.shared.learn_from_writer(&request.query, class);
-        }
     }
 
     /// A write that was long in a group runs alone until it was short, its commit included.
@@ -324,8 +318,8 @@ impl<'a> Side<'a> for Writer<'a> {
             self.statements.expect_read(request)?;
         }
         let _writing = self.shared.activity.begin_writing();
-        let Written { chunks, answer, touched_private_schema } = self.statements.write(request, policy)?;
-        self.learn_class(request);
+        let Written { chunks, answer, class, touched_private_schema } = self.statements.write(request, policy)?;
+        self.shared.learn_from_writer(&request.query, class);
         self.after_write_of(policy, touched_private_schema)?;
         self.shared.counters.writes.add();
         Ok(Answered::new(chunks, answer))
