@@ -9,7 +9,9 @@ export interface BindingChannel {
   /** Hands over the buffer that requests are written to. */
   setRequestBuffer(buffer: ArrayBuffer): void
   /** Copies finished results into the inbox and returns how many; after 0, the next result wakes again. */
-  drain(): number
+  drain(comesAgain: boolean): number
+  /** Waits awake for results; returns one of `WATCHED_…`. */
+  watch(patienceUs: number): number
   /** Takes the values of the last `drain()` that the inbox has no form for. */
   takeExtras(): BindingExtra[]
   /** Stops a call that may be stopped, unless it has been answered. */

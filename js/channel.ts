@@ -7,6 +7,7 @@ import { Inbox } from './inbox.js'
 import type { End } from './session.js'
 import { Outbox } from './outbox.js'
 import { HEADER_CALL } from './layout.js'
+import { Vigil } from './vigil.js'
 
 /** How long results are decoded in one turn of the event loop, in milliseconds. */
 const TURN_BUDGET_MS = 4
@@ -24,6 +25,11 @@ export class Channel {
   readonly binding: BindingChannel
   readonly outbox: Outbox
   readonly #inbox: Inbox
+  readonly #vigil = new Vigil({
+    isWaitedFor: () => this.#unsettled > 0,
+    watch: (patienceUs) => this.binding.watch(patienceUs),
+    receive: () => this.#receive(performance.now()),
+  })
   /** The calls under way by their number; 0 is no call. */
   readonly #calls: Array<Call | undefined> = [undefined]
   readonly #freeNumbers: number[] = []
@@ -34,7 +40,7 @@ export class Channel {
   #deferred = false
   readonly #continue = (): void => {
     this.#deferred = false
-    this.#receive()
+    this.#receive(performance.now())
   }
 
   constructor() {
@@ -101,12 +107,15 @@ export class Channel {
   }
 
   #wake(): void {
-    if (!this.#deferred) this.#receive()
+    if (this.#deferred) return
+    const now = performance.now()
+    this.#vigil.woken(now)
+    this.#receive(now)
   }
 
-  /** Takes results until there are no more or the turn has lasted long enough. */
-  #receive(): void {
-    const deadline = performance.now() + TURN_BUDGET_MS
+  /** Takes results until there are no more or the turn, which began at `now`, has lasted long enough. */
+  #receive(now: number): void {
+    const deadline = now + TURN_BUDGET_MS
     let settlements = 0
     let cells = 0
     while (this.#nextResult()) {
@@ -119,6 +128,7 @@ export class Channel {
       if (settlements >= TURN_SETTLEMENTS) return this.#defer()
     }
     this.#rest()
+    this.#vigil.begin()
   }
 
   #defer(): void {
@@ -128,7 +138,7 @@ export class Channel {
 
   #nextResult(): boolean {
     if (this.#inbox.next()) return true
-    this.#inbox.refill(this.binding.drain())
+    this.#inbox.refill(this.binding.drain(this.#vigil.comesAgain))
     return this.#inbox.next()
   }
 

@@ -53,6 +53,11 @@ export const CANCELLABLE: number = 1 << 9
 /** The answer tells how long the call waited and ran (request flags); of a batch, when an item of it has the flag. */
 export const TIMED: number = 1 << 10
 
+/** What a wait for results came to: they are there, none came, or no core was free to wait on. */
+export const WATCHED_ARRIVED = 0
+export const WATCHED_NOTHING = 1
+export const WATCHED_CROWDED = 2
+
 /** Where the regions of the inbox begin, in bytes, and how large they are. */
 export const MAX_HEADERS = 1_024
 export const HEADER_WORDS = 16

@@ -11,7 +11,7 @@ use napi::{Env, Error, Result};
 use napi_derive::napi;
 use parking_lot::Mutex;
 use sluice_core::completion::delivery_bytes;
-use sluice_core::{Cancel, CancelReason, Channel, Delivery, Manager, Sink, Value};
+use sluice_core::{Cancel, CancelReason, Channel, Delivery, Manager, Sink, Value, Watched};
 
 use crate::failure::{BindingFailure, BindingShape};
 use crate::inbox::{Extra, INBOX_BYTES, Writer};
@@ -20,6 +20,10 @@ use crate::wake::Waker;
 
 /// How long an environment that goes away waits for its databases to close.
 const TEARDOWN_PATIENCE: Duration = Duration::from_secs(1);
+
+const WATCHED_ARRIVED: u32 = 0;
+const WATCHED_NOTHING: u32 = 1;
+const WATCHED_CROWDED: u32 = 2;
 
 /// A database of this environment, once it is open.
 pub(crate) type OpenDatabase = Arc<OnceLock<Manager>>;
@@ -119,11 +123,16 @@ impl BindingChannel {
         Ok(())
     }
 
-    /// Moves finished results into the inbox. Returns how many headers there are; 0 means that the next result wakes again.
+    /// Moves finished results into the inbox. Returns how many headers there are; 0 means that the next result wakes again, unless the
+    /// caller says that it comes again soon by itself.
     #[napi]
-    pub fn drain(&mut self, env: Env) -> u32 {
+    pub fn drain(&mut self, env: Env, comes_again: bool) -> u32 {
         if self.backlog.is_empty() {
-            self.shared.completions.take(&mut self.backlog);
+            if comes_again {
+                self.shared.completions.take_watching(&mut self.backlog);
+            } else {
+                self.shared.completions.take(&mut self.backlog);
+            }
         }
         self.extras.clear();
         let mut writer = Writer::new(self.inbox.bytes_mut(&env), &mut self.extras);
@@ -140,6 +149,17 @@ impl BindingChannel {
         let headers = writer.finish();
         self.shared.completions.delivered(bytes);
         headers
+    }
+
+    /// Waits awake for results for so many microseconds, after `drain` found none and was told that the caller comes again. Returns what it
+    /// came to, as `js/layout.ts` numbers it.
+    #[napi]
+    pub fn watch(&self, patience_us: u32) -> u32 {
+        match self.shared.completions.watch(Duration::from_micros(patience_us.into())) {
+            Watched::Arrived => WATCHED_ARRIVED,
+            Watched::Nothing => WATCHED_NOTHING,
+            Watched::Crowded => WATCHED_CROWDED,
+        }
     }
 
     /// Takes what the last `drain` could not put into the inbox.

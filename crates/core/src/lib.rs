@@ -13,6 +13,7 @@ pub mod cell;
 pub mod completion;
 pub mod connection;
 pub mod control;
+mod cores;
 pub mod error;
 pub mod gate;
 mod lease;
@@ -30,7 +31,7 @@ mod value;
 mod worker;
 
 pub use cancel::{Cancel, CancelReason};
-pub use completion::{Channel, Delivery, Failure, Sink, Timed};
+pub use completion::{Channel, Delivery, Failure, Sink, Timed, Watched};
 pub use connection::{Durability, Route};
 pub use error::{Error, ErrorCode, Parameter, Result};
 pub use gate::Concurrency;

@@ -12,6 +12,7 @@ use super::{
 };
 use crate::completion::{Delivery, Reply};
 use crate::connection::{PolicedConnection, Policy, Route};
+use crate::cores;
 use crate::error::{Error, ErrorCode, Result};
 use crate::manager::{Permit, Shared};
 use crate::metrics::OpenTransaction;
@@ -71,7 +72,9 @@ enum Ran {
 impl Reader<'_> {
     fn serve(mut self) -> Exit {
         loop {
-            match self.worker.next() {
+            let message = self.worker.next();
+            let _working = cores::work();
+            match message {
                 Message::Run(job, permit) => {
                     if let Err(permit) = self.run_backlog(job, permit) {
                         return Exit::Discard(permit);

@@ -1,8 +1,9 @@
 //! Waiting awake, for a moment, for the next message.
 
-use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
+
+use crate::cores;
 
 /// How long a worker waits awake. To wake a thread that sleeps takes tens of microseconds, most of all where its core sleeps too; a caller
 /// that awaits one call after another is back sooner than that.
@@ -16,15 +17,6 @@ const PATIENCE: u32 = 4;
 
 /// How often the clock is not looked at.
 const SPINS: u32 = 32;
-
-/// How many workers of the process are awake without work. The others need the cores for work.
-static AWAKE: AtomicUsize = AtomicUsize::new(0);
-
-/// How many may be: half of the cores, so that there is always one for whom they wait; none where there is one core.
-fn most_awake() -> usize {
-    static MOST: OnceLock<usize> = OnceLock::new();
-    *MOST.get_or_init(|| std::thread::available_parallelism().map_or(0, |cores| cores.get() / 2))
-}
 
 /// Whether a worker waits awake, which it does where the last messages came soon.
 #[derive(Debug, Default)]
@@ -46,14 +38,12 @@ impl Vigil {
         if self.called.load(Ordering::Acquire) || self.patience.load(Ordering::Relaxed) == 0 {
             return;
         }
-        if AWAKE.fetch_add(1, Ordering::Relaxed) < most_awake() {
-            while !self.called.load(Ordering::Acquire) && since.elapsed() < VIGIL {
-                for _ in 0..SPINS {
-                    std::hint::spin_loop();
-                }
+        let Some(_idle) = cores::idle() else { return };
+        while !self.called.load(Ordering::Acquire) && since.elapsed() < VIGIL {
+            for _ in 0..SPINS {
+                std::hint::spin_loop();
             }
         }
-        AWAKE.fetch_sub(1, Ordering::Relaxed);
     }
 
     /// Learns when a message came, and whether it was the last one there is. The caller has the queue locked.

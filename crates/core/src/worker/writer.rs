@@ -12,6 +12,7 @@ use super::{
 };
 use crate::completion::{Delivery, Failure, Reply};
 use crate::connection::{PolicedConnection, Policy, Route};
+use crate::cores;
 use crate::error::{Error, ErrorCode, Result};
 use crate::gate::{Class, Mode};
 use crate::manager::{Permit, Shared};
@@ -79,7 +80,9 @@ fn policy_of(work: &Work, permit: &Permit) -> Policy {
 impl Writer<'_> {
     fn serve(mut self) -> Exit {
         loop {
-            match self.worker.next() {
+            let message = self.worker.next();
+            let _working = cores::work();
+            match message {
                 Message::Run(job, permit) => {
                     if let Err(permit) = self.run_backlog(job, permit) {
                         return Exit::Discard(permit);

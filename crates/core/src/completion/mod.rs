@@ -1,12 +1,10 @@
 //! How results leave the workers: one queue per channel, and one wake-up for many results.
 
-use std::collections::VecDeque;
+mod channel;
+
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
-
-use parking_lot::{Condvar, Mutex, MutexGuard};
 
 use crate::connection::Location;
 use crate::error::{Error, ErrorCode};
@@ -14,6 +12,8 @@ use crate::manager::UnderWay;
 use crate::query::{Outcome, Query, Shape};
 use crate::rows::Chunk;
 use crate::trace::{self, Stopwatch};
+
+pub use self::channel::{Channel, Watched};
 
 /// How many bytes may wait in a [`Channel`] before the workers that stream into it pause.
 pub const MAX_UNDELIVERED_BYTES: usize = 8 * 1024 * 1024;
@@ -267,213 +267,25 @@ impl Drop for Reply {
     }
 }
 
-/// A completion queue between the workers and one consumer that is woken once for many results.
-pub struct Channel {
-    state: Mutex<ChannelState>,
-    room: Condvar,
-    /// As `closed` in the state, for those who only ask.
-    closed: AtomicBool,
-    wake: Box<dyn Fn() + Send + Sync>,
-}
-
-#[derive(Default)]
-struct ChannelState {
-    queue: VecDeque<(u32, Delivery)>,
-    undelivered: usize,
-    /// The consumer has been woken and has not yet found the queue empty.
-    awake: bool,
-    closed: bool,
-}
-
-impl fmt::Debug for Channel {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let state = self.state.lock();
-        f.debug_struct("Channel")
-            .field("queued", &state.queue.len())
-            .field("closed", &state.closed)
-            .finish_non_exhaustive()
-    }
-}
-
-impl Channel {
-    /// Makes a channel. `wake` is called from any thread, once for each time the queue stops being empty; it must not block.
-    #[must_use]
-    pub fn new(wake: impl Fn() + Send + Sync + 'static) -> Arc<Self> {
-        Arc::new(Self {
-            state: Mutex::default(),
-            room: Condvar::new(),
-            closed: AtomicBool::new(false),
-            wake: Box::new(wake),
-        })
-    }
-
-    /// Moves everything queued to the end of `taken`. When that is nothing, the next result wakes the consumer again.
-    pub fn take(&self, taken: &mut VecDeque<(u32, Delivery)>) {
-        let mut state = self.state.lock();
-        if state.queue.is_empty() {
-            state.awake = false;
-        } else if taken.is_empty() {
-            std::mem::swap(&mut state.queue, taken);
-        } else {
-            taken.append(&mut state.queue);
-        }
-    }
-
-    /// Tells that the consumer has used up a delivery of so many bytes.
-    pub fn delivered(&self, bytes: usize) {
-        if bytes == 0 {
-            return;
-        }
-        let mut state = self.state.lock();
-        let was_full = state.undelivered > MAX_UNDELIVERED_BYTES;
-        state.undelivered = state.undelivered.checked_sub(bytes).expect("BUG: more was delivered than queued");
-        if was_full && state.undelivered <= MAX_UNDELIVERED_BYTES {
-            self.room.notify_all();
-        }
-    }
-
-    /// Drops what is queued and everything that comes: the consumer is gone.
-    pub fn close(&self) {
-        let mut state = self.state.lock();
-        state.closed = true;
-        self.closed.store(true, Ordering::SeqCst);
-        let dropped = std::mem::take(&mut state.queue);
-        self.room.notify_all();
-        drop(state);
-        drop(dropped);
-    }
-}
-
 /// Returns how many bytes [`Channel::delivered`] must be told for `delivery`.
 #[must_use]
 pub fn delivery_bytes(delivery: &Delivery) -> usize {
     delivery.bytes()
 }
 
-impl Channel {
-    fn queue(&self, call: u32, delivery: Delivery) -> MutexGuard<'_, ChannelState> {
-        let mut state = self.state.lock();
-        if !state.closed {
-            state.undelivered += delivery.bytes();
-            state.queue.push_back((call, delivery));
-        }
-        state
-    }
-
-    fn wake(&self, mut state: MutexGuard<'_, ChannelState>) {
-        let wake = !state.queue.is_empty() && !std::mem::replace(&mut state.awake, true);
-        drop(state);
-        if wake {
-            (self.wake)();
-        }
-    }
-}
-
-impl Sink for Channel {
-    fn is_closed(&self) -> bool {
-        self.closed.load(Ordering::SeqCst)
-    }
-
-    fn deliver(&self, call: u32, delivery: Delivery) {
-        self.wake(self.queue(call, delivery));
-    }
-
-    fn deliver_quietly(&self, call: u32, delivery: Delivery) {
-        drop(self.queue(call, delivery));
-    }
-
-    fn announce(&self) {
-        self.wake(self.state.lock());
-    }
-
-    fn wait_for_room(&self) -> bool {
-        let mut state = self.state.lock();
-        self.room.wait_while(&mut state, |state| state.undelivered > MAX_UNDELIVERED_BYTES && !state.closed);
-        !state.closed
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::atomic::AtomicUsize;
-
-    fn counting() -> (Arc<Channel>, Arc<AtomicUsize>) {
-        let wakes = Arc::new(AtomicUsize::new(0));
-        let counter = Arc::clone(&wakes);
-        (
-            Channel::new(move || {
-                counter.fetch_add(1, Ordering::SeqCst);
-            }),
-            wakes,
-        )
-    }
-
-    #[test]
-    fn many_results_cost_one_wake_up_until_the_queue_was_found_empty() {
-        let (channel, wakes) = counting();
-        let mut taken = VecDeque::new();
-        for call in 1..=100 {
-            channel.deliver(call, Delivery::Done);
-        }
-        channel.take(&mut taken);
-        channel.deliver(101, Delivery::Done);
-        assert_eq!((taken.len(), wakes.load(Ordering::SeqCst)), (100, 1));
-        channel.take(&mut taken);
-        taken.clear();
-        channel.take(&mut taken);
-        assert!(taken.is_empty());
-        channel.deliver(102, Delivery::Done);
-        assert_eq!(wakes.load(Ordering::SeqCst), 2);
-    }
-
-    #[test]
-    fn quiet_results_wake_nobody_until_they_are_announced() {
-        let (channel, wakes) = counting();
-        for call in 1..=3 {
-            drop(Reply::new(channel.clone(), call).settle_quietly(Delivery::Done));
-        }
-        assert_eq!(wakes.load(Ordering::SeqCst), 0);
-        channel.announce();
-        channel.announce();
-        assert_eq!(wakes.load(Ordering::SeqCst), 1);
-        let mut taken = VecDeque::new();
-        channel.take(&mut taken);
-        assert_eq!(taken.len(), 3);
-        taken.clear();
-        channel.take(&mut taken);
-        channel.announce();
-        assert_eq!(wakes.load(Ordering::SeqCst), 1, "nothing is there to be woken for");
-    }
 
     #[test]
     fn a_reply_that_is_dropped_unanswered_answers_that_it_was_lost() {
-        let (channel, _) = counting();
+        let channel = Channel::new(|| {});
         drop(Reply::new(channel.clone(), 7));
-        let mut taken = VecDeque::new();
+        let mut taken = std::collections::VecDeque::new();
         channel.take(&mut taken);
         assert!(
             matches!(taken.pop_front(), Some((7, Delivery::Failed(failure))) if failure.error.code == ErrorCode::Panic)
         );
         assert!(taken.is_empty());
-    }
-
-    #[test]
-    fn a_full_channel_holds_the_worker_until_room_is_made_or_it_is_closed() {
-        for close in [false, true] {
-            let (channel, _) = counting();
-            let chunk = Chunk { text: "x".repeat(MAX_UNDELIVERED_BYTES + 1), ..Chunk::default() };
-            let bytes = chunk.bytes();
-            let shape = crate::query::Query::new("").shape(Vec::new());
-            channel.deliver(1, Delivery::Rows(shape, chunk));
-            let waiting = Arc::clone(&channel);
-            let worker = std::thread::spawn(move || waiting.wait_for_room());
-            if close {
-                channel.close();
-            } else {
-                channel.delivered(bytes);
-            }
-            assert_eq!(worker.join().expect("the worker ends"), !close);
-        }
     }
 }

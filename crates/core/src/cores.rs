@@ -1,0 +1,54 @@
+//! Who uses the cores: nobody waits awake where somebody else has work for the core.
+
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// How many workers of the process have work.
+static WORKING: AtomicUsize = AtomicUsize::new(0);
+
+/// How many workers of the process are awake without work.
+static IDLE: AtomicUsize = AtomicUsize::new(0);
+
+/// How many consumers of results wait awake.
+static WATCHING: AtomicUsize = AtomicUsize::new(0);
+
+fn cores() -> usize {
+    static CORES: OnceLock<usize> = OnceLock::new();
+    *CORES.get_or_init(|| std::thread::available_parallelism().map_or(1, std::num::NonZero::get))
+}
+
+/// A thread that is counted. Dropping it ends that.
+pub(crate) struct Counted(&'static AtomicUsize);
+
+impl Counted {
+    fn among(count: &'static AtomicUsize) -> (Self, usize) {
+        let others = count.fetch_add(1, Ordering::Relaxed);
+        (Self(count), others)
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        let before = self.0.fetch_sub(1, Ordering::Relaxed);
+        debug_assert!(before > 0, "BUG: a thread was counted out twice");
+    }
+}
+
+/// Counts the calling thread as a worker that has work.
+pub(crate) fn work() -> Counted {
+    Counted::among(&WORKING).0
+}
+
+/// Lets a worker stay awake without work. Half of the cores may be kept like that, so that there is always one for whom they wait; none
+/// where there is one core.
+pub(crate) fn idle() -> Option<Counted> {
+    let (counted, others) = Counted::among(&IDLE);
+    (others < cores() / 2).then_some(counted)
+}
+
+/// Lets a consumer of results wait awake, if there is a core for it beside the threads that are awake.
+pub(crate) fn watch() -> Option<Counted> {
+    let (counted, others) = Counted::among(&WATCHING);
+    let awake = WORKING.load(Ordering::Relaxed) + IDLE.load(Ordering::Relaxed);
+    (others + awake < cores()).then_some(counted)
+}
