@@ -2,14 +2,13 @@
 //
 //   npm run bench:adapters                 on Node 24
 //   npm run bench:adapters -- quick        with short rounds
-import { rmSync } from 'node:fs'
 import { measureCases } from './case-runs.mjs'
-import { writeFiles } from './cities-file.mjs'
+import { Files } from './files.mjs'
 import { KINDS } from './command-line.mjs'
 import { installPackages, readyPeer } from './install.mjs'
 import { ORMS } from './peer.mjs'
 import { progress } from './progress.mjs'
-import { publish } from './publish.mjs'
+import { publishAll } from './publish.mjs'
 import { settingsFor } from './settings.mjs'
 import { findNode } from './versions.mjs'
 import { casesOf } from './workload.mjs'
@@ -23,7 +22,7 @@ async function measureOrm(orm, node, plan, files, settings) {
   const missing = []
   const peers = []
   for (const name of [against.subject, against.baseline]) {
-    const { reason } = await readyPeer(name, node, files.small, settings)
+    const { reason } = await readyPeer(name, node, await files.path('small'), settings)
     if (reason === null) peers.push({ name, version: null })
     else missing.push({ name, reason })
   }
@@ -38,14 +37,14 @@ async function main(kind) {
   installPackages()
   const node = findNode(NODE)
   const settings = settingsFor('equal')
-  const files = await writeFiles()
+  const files = new Files()
   try {
     const runs = []
     for (const orm of ORMS) runs.push(await measureOrm(orm, node, plan, files, settings))
     const command = ['npm run bench:adapters', ...(kind === 'full' ? [] : ['--', kind])].join(' ')
-    publish({ command, profile: 'equal', plan, named: ['adapters'], publish: false }, runs)
+    publishAll({ command, profile: 'equal', plan, named: ['adapters'] }, runs)
   } finally {
-    rmSync(files.folder, { recursive: true })
+    files.remove()
   }
 }
 

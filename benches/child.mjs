@@ -1,9 +1,9 @@
 // The process of one peer. It is told what to do message by message, so that the runner can interleave the rounds of several.
 import { createHash } from 'node:crypto'
-import { monitorEventLoopDelay, performance } from 'node:perf_hooks'
+import { performance } from 'node:perf_hooks'
 import { setImmediate } from 'node:timers/promises'
 import { makeCall } from './calls.mjs'
-import { SAMPLE_MS, percentile, spreadOfDelay } from './latency.mjs'
+import { PERCENTILES, percentile, withLoopDelay } from './latency.mjs'
 import { idleMemory, queuedMemory } from './memory.mjs'
 import { loadPeer } from './peer.mjs'
 import { runScenario } from './scenario.mjs'
@@ -45,9 +45,9 @@ const actions = {
     const hash = createHash('sha256')
     for (const params of work.params.slice(0, COMPARED_CALLS)) {
       const result = await work.run(params)
-      if (work.check === null) hash.update(JSON.stringify(result, withoutMetadata))
+      if (work.check === null) hash.update(JSON.stringify(result, comparable))
     }
-    if (work.check !== null) hash.update(JSON.stringify(await work.check([]), withoutMetadata))
+    if (work.check !== null) hash.update(JSON.stringify(await work.check([]), comparable))
     await clear()
     return hash.digest('hex')
   },
@@ -92,7 +92,7 @@ const actions = {
     }
     await Promise.all(Array.from({ length: inFlight }, client))
     await clear()
-    return { p50Ms: percentile(taken, 50), p99Ms: percentile(taken, 99) }
+    return Object.fromEntries(PERCENTILES.map((percent) => [`p${percent}Ms`, percentile(taken, percent)]))
   },
 
   /**
@@ -101,17 +101,16 @@ const actions = {
    * Apart from the rounds: a synchronous peer never gives the loop a turn in those.
    */
   async loopDelay({ durationMs }) {
-    const histogram = monitorEventLoopDelay({ resolution: SAMPLE_MS })
     await timed(work.inFlight)
-    histogram.enable()
-    const end = performance.now() + durationMs
-    while (performance.now() < end) {
-      await timed(work.inFlight)
-      await setImmediate()
-    }
-    histogram.disable()
+    const { loop } = await withLoopDelay(async () => {
+      const end = performance.now() + durationMs
+      while (performance.now() < end) {
+        await timed(work.inFlight)
+        await setImmediate()
+      }
+    })
     await clear()
-    return spreadOfDelay(histogram)
+    return loop
   },
 
   idleMemory: (request) => idleMemory(peer, request),
@@ -124,9 +123,12 @@ const actions = {
   },
 }
 
-/** libsql adds a `_metadata` to its rows. */
-function withoutMetadata(key, value) {
-  return key === '_metadata' ? undefined : value
+/** Makes JSON the same for all peers: libsql adds a `_metadata` to its rows, and a BLOB has several types. */
+function comparable(key, value) {
+  if (key === '_metadata') return undefined
+  const own = this[key]
+  if (own instanceof ArrayBuffer) return Buffer.from(own).toString('base64')
+  return ArrayBuffer.isView(own) ? Buffer.from(own.buffer, own.byteOffset, own.byteLength).toString('base64') : value
 }
 
 /** Takes away what the calls added to the file, if the workload says so. */

@@ -1,5 +1,7 @@
 // One comparison: every peer in a process of its own, rounds in turn (A B C A B C …), and what came of it.
 import { setTimeout } from 'node:timers/promises'
+import { CORE } from './floor.mjs'
+import { PERCENTILES } from './latency.mjs'
 import { ratiosOf, spreadOf } from './statistics.mjs'
 
 /** How long the file of a peer that writes gets to come to rest, in milliseconds: a checkpoint in the background is not the next peer's. */
@@ -8,7 +10,7 @@ const REST_MS = 50
 /**
  * @typedef {object} Measured
  * @property {number[]} microseconds - per call, round by round
- * @property {{ p50Ms: number, p99Ms: number }[]} latencies - of single calls, round by round, where the workload asks for them
+ * @property {Record<string, number>[]} latencies - percentiles of single calls, round by round, where the workload asks for them
  * @property {{ p99Ms: number, maxMs: number } | null} loopDelay
  */
 
@@ -68,13 +70,18 @@ async function prepare(sessions, work, plan, failures) {
   return running
 }
 
-/** Turns what was measured into figures: time per call, and its ratio to `baseline` in the same round. */
+/**
+ * Turns what was measured into figures: time per call, its ratio to `baseline` in the same round, and which part of it the core would take by
+ * itself.
+ */
 export function figuresOf(measured, baseline) {
   const base = measured.get(baseline)
+  const core = measured.get(CORE)
   return [...measured].map(([name, { microseconds, latencies, loopDelay }]) => ({
     name,
     microseconds: spreadOf(microseconds),
     ratio: base === undefined ? null : ratiosOf(microseconds, base.microseconds),
+    coreShare: core === undefined ? null : ratiosOf(core.microseconds, microseconds),
     latency: latencies.length === 0 ? null : latencyFigures(latencies, base?.latencies),
     loopDelay,
   }))
@@ -86,5 +93,5 @@ function latencyFigures(latencies, base) {
     const ratio = base === undefined ? null : ratiosOf(times, base.map((one) => one[key]))
     return { ms: spreadOf(times), ratio }
   }
-  return { p50: figure('p50Ms'), p99: figure('p99Ms') }
+  return Object.fromEntries(PERCENTILES.map((percent) => [`p${percent}`, figure(`p${percent}Ms`)]))
 }

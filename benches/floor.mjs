@@ -7,11 +7,14 @@ import { capture } from '../scripts/run.mjs'
 
 const NANOSECONDS = 1e6
 
+/** The floor that is the driver without its JavaScript. */
+export const CORE = 'floor: core'
+
 /**
  * The floors by name: the manager of crates/core, one bare connection, and the same where as many calls as are in flight share one
  * transaction, as if all had been known beforehand.
  */
-export const FLOORS = { 'floor: core': 'core', 'floor: rusqlite': 'bare', 'floor: rusqlite, one transaction per flight': 'flights' }
+export const FLOORS = { [CORE]: 'core', 'floor: rusqlite': 'bare', 'floor: rusqlite, one transaction per flight': 'flights' }
 
 /** Builds the program, in release mode, and returns its path. */
 export function buildFloor() {
@@ -21,19 +24,30 @@ export function buildFloor() {
 
 /** One process that runs one floor. */
 export class FloorSession {
-  #child
-  #answers
+  #program
+  #child = null
+  #answers = null
+  #stderr = ''
 
   constructor(name, program) {
     this.name = name
-    this.#child = spawn(program, { stdio: ['pipe', 'pipe', 'inherit'] })
+    this.#program = program
+  }
+
+  /** Starts the process; a new one for each file, since a manager lets go of its file only some time after it is dropped. */
+  #start() {
+    this.end()
+    this.#child = spawn(this.#program, { stdio: 'pipe' })
+    this.#child.stderr.on('data', (text) => (this.#stderr += text))
+    // What it can no longer be told shows as its end.
+    this.#child.stdin.on('error', () => {})
     this.#answers = createInterface({ input: this.#child.stdout })[Symbol.asyncIterator]()
   }
 
   async #tell(line) {
     this.#child.stdin.write(`${line}\n`)
     const { value, done } = await this.#answers.next()
-    if (done) throw new Error('the floor ended')
+    if (done) throw new Error(`ended: ${this.#stderr.trim()}`)
     return value
   }
 
@@ -46,6 +60,7 @@ export class FloorSession {
     switch (action) {
       case 'open': {
         const { readers, cacheSize, durability } = request.settings
+        this.#start()
         return this.#tell(`open ${FLOORS[this.name]} ${readers} ${cacheSize} ${durability} ${request.path}`)
       }
       case 'prepare': {
@@ -65,13 +80,13 @@ export class FloorSession {
     }
   }
 
-  /** Whether the program can run a workload: it knows single statements. */
-  canRun({ kind }) {
-    return kind === 'statement'
+  /** Whether the program can run a workload: it knows single statements, and integers as their values. */
+  canRun({ kind, params }) {
+    return kind === 'statement' && params.every((values) => values.length > 0 && values.every(Number.isInteger))
   }
 
-  /** Ends the process. */
+  /** Ends the process, if there is one. */
   end() {
-    this.#child.kill('SIGKILL')
+    this.#child?.kill('SIGKILL')
   }
 }

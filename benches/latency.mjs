@@ -3,9 +3,12 @@ import { monitorEventLoopDelay, performance } from 'node:perf_hooks'
 import { setTimeout } from 'node:timers/promises'
 
 /** How often the event loop's delay is sampled, in milliseconds. */
-export const SAMPLE_MS = 1
+const SAMPLE_MS = 1
+/** Which percentiles of single calls are kept. */
+export const PERCENTILES = [50, 90, 99, 99.9]
 /** How late the timers of Node are when nothing holds the loop, in milliseconds. */
 const TIMER_MS = 2
+const EDGE_MS = 5
 const BEAT_MS = 2
 const READS_PER_BEAT = 4
 
@@ -16,7 +19,7 @@ export function percentile(numbers, percent) {
 }
 
 /** Returns how late the event loop ran, in milliseconds, of a histogram that samples it each `SAMPLE_MS`. */
-export function spreadOfDelay(histogram) {
+function spreadOfDelay(histogram) {
   const late = (nanoseconds) => Math.max(0, nanoseconds / 1e6 - SAMPLE_MS)
   return { p99Ms: late(histogram.percentile(99)), maxMs: late(histogram.max) }
 }
@@ -25,7 +28,10 @@ export function spreadOfDelay(histogram) {
 export async function withLoopDelay(work) {
   const histogram = monitorEventLoopDelay({ resolution: SAMPLE_MS })
   histogram.enable()
+  // A sample is the time since the one before: there must be one before the work, and one after it.
+  await setTimeout(EDGE_MS)
   const result = await work()
+  await setTimeout(EDGE_MS)
   histogram.disable()
   return { result, loop: spreadOfDelay(histogram) }
 }

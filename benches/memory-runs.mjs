@@ -32,14 +32,14 @@ async function idleOf(session, files, settings) {
   const folder = join(files.folder, 'idle')
   mkdirSync(folder)
   try {
-    return await session.ask('idleMemory', { path: files.small, folder, settings, databases: IDLE_DATABASES })
+    return await session.ask('idleMemory', { path: await files.path('small'), folder, settings, databases: IDLE_DATABASES })
   } finally {
     rmSync(folder, { recursive: true })
   }
 }
 
 async function queuedOf(session, files, settings) {
-  await session.ask('open', { path: files.cities, settings })
+  await session.ask('open', { path: await files.path('cities'), settings })
   const params = Array.from({ length: 1_000 }, (_, number) => [1 + number * 100])
   const sql = 'SELECT id, name, country, latitude, population FROM cities WHERE id = ?'
   return session.ask('queuedMemory', { sql, params, calls: QUEUED_CALLS })

@@ -3,13 +3,14 @@
 /**
  * Runs a statement: the row, or the rows, of the given values; a promise of them unless the peer is synchronous.
  *
- * @typedef {(params: number[]) => unknown} Run
+ * @typedef {(params: unknown[]) => unknown} Run
  */
 
 /**
- * What a call takes from its statement: the first row, all rows, or none, because it writes.
+ * What a call takes from its statement: the first row, all rows, all rows one by one of which it returns the last, or none, because it
+ * writes.
  *
- * @typedef {'first' | 'all' | 'run'} Take
+ * @typedef {'first' | 'all' | 'each' | 'run'} Take
  */
 
 /**
@@ -39,6 +40,7 @@
  * @property {number} leastNode - the oldest major version of Node it runs on
  * @property {boolean} synchronous - whether calls return their result instead of a promise
  * @property {boolean} [locksFile] - whether it keeps other processes from the file, and so needs a copy of its own
+ * @property {() => unknown} [load] - loads its package; an ORM comes with its module
  * @property {(path: string, settings: import('./settings.mjs').Settings) => Promise<Driver>} open
  */
 
@@ -77,11 +79,21 @@ export const ORMS = ['drizzle', 'kysely', 'prisma']
 export const SUBJECT = 'sluice'
 /** Whom the ratios are relative to. */
 export const BASELINE = 'better-sqlite3'
+/** The peers that are addons of their own. */
+const ADDONS = new Set([SUBJECT, BASELINE, 'sqlite3', 'libsql', '@libsql/client', '@photostructure/sqlite', '@tursodatabase/database'])
+
+/** Whether a peer is an addon that runs SQL in the process itself, without further threads of JavaScript. */
+export function isAddon(name) {
+  return ADDONS.has(name)
+}
+
 /** All others. */
 export const PEER_NAMES = Object.keys(FILES).filter((name) => name !== SUBJECT)
+/** Those that a quick run is content with. */
+export const QUICK_PEERS = [BASELINE, 'better-sqlite3-threads', 'node-sqlite', '@photostructure/sqlite']
 
 /**
- * Loads a peer; what it needs from its package is loaded by its `open`.
+ * Imports a peer; its package is loaded by its `load`, which its `open` calls.
  *
  * @param {string} name
  * @returns {Promise<Peer>}

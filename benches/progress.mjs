@@ -14,6 +14,11 @@ export function step(what, done, of) {
   process.stderr.write(`${what}: ${done + 1} of ${of}`.slice(0, (process.stderr.columns || 80) - 1))
 }
 
+/** Says how long something takes. */
+export function minutes(seconds) {
+  return seconds < 90 ? `${Math.round(seconds)} s` : `${Math.round(seconds / 60)} min`
+}
+
 function clear() {
   if (!process.stderr.isTTY) return
   clearLine(process.stderr, 0)

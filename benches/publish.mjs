@@ -1,25 +1,66 @@
-// Writes what was measured to a file, as figures and as a page, and prints the page.
-import { mkdirSync, writeFileSync } from 'node:fs'
+// Writes what was measured to files, as figures, as a page and as plots, and prints the page.
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { inRoot } from '../scripts/paths.mjs'
+import { plotsOf } from './plots.mjs'
 import { markdownOf } from './report.mjs'
 import { environment } from './versions.mjs'
 
+/** How many figures of a number are kept. */
+const FIGURES = 5
+
 /**
+ * Writes what was measured on one Node: where it is complete, into the documents.
+ *
  * @param {object} wanted - the command, the settings and the plan, and what was named in it
- * @param {object[]} runs - what was measured on each Node
+ * @param {object} run - what was measured
  */
-export function publish(wanted, runs) {
-  const date = new Date().toISOString().slice(0, 10)
-  const { command, profile, plan } = wanted
-  const result = { command, date, profile, ...plan, environment: environment(), runs }
-  const folder = inRoot(wanted.publish ? 'docs/benchmarks' : 'benches/results')
+export async function publish(wanted, run) {
+  const { profile, plan, named, isComplete } = wanted
+  const major = run.node.split('.')[0]
+  const kind = profile === 'equal' ? '' : `-${profile}`
+  const words = [today(), plan.quick ? 'quick' : 'full', profile, `node${major}`, ...named]
+  const place = isComplete ? ['docs/benchmarks', `node-${major}${kind}`] : ['benches/results', words.join('-')]
+  await writePage({ ...described(wanted), ...run }, ...place)
+}
+
+/** Writes several runs to one page, among the results that are not kept. */
+export function publishAll(wanted, runs) {
+  const folder = inRoot('benches/results')
   mkdirSync(folder, { recursive: true })
-  const majors = new Set(runs.map(({ node }) => node.split('.')[0]))
-  const nodes = `node${[...majors].join('-')}`
-  const name = [date, profile, nodes, ...wanted.named].join('-')
-  writeFileSync(join(folder, `${name}.json`), `${JSON.stringify(result, null, 2)}\n`)
-  const page = markdownOf(result)
+  const name = [today(), wanted.profile, ...wanted.named].join('-')
+  const results = runs.map((run) => ({ ...described(wanted), ...run }))
+  writeFileSync(join(folder, `${name}.json`), jsonOf(results))
+  const page = results.map((result) => markdownOf(result)).join('\n')
   writeFileSync(join(folder, `${name}.md`), page)
   console.log(page)
+}
+
+function described({ command, profile, plan }) {
+  return { command, date: today(), profile, plan, environment: environment() }
+}
+
+function today() {
+  return new Date().toISOString().slice(0, 10)
+}
+
+/** Writes the figures, the plots and the page under one name. */
+async function writePage(result, place, name) {
+  const folder = inRoot(place)
+  const plotFolder = join(folder, name)
+  rmSync(plotFolder, { recursive: true, force: true })
+  mkdirSync(plotFolder, { recursive: true })
+  const plots = await plotsOf(result)
+  for (const plot of plots) writeFileSync(join(plotFolder, `${plot.name}.svg`), plot.svg)
+  writeFileSync(join(folder, `${name}.json`), jsonOf(result))
+  const linked = plots.map(({ name: plot, title }) => ({ title, path: `${name}/${plot}.svg` }))
+  const causes = JSON.parse(readFileSync(new URL('causes.json', import.meta.url), 'utf8'))
+  const page = markdownOf(result, linked, causes)
+  writeFileSync(join(folder, `${name}.md`), page)
+  console.log(page)
+}
+
+function jsonOf(value) {
+  const rounded = (_, one) => (typeof one === 'number' && !Number.isInteger(one) ? Number(one.toPrecision(FIGURES)) : one)
+  return `${JSON.stringify(value, rounded, 1)}\n`
 }

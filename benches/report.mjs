@@ -1,102 +1,115 @@
-// Figures as a page: tables for each Node version, ratios with their spread.
-import { failureOf } from './failure.mjs'
-import { scenarioLines } from './scenario-report.mjs'
+// What was measured on one Node as a page: the targets, all workloads and peers, and each workload by itself.
+import { caseLines, matrixLines, shareOf } from './case-report.mjs'
+import { LEAST_ROUNDS } from './command-line.mjs'
+import { delayOf, percentOf, tableLines } from './numbers.mjs'
+import { growthLines, scenarioLines } from './scenario-report.mjs'
+import { aheadOf, verdictsOf } from './targets.mjs'
+import { THROUGHPUT_SETS } from './workload.mjs'
 
-/** Writes the page for one run. */
-export function markdownOf({ command, date, profile, rounds, environment, runs }) {
-  const { sqlite, platform, cores, processor, fileSystem, syncMs } = environment
-  const settings = profile === 'equal' ? 'the same settings for all' : 'as packaged: each peer with its own settings'
+/**
+ * Writes the page for one run.
+ *
+ * @param {object} result - the command, the settings, and what was measured
+ * @param {{ name: string, title: string, path: string }[]} plots
+ * @param {Record<string, string>} causes - why a target cannot be met, by id and title
+ */
+export function markdownOf(result, plots = [], causes = {}) {
+  const { node, cases, scenarios, memory, baseline } = result
+  const verdicts = verdictsOf(result)
+  const compared = cases.filter(({ id }) => !THROUGHPUT_SETS.includes(id))
+  const sets = cases.filter(({ id }) => THROUGHPUT_SETS.includes(id))
   return [
-    '# Benchmark',
+    `# Benchmark on Node ${node}`,
     '',
-    `\`${command}\`, ${date}; ${settings}; ${rounds} rounds in turn; ${platform}, ${cores} cores (${processor}); SQLite ${sqlite} in Sluice.`,
-    '',
-    `The files are on ${fileSystem}, where a write of one page and its fsync take ${syncMs.toFixed(2)} ms.`,
-    '',
-    'Ratios are times relative to the baseline in the same round: median (least–greatest); smaller is better. Loop delay is how late the event',
-    'loop ran, p99 / greatest, while every turn started as many calls as are in flight. A baseline that runs synchronously has no calls in flight:',
-    'it runs them one after another. p50 and p99 are those of single calls, for as many clients as there are calls in flight: each makes its next',
-    'call when it has the result of the one before. Where a workload writes, every peer has a copy of the file, and rests between the rounds.',
-    '',
-    ...runs.flatMap(runLines),
+    ...headLines(result),
+    ...(verdicts.length === 0 ? [] : [...targetLines(verdicts, result), ...unmetLines(verdicts, causes)]),
+    ...(plots.length === 0 ? [] : ['## Plots', '', ...plots.flatMap(({ title, path }) => [`![${title}](${path})`, ''])]),
+    ...(compared.length === 0 ? [] : ['## All workloads and peers', '', ...matrixLines(compared, result)]),
+    ...compared.flatMap((one) => caseLines(one)),
+    ...(sets.length === 0 ? [] : setLines(sets, result)),
+    ...scenarios.flatMap((one) => (one.growth === undefined ? scenarioLines(one, baseline) : growthLines(one))),
+    ...(memory.length === 0 ? [] : memoryLines(memory)),
   ].join('\n')
 }
 
-function runLines({ node, peers, missing, cases, scenarios, memory, baseline }) {
+function headLines({ command, date, profile, plan, environment, peers, missing }) {
+  const { sqlite, platform, cores, processor, fileSystem, syncMs, commit } = environment
+  const settings = profile === 'equal' ? 'the same settings for all' : 'as packaged: each peer with its own settings'
+  const trial = plan.rounds < LEAST_ROUNDS ? [`**A trial of ${plan.rounds} rounds: it shows that the benchmark works, not how fast anything is.**`, ''] : []
   return [
-    `## Node ${node}`,
+    ...trial,
+    `\`${command}\`, ${date}, commit ${commit}; ${settings}; ${plan.rounds} rounds in turn; ${platform}, ${cores} cores (${processor}); ` +
+      `SQLite ${sqlite} in Sluice. The files are on ${fileSystem}, where a write of one page and its fsync take ${syncMs.toFixed(2)} ms.`,
     '',
     `Peers: ${peers.map(({ name, version }) => (version === null ? name : `${name} ${version}`)).join(', ')}.`,
     ...missing.map(({ name, reason }) => `Not measured: ${name} (${reason}).`),
     '',
-    ...cases.flatMap((one) => caseLines(one, baseline)),
-    ...scenarios.flatMap((one) => scenarioLines(one, baseline)),
-    ...(memory.length === 0 ? [] : memoryLines(memory)),
+    'Ratios are times relative to the baseline in the same round: median (least–greatest); smaller is better. Loop delay is how late the event',
+    'loop ran, p99 / longest, while every turn started as many calls as are in flight. A baseline that runs synchronously has no calls in flight:',
+    'it runs them one after another. The part in JS and crossing is what is left of the time beside that of the same calls on the Rust core alone;',
+    'below zero where the core alone was slower.',
+    '',
   ]
 }
 
-function caseLines({ id, title, target, figures, failures }, baseline) {
-  const aim = target === undefined ? '' : `; target ${target}`
+function targetLines(verdicts, result) {
+  const { cases, ahead } = aheadOf(result)
+  const judged = verdicts.filter(({ met }) => met !== null)
+  const rows = verdicts.map(({ id, title, measured, target, met, coreShare, loopDelay }) => {
+    return [`${id}: ${title}`, measured ?? 'not measured', target, metText(met), coreShare === null ? '' : percentOf(shareOf(coreShare)), delayOf(loopDelay)]
+  })
   return [
-    `### ${id}: ${title}${aim}`,
+    '## Targets',
     '',
-    `| peer | per call | relative to ${baseline} | loop delay |`,
-    '|---|---|---|---|',
-    ...figures.map(({ name, microseconds, ratio, loopDelay }) => {
-      return `| ${name} | ${timeOf(microseconds.median)} | ${ratio === null ? '' : ratioOf(ratio)} | ${delayOf(loopDelay)} |`
+    `${judged.filter(({ met }) => met).length} of ${judged.length} are met.` + (cases === 0 ? '' : ` In ${ahead} of ${cases} cases of others' benchmarks it is ahead.`),
+    '',
+    ...tableLines(['workload', 'measured', 'target', 'met', 'in JS and crossing', 'loop delay'], rows),
+  ]
+}
+
+function metText(met) {
+  if (met === null) return ''
+  return met ? 'yes' : '**no**'
+}
+
+function unmetLines(verdicts, causes) {
+  const unmet = verdicts.filter(({ met }) => met === false)
+  if (unmet.length === 0) return []
+  return [
+    '### Targets that are not met',
+    '',
+    ...unmet.flatMap(({ id, title, measured, target, floors, coreShare }) => {
+      const limits = floors.map(({ name, text }) => `${name} ${text}`)
+      const part = coreShare === null ? [] : [`in JS and crossing ${percentOf(shareOf(coreShare))}`]
+      const cause = causes[`${id}: ${title}`]
+      const line = [`- ${id}: ${title}: ${measured} instead of ${target}`, ...limits, ...part].join('; ')
+      return [`${line}.${cause === undefined ? '' : ` ${cause}`}`]
     }),
-    ...Object.entries(failures).map(([name, reason]) => `| ${name} | ${failureOf(reason)} | | |`),
-    '',
-    ...latencyLines(figures, baseline),
-  ]
-}
-
-function latencyLines(figures, baseline) {
-  const timed = figures.filter(({ latency }) => latency !== null)
-  if (timed.length === 0) return []
-  return [
-    `| peer | p50 | relative to ${baseline} | p99 | relative to ${baseline} |`,
-    '|---|---|---|---|---|',
-    ...timed.map(({ name, latency: { p50, p99 } }) => `| ${name} | ${latencyCells(p50)} | ${latencyCells(p99)} |`),
     '',
   ]
 }
 
-function latencyCells({ ms, ratio }) {
-  return `${timeOf(ms.median * 1_000)} | ${ratio === null ? '' : ratioOf(ratio)}`
-}
-
-/** Shows a ratio with its spread. */
-export function ratioOf({ median, least, greatest }) {
-  return `${median.toFixed(2)} (${least.toFixed(2)}–${greatest.toFixed(2)})`
-}
-
-function timeOf(microseconds) {
-  return microseconds < 1_000 ? `${microseconds.toFixed(2)} µs` : `${(microseconds / 1_000).toFixed(2)} ms`
-}
-
-function delayOf(delay) {
-  return delay === null ? '' : `${delay.p99Ms.toFixed(1)} / ${delay.maxMs.toFixed(1)} ms`
+function setLines(sets, result) {
+  const { cases, ahead } = aheadOf(result)
+  return ["## Others' benchmarks", '', `Ahead in ${ahead} of ${cases} cases. What they are is in the list of workloads.`, '', ...matrixLines(sets, result)]
 }
 
 function memoryLines(memory) {
+  const rows = memory.map(({ name, idle, queued }) => {
+    const open = idle.failure === undefined ? [kibibytes(idle.openBytes), kibibytes(idle.readBytes)] : [idle.failure, '']
+    return [name, ...open, ...queuedCells(queued)]
+  })
   return [
-    '### Memory',
+    '## Memory',
     '',
-    '| peer | idle database, opened | and read once | queued call, resident | in the heap of JavaScript |',
-    '|---|---|---|---|---|',
-    ...memory.map(({ name, idle, queued }) => {
-      const open = idle.failure === undefined ? `${kibibytes(idle.openBytes)} | ${kibibytes(idle.readBytes)}` : `${idle.failure} |`
-      return `| ${name} | ${open} | ${queuedCells(queued)} |`
-    }),
-    '',
+    ...tableLines(['peer', 'idle database, opened', 'and read once', 'queued call, resident', 'in the heap of JavaScript'], rows),
   ]
 }
 
 function queuedCells(queued) {
-  if (queued === null) return 'never waits |'
-  if (queued.failure !== undefined) return `${queued.failure} |`
-  return `${Math.round(queued.residentBytes)} B | ${Math.round(queued.heapBytes)} B`
+  if (queued === null) return ['never waits', '']
+  if (queued.failure !== undefined) return [queued.failure, '']
+  return [`${Math.round(queued.residentBytes)} B`, `${Math.round(queued.heapBytes)} B`]
 }
 
 function kibibytes(bytes) {

@@ -1,31 +1,36 @@
 // Measures Sluice beside its peers: `npm run bench -- --help`.
-import { rmSync } from 'node:fs'
-import { measureCases } from './case-runs.mjs'
-import { writeFiles } from './cities-file.mjs'
+import { performance } from 'node:perf_hooks'
 import { USAGE, readCommandLine } from './command-line.mjs'
+import { Files } from './files.mjs'
 import { buildFloor } from './floor.mjs'
 import { installPackages, readyPeer } from './install.mjs'
-import { measureMemory } from './memory-runs.mjs'
+import { Parts } from './parts.mjs'
 import { BASELINE, SUBJECT } from './peer.mjs'
-import { progress } from './progress.mjs'
+import { minutes, progress } from './progress.mjs'
 import { publish } from './publish.mjs'
-import { measureScenarios } from './scenario-runs.mjs'
 import { settingsFor } from './settings.mjs'
+import { measureUnit, secondsOf, unitsOf } from './units.mjs'
 import { findNode, versionOf } from './versions.mjs'
+
+/** What a shell expects of a program that ends because of Ctrl+C. */
+const INTERRUPTED = 130
 
 async function main() {
   const wanted = readCommandLine(process.argv.slice(2))
   if (wanted.help) return console.log(USAGE)
   progress('installing the peers')
   installPackages()
-  const floor = wanted.floor && wanted.workloads.length > 0 ? buildFloorOrNot() : null
-  const files = await writeFiles()
+  const floor = wanted.floor && wanted.ids.length > 0 ? buildFloorOrNot() : null
+  const files = new Files()
+  process.once('SIGINT', () => {
+    files.remove()
+    progress('interrupted; the same command goes on with --resume')
+    process.exit(INTERRUPTED)
+  })
   try {
-    const runs = []
-    for (const said of wanted.nodes) runs.push(await measureOn(findNode(said), wanted, files, floor))
-    publish(wanted, runs)
+    for (const said of wanted.nodes) await publish(wanted, await measureOn(findNode(said), { ...wanted, files, floor }))
   } finally {
-    rmSync(files.folder, { recursive: true })
+    files.remove()
   }
 }
 
@@ -41,18 +46,28 @@ function buildFloorOrNot() {
 }
 
 /** Measures everything that is wanted on one version of Node. */
-async function measureOn(node, wanted, files, floor) {
+async function measureOn(node, wanted) {
   progress(`Node ${node.version}`)
   const settings = settingsFor(wanted.profile)
-  const { peers, missing } = await readyPeers(node, wanted.peers, files.small, settings)
-  const cases = await measureCases(node, { ...wanted, settings, files, peers, floor, missing })
-  const scenarios = await measureScenarios(node, { ...wanted, settings, files, peers })
-  const memory = []
-  for (const { name } of wanted.memory ? peers : []) {
-    progress(`memory: ${name}`)
-    memory.push(await measureMemory(name, node, files, settings))
+  const { peers, missing } = await readyPeers(node, wanted.peers, await wanted.files.path('small'), settings)
+  const context = { ...wanted, settings, peers, missing }
+  const parts = new Parts(node, context)
+  const results = { cases: [], scenarios: [], memory: [] }
+  const left = unitsOf(wanted).filter((unit) => {
+    const kept = wanted.resume ? parts.read(unit) : null
+    results[unit.kind].push(...(kept ?? []))
+    return kept === null
+  })
+  const start = performance.now()
+  for (const [index, unit] of left.entries()) {
+    const seconds = left.slice(index).reduce((sum, one) => sum + secondsOf(one, context), 0)
+    progress(`${unit.id}: begins after ${minutes((performance.now() - start) / 1_000)}; about ${minutes(seconds)} are left for Node ${node.major}`)
+    const measured = await measureUnit(unit, node, context)
+    parts.write(unit, measured)
+    results[unit.kind].push(...measured)
   }
-  return { node: node.version, baseline: BASELINE, peers, missing, cases, scenarios, memory }
+  for (const list of [results.cases, results.scenarios]) list.sort((a, b) => a.id.slice(1) - b.id.slice(1))
+  return { node: node.version, baseline: BASELINE, peers, missing, ...results }
 }
 
 async function readyPeers(node, names, path, settings) {

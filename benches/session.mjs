@@ -16,7 +16,13 @@ export class Session {
   /** @param {string} node - the Node binary to run it with */
   constructor(name, node) {
     this.name = name
-    this.#child = fork(CHILD, [], { execPath: node, execArgv: ['--expose-gc', '--no-warnings'], stdio: ['ignore', 'ignore', 'pipe', 'ipc'] })
+    this.#child = fork(CHILD, [], {
+      execPath: node,
+      execArgv: ['--expose-gc', '--no-warnings'],
+      stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
+      // BLOBs are no JSON.
+      serialization: 'advanced',
+    })
     this.#child.stderr.on('data', (text) => (this.#stderr += text))
     this.#child.on('message', ({ number, error, result }) => {
       // An answer that came too late is not that to the question after it.

@@ -1,7 +1,9 @@
 // Functions of prepared statements, for the drivers that have the interface of better-sqlite3.
 
+import { NotOffered } from './peer.mjs'
+
 /** The methods that driver interfaces agree on, by what a call takes from its statement. */
-export const METHODS = { first: 'get', all: 'all', run: 'run' }
+export const METHODS = { first: 'get', all: 'all', run: 'run', each: 'iterate' }
 
 /**
  * Makes a function of the parameters, which runs the statement.
@@ -16,9 +18,29 @@ export function callOf(statement, take) {
       return (params) => statement.all(...params)
     case 'run':
       return (params) => statement.run(...params)
+    case 'each':
+      return (params) => lastOf(statement.iterate(...params))
     default:
       throw new Error(`'${take}' is not known`)
   }
+}
+
+function lastOf(rows) {
+  let last
+  for (const row of rows) last = row
+  return last
+}
+
+/** Returns the last row of those that come one by one, each of which is looked at. */
+export async function lastOfAsync(rows) {
+  let last
+  for await (const row of rows) last = row
+  return last
+}
+
+/** Throws for what takes rows one by one. */
+export function refuseEach(take, reason) {
+  if (take === 'each') throw new NotOffered(reason)
 }
 
 /**

@@ -50,6 +50,16 @@ export function environment() {
     processor: cpus()[0]?.model ?? 'unknown',
     fileSystem: FILE_SYSTEMS[statfsSync(tmpdir()).type] ?? 'another file system',
     syncMs: syncTime(),
+    commit: commit(),
+  }
+}
+
+/** Returns the commit that was measured; `+` says that there were changes. */
+function commit() {
+  try {
+    return capture(['git', 'describe', '--always', '--dirty=+', '--exclude', '*']).trim()
+  } catch {
+    return 'unknown'
   }
 }
 

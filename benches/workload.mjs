@@ -1,6 +1,8 @@
 // The workloads that are compared call by call, by their number in the list of what is measured, each in a file of its own.
 import W1 from './workloads/w1.mjs'
+import W10 from './workloads/w10.mjs'
 import W17 from './workloads/w17.mjs'
+import W19 from './workloads/w19.mjs'
 import W2 from './workloads/w2.mjs'
 import W3 from './workloads/w3.mjs'
 import W4 from './workloads/w4.mjs'
@@ -30,7 +32,12 @@ import { integers } from './random.mjs'
  * @property {import('./peer.mjs').Take} [take]
  * @property {import('./peer.mjs').Step[]} [steps]
  * @property {number} [calls] - how many different calls there are, which are made in turn
- * @property {(draw: (limit: number) => number, one: Case) => unknown} params - draws the values of one call
+ * @property {(draw: (limit: number) => number, one: Case, call: number) => unknown} params - draws the values of one call
+ * @property {string} [file] - which of the files it works on; the cities if left out
+ * @property {string} [baseline] - whom its ratios are relative to, if not the baseline of all
+ * @property {string[]} [peers] - who takes part beside the subject and the baseline; all if left out
+ * @property {number} [brevity] - by what its rounds are shorter than those of others
+ * @property {'all' | 'core'} [floors] - which floors take part; all if left out
  * @property {{ check: string, reset?: string }} [writes] - it changes the file: every peer gets its own, `check` reads what must be the same
  * for all, and `reset` runs between the rounds
  * @property {boolean} [latency] - whether single calls are timed too
@@ -43,14 +50,20 @@ import { integers } from './random.mjs'
  *
  * @typedef {object} Case
  * @property {number} inFlight
+ * @property {number} [readers] - connections of a peer that has several, if not as many as there are cores
+ * @property {boolean} [long] - whether `quick` leaves it out unless the workload is named
  * @property {number} [among] - how many rows its calls are spread over
  * @property {import('./peer.mjs').Manner} [manner]
  * @property {Record<number, number>} target - ratios to the baseline, by Node version
  */
 
 /** @type {Workload[]} */
-export const WORKLOADS = [W1, W2, W3, W4, W5, W6, W7, W8, W9, W17]
+export const WORKLOADS = [W1, W2, W3, W4, W5, W6, W7, W8, W9, W10, W17, ...W19]
 
+/** Of these there are so many cases that they share a table. */
+export const THROUGHPUT_SETS = ['W19']
+
+const DEFAULTS = { kind: 'statement', file: 'cities', durability: 'normal', latency: false, writes: null, brevity: 1, floors: 'all' }
 const CALLS = 4_096
 const SEED = 20_260_101
 const MANNERS = { awaited: 'each statement awaited', submitted: 'no statement awaited', batch: 'as one batch' }
@@ -68,15 +81,16 @@ export function casesOf(ids, workloads = WORKLOADS) {
 function spread({ params, cases, calls = CALLS, ...workload }) {
   return cases.map((one) => {
     const draw = integers(SEED)
-    const drawn = Array.from({ length: calls }, () => params(draw, one))
-    const work = { kind: 'statement', durability: 'normal', latency: false, writes: null, ...workload, ...one, params: drawn }
+    const drawn = Array.from({ length: calls }, (_, call) => params(draw, one, call))
+    const work = { ...DEFAULTS, ...workload, ...one, params: drawn }
     return { ...work, title: titleOf(work) }
   })
 }
 
-function titleOf({ title, manner, among, inFlight, kind, durability }) {
+function titleOf({ title, manner, among, readers, inFlight, kind, durability }) {
   const flight = inFlight === 1 ? 'one by one' : `${inFlight.toLocaleString('en')} in flight`
   const synchronous = kind === 'transaction' ? [`synchronous=${durability.toUpperCase()}`] : []
+  const connections = readers === undefined ? [] : [readers === 1 ? '1 reader' : `${readers} readers`]
   const rows = among === undefined ? [] : [`${among.toLocaleString('en')} rows`]
-  return [title, ...rows, ...(manner === undefined ? [] : [MANNERS[manner]]), ...synchronous, flight].join(', ')
+  return [title, ...rows, ...connections, ...(manner === undefined ? [] : [MANNERS[manner]]), ...synchronous, flight].join(', ')
 }

@@ -1,5 +1,6 @@
 import { Worker } from 'node:worker_threads'
-import { packageName } from './better-sqlite3.mjs'
+import { refuseEach } from '../statements.mjs'
+import { load, packageName } from './better-sqlite3.mjs'
 
 /**
  * What users of better-sqlite3 do to get off the event loop: threads that each have a connection, and a message per call, which goes to
@@ -12,11 +13,13 @@ export default {
   packageName,
   leastNode: 20,
   synchronous: false,
+  load,
 
   async open(path, settings) {
     const threads = Array.from({ length: settings.readers }, () => new Thread(path, settings))
     return {
       prepare(sql, take) {
+        refuseEach(take, 'no rows pass between threads one by one')
         return (params) => leastBusy(threads).call(sql, take, params)
       },
       close: () => Promise.all(threads.map((thread) => thread.end())),

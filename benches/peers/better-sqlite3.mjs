@@ -8,9 +8,14 @@ const nodeMajor = Number(process.versions.node.split('.')[0])
 /** Version 13 needs Node 22; version 12 is the last one for Node 20. */
 export const packageName = nodeMajor >= 22 ? 'better-sqlite3' : 'better-sqlite3-12'
 
+/** Loads the driver. */
+export function load() {
+  return require(packageName)
+}
+
 /** Opens a connection with the settings of the comparison. */
 export function connect(path, settings) {
-  const Database = require(packageName)
+  const Database = load()
   const db = new Database(path)
   applySettings(settings, (pragma) => db.pragma(pragma))
   return db
@@ -27,6 +32,7 @@ export default {
   packageName,
   leastNode: 20,
   synchronous: true,
+  load,
 
   async open(path, settings) {
     const db = connect(path, settings)

@@ -1,6 +1,7 @@
 import { pathToFileURL } from 'node:url'
 import { NotOffered } from '../peer.mjs'
 import { pragmaTexts } from '../settings.mjs'
+import { refuseEach } from '../statements.mjs'
 
 /** @type {import('../peer.mjs').Peer} */
 export default {
@@ -8,13 +9,15 @@ export default {
   packageName: '@libsql/client',
   leastNode: 20,
   synchronous: false,
+  load: () => import('@libsql/client'),
 
   async open(path, settings) {
-    const { createClient } = await import('@libsql/client')
+    const { createClient } = await this.load()
     const client = createClient({ url: pathToFileURL(path).href })
     for (const pragma of pragmaTexts(settings)) await client.execute(pragma)
     return {
       prepare(sql, take) {
+        refuseEach(take, 'returns all rows at once')
         const run = async (args) => (await client.execute({ sql, args })).rows
         return take === 'first' ? async (args) => (await run(args))[0] : run
       },

@@ -7,9 +7,10 @@ export default {
   packageName: 'libsql',
   leastNode: 20,
   synchronous: true,
+  load: () => import('libsql'),
 
   async open(path, settings) {
-    const { default: Database } = await import('libsql')
+    const { default: Database } = await this.load()
     const db = new Database(path)
     applySettings(settings, (pragma) => db.exec(`PRAGMA ${pragma}`))
     const prepare = (sql, take) => callOf(db.prepare(sql), take)

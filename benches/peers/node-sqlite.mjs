@@ -7,9 +7,10 @@ export default {
   packageName: null,
   leastNode: 22,
   synchronous: true,
+  load: () => import('node:sqlite'),
 
   async open(path, settings) {
-    const { DatabaseSync } = await import('node:sqlite')
+    const { DatabaseSync } = await this.load()
     const db = new DatabaseSync(path)
     applySettings(settings, (pragma) => db.exec(`PRAGMA ${pragma}`))
     const prepare = (sql, take) => callOf(db.prepare(sql), take)

@@ -1,6 +1,6 @@
 import { NotOffered } from '../peer.mjs'
 import { pragmaTexts } from '../settings.mjs'
-import { METHODS } from '../statements.mjs'
+import { METHODS, refuseEach } from '../statements.mjs'
 
 /** @type {import('../peer.mjs').Peer} */
 export default {
@@ -8,13 +8,15 @@ export default {
   packageName: '@photostructure/sqlite',
   leastNode: 22,
   synchronous: false,
+  load: () => import('@photostructure/sqlite/experimental'),
 
   async open(path, settings) {
-    const { DatabasePool } = await import('@photostructure/sqlite/experimental')
+    const { DatabasePool } = await this.load()
     const connectionSetup = pragmaTexts(settings).map((sql) => ({ sql }))
     const pool = await DatabasePool.open(path, { connections: settings.readers, connectionSetup })
     return {
       prepare(sql, take) {
+        refuseEach(take, 'its pool has no iterators')
         const method = METHODS[take]
         return (params) => pool[method](sql, params)
       },

@@ -1,9 +1,15 @@
-import sluice from '../../index.js'
 import { pragmasOf } from '../settings.mjs'
-import { METHODS } from '../statements.mjs'
+import { METHODS, lastOfAsync } from '../statements.mjs'
+
+/** Loads the driver. */
+async function load() {
+  const { default: sluice } = await import('../../index.js')
+  return sluice
+}
 
 /** Opens a database with the settings of the comparison, and `options` beside them. */
-export function connect(path, settings, options = {}) {
+export async function connect(path, settings, options = {}) {
+  const sluice = await load()
   const { profile, durability, readers } = settings
   const equal = profile === 'equal' ? { durability, maxReaders: readers, pragmas: pragmasOf(settings) } : {}
   return sluice.open(path, { ...equal, ...options })
@@ -12,6 +18,7 @@ export function connect(path, settings, options = {}) {
 /** Makes a function of the parameters, which runs `sql`. */
 export function prepare(db, sql, take) {
   const statement = db.prepare(sql)
+  if (take === 'each') return (params) => lastOfAsync(statement.iterate(params))
   const method = METHODS[take]
   return (params) => statement[method](params)
 }
@@ -22,6 +29,7 @@ export default {
   packageName: null,
   leastNode: 20,
   synchronous: false,
+  load,
 
   async open(path, settings) {
     const db = await connect(path, settings)

@@ -1,6 +1,6 @@
 import { performance } from 'node:perf_hooks'
 import { setImmediate, setTimeout } from 'node:timers/promises'
-import { CITIES } from '../cities-file.mjs'
+import { CITIES } from '../files.mjs'
 import { during, pacedReads, percentile, timesOf, withLoopDelay } from '../latency.mjs'
 import { integers } from '../random.mjs'
 import W1 from '../workloads/w1.mjs'
@@ -111,7 +111,7 @@ function relativeTo(quiet, { beside, loop, ...figures }) {
   }
 }
 
-async function besideTransaction({ transaction }, reads, { spanMs }) {
+async function besideTransaction({ transaction }, reads, { longMs }) {
   const { result, loop } = await withLoopDelay(async () => {
     let wanted = true
     let writing
@@ -119,7 +119,7 @@ async function besideTransaction({ transaction }, reads, { spanMs }) {
       writing = transaction(() => wanted, begun)
       writing.catch(failed)
     })
-    const read = await reads(during(spanMs))
+    const read = await reads(during(longMs))
     wanted = false
     await writing
     return read
@@ -173,6 +173,7 @@ function checkpointScenario(mode, about) {
     about: `${PACE} ${about}`,
     durability: 'normal',
     processes: 1,
+    seconds: ({ spanMs }) => 0.5 + (2.2 * spanMs) / 1_000,
     roles: rolesOf(besideCheckpoints(mode)),
     figures: {
       ...FIGURES,
@@ -190,6 +191,7 @@ export default [
     about: `${PACE} The transaction lasts 5 s (quick: 0.3 s), in statements of about 10 ms. better-sqlite3 reads and writes on two connections.`,
     durability: 'normal',
     processes: 1,
+    seconds: ({ spanMs, longMs }) => 0.5 + (spanMs + longMs) / 1_000,
     roles: rolesOf(besideTransaction),
     figures: FIGURES,
   },

@@ -1,5 +1,5 @@
 import { performance } from 'node:perf_hooks'
-import { CITIES } from '../cities-file.mjs'
+import { CITIES } from '../files.mjs'
 import { during, percentile } from '../latency.mjs'
 import { integers } from '../random.mjs'
 import W5 from '../workloads/w5.mjs'
@@ -119,6 +119,7 @@ function queuedScenario(title, writeOn) {
     about: 'Each writes one row, and again as soon as it is answered, so that 1,000 wait all the time: each waits for the 999 before it.',
     durability: 'normal',
     processes: 1,
+    seconds: ({ spanMs }) => 0.7 + spanMs / 1_000,
     roles: { sluice: queued(writeOn) },
     figures: QUEUED_FIGURES,
   }
@@ -131,6 +132,7 @@ function readersScenario(concurrency, about, target) {
     about: `Reads of about 1 ms of work. ${about} A read phase is 64 reads at once without a writer, the longest of ${QUIET_PHASES}.`,
     durability: 'normal',
     processes: 1,
+    seconds: ({ spanMs }) => 0.7 + spanMs / 1_000,
     roles: { sluice: readersAgainstWriter(concurrency) },
     figures: {
       phase: { title: 'read phase, quiet', unit: 'ms' },

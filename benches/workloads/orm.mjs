@@ -1,5 +1,5 @@
 // What applications do through an ORM: the workloads of `npm run bench:adapters`.
-import { CITIES } from '../cities-file.mjs'
+import { CITIES } from '../files.mjs'
 
 /** The names by which an ORM's peer knows the calls. */
 export const FIND_CITY = 'find a city by its id'

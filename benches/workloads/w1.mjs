@@ -1,4 +1,4 @@
-import { CITIES } from '../cities-file.mjs'
+import { CITIES } from '../files.mjs'
 
 /** @type {import('../workload.mjs').Workload} */
 export default {

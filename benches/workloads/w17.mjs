@@ -1,4 +1,4 @@
-import { CITIES } from '../cities-file.mjs'
+import { CITIES } from '../files.mjs'
 import W1 from './w1.mjs'
 import W6 from './w6.mjs'
 

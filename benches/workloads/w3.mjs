@@ -1,4 +1,4 @@
-import { CITIES } from '../cities-file.mjs'
+import { CITIES } from '../files.mjs'
 
 const ROWS = 10_000
 

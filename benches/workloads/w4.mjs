@@ -1,4 +1,4 @@
-import { CITIES } from '../cities-file.mjs'
+import { CITIES } from '../files.mjs'
 import W3 from './w3.mjs'
 
 const ROWS = 100

@@ -1,4 +1,4 @@
-import { CITIES } from '../cities-file.mjs'
+import { CITIES } from '../files.mjs'
 
 /** About 1 ms of work for one core. */
 const ROWS = 20_000

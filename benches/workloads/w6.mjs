@@ -1,4 +1,4 @@
-import { CITIES } from '../cities-file.mjs'
+import { CITIES } from '../files.mjs'
 
 /** So few rows that those who write at the same time meet on a page. */
 const HOT_CITIES = 1_000

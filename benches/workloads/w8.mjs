@@ -1,4 +1,4 @@
-import { CITIES } from '../cities-file.mjs'
+import { CITIES } from '../files.mjs'
 
 const ROWS = 100
 const INSERT = { sql: 'INSERT INTO visits (city, at, note) VALUES (?, ?, ?)', take: 'run' }
