@@ -28,8 +28,8 @@ const OUTPUT = /\/\/ → (.*)$/gm
 
 /** Lists every document of the repository, as a path from its root. */
 export function documents(): string[] {
-  const inDocs = readdirSync('docs').filter((name) => name.endsWith('.md')).map((name) => `docs/${name}`)
-  return ['README.md', 'CONTRIBUTING.md', 'CHANGELOG.md', ...inDocs.sort()]
+  const inFolder = (folder: string): string[] => readdirSync(folder).filter((name) => name.endsWith('.md')).map((name) => `${folder}/${name}`)
+  return ['README.md', 'CONTRIBUTING.md', 'CHANGELOG.md', ...inFolder('docs').sort(), ...inFolder('docs/benchmarks').sort()]
 }
 
 /** Reads a document. */

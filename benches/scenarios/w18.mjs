@@ -15,8 +15,8 @@ const TIMED_MS = 100
 /** A first run of more than this is timed itself: the compiler has had time enough. */
 const LONG_RUN_MS = 500
 const REST_MS = 20
-/** Below so many the memory of the process says nothing of one of them. */
-const LEAST_FOR_MEMORY = 1_000
+/** Below so many the memory of the process tells nothing of one of them. */
+const LEAST_FOR_MEMORY = 10_000
 const MANY_IN_FLIGHT = 1_000
 const AGGREGATES = 16
 const ROWS_SQL = `WITH RECURSIVE copies (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM copies)
