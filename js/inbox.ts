@@ -13,10 +13,12 @@ import {
   INTS_COUNT,
   INTS_OFFSET,
   MAX_HEADERS,
+  TAG_AGAIN,
   TAG_BLOB,
   TAG_EXTRA,
   TAG_INT64,
   TAG_NULL,
+  TAG_REMEMBERED,
   TAG_TEXT,
   TEXT_OFFSET,
 } from './layout.js'
@@ -52,6 +54,9 @@ export class Inbox {
   /** The texts of all results: values are substrings of it. */
   #text = ''
   #textAt = 0
+  /** The texts of the present result that later cells may mean too, and how many there are. */
+  readonly #remembered: string[] = []
+  #rememberedCount = 0
   #blobAt = BLOBS_OFFSET
   #extras: BindingExtra[] | null = null
   /** The header being read, as an index into `#headers`, and where the headers end. */
@@ -73,6 +78,8 @@ export class Inbox {
     this.#textAt = 0
     this.#blobAt = BLOBS_OFFSET
     this.#extras = null
+    // Short texts may be part of a long one, which they would keep.
+    if (this.#remembered.length > 0) this.#remembered.length = 0
     this.#header = -HEADER_WORDS
     this.#headersEnd = headers * HEADER_WORDS
     this.#text = headers === 0 ? '' : this.#decodeText()
@@ -91,6 +98,7 @@ export class Inbox {
     this.#startCell = this.cell
     this.#startText = this.#textAt
     this.#startBlob = this.#blobAt
+    this.#rememberedCount = 0
     return this.#header < this.#headersEnd
   }
 
@@ -132,11 +140,12 @@ export class Inbox {
   value(cell: number): SqlValue {
     const payload = this.#words[cell * 2] as number
     switch (this.#words[cell * 2 + 1]) {
-      case TAG_TEXT: {
-        const start = this.#textAt
-        this.#textAt = start + payload
-        return this.#text.substring(start, start + payload)
-      }
+      case TAG_TEXT:
+        return this.#nextText(payload)
+      case TAG_AGAIN:
+        return this.#remembered[payload] as string
+      case TAG_REMEMBERED:
+        return (this.#remembered[this.#rememberedCount++] = this.#nextText(payload))
       case TAG_NULL:
         return null
       case TAG_INT64:
@@ -155,18 +164,42 @@ export class Inbox {
     }
   }
 
+  #nextText(length: number): string {
+    const start = this.#textAt
+    this.#textAt = start + length
+    return this.#text.substring(start, start + length)
+  }
+
   #extraValue(index: number): SqlValue {
     const extra = this.extra(index)
     if (typeof extra === 'string' || extra instanceof Uint8Array) return extra
     throw new CarriedFailure(extra as BindingFailure)
   }
 
+  /** Returns whether a cell is an integer that travels apart. */
+  isInteger(cell: number): boolean {
+    return this.#words[cell * 2 + 1] === TAG_INT64
+  }
+
+  /** Copies an integer from each of `count` cells, `stride` apart. Returns whether all of them were such; if not, some are copied. */
+  copyIntegers(first: number, stride: number, count: number, target: BigInt64Array, at: number): boolean {
+    for (let row = 0, cell = first; row < count; row++, cell += stride) {
+      if (!this.isInteger(cell)) return false
+      target[at + row] = this.#integers[this.#words[cell * 2] as number] as bigint
+    }
+    return true
+  }
+
   /** Passes a cell whose value nobody wants. */
   pass(cell: number): void {
     const payload = this.#words[cell * 2] as number
     const tag = this.#words[cell * 2 + 1]
-    if (tag === TAG_TEXT) this.#textAt += payload
-    else if (tag === TAG_BLOB) this.#blobAt += payload
+    if (tag === TAG_TEXT || tag === TAG_REMEMBERED) {
+      this.#textAt += payload
+      // It keeps its number. Cells that mean it are of the same column, and passed too.
+      if (tag === TAG_REMEMBERED) this.#rememberedCount++
+    }
+    if (tag === TAG_BLOB) this.#blobAt += payload
   }
 
   /** Returns how many cells the present result has. */
@@ -178,6 +211,7 @@ export class Inbox {
   passResult(): void {
     this.#textAt = this.#startText
     this.#blobAt = this.#startBlob
+    this.#rememberedCount = 0
     const end = this.#startCell + this.resultCells()
     for (let cell = this.#startCell; cell < end; cell++) this.pass(cell)
     this.cell = end

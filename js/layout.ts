@@ -12,6 +12,10 @@ export const TAG_TEXT: number = 0xffff_0002 | 0
 export const TAG_BLOB: number = 0xffff_0003 | 0
 export const TAG_INT64: number = 0xffff_0004 | 0
 export const TAG_EXTRA: number = 0xffff_0005 | 0
+/** In results: a text that later cells of the same result may mean too. */
+export const TAG_REMEMBERED: number = 0xffff_0006 | 0
+/** In results: a text that was remembered, by its number from 0. */
+export const TAG_AGAIN: number = 0xffff_0007 | 0
 
 /** Where things are in a request, in bytes. */
 export const REQUEST_HEADER_BYTES = 24

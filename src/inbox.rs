@@ -173,7 +173,8 @@ fn moved(cell: u64, integers: u32, extras: u32) -> u64 {
     match Cell::from_bits(cell) {
         Some(Cell::Tagged(Tag::Int64, index)) => tagged(Tag::Int64, index + integers),
         Some(Cell::Tagged(Tag::Extra, index)) => tagged(Tag::Extra, index + extras),
-        Some(Cell::Tagged(Tag::Null | Tag::Text | Tag::Blob, _) | Cell::Number(_)) | None => cell,
+        Some(Cell::Tagged(Tag::Null | Tag::Text | Tag::Blob | Tag::Remembered | Tag::Again, _) | Cell::Number(_))
+        | None => cell,
     }
 }
 

@@ -21,6 +21,16 @@ pub enum Tag {
     Int64 = 0xFFFF_0004,
     /// A value carried apart: its index.
     Extra = 0xFFFF_0005,
+    /// As `Text`, in results: cells after it in the chunk may mean the same text.
+    Remembered = 0xFFFF_0006,
+    /// In results, a text of a cell before it: the index among the remembered ones of the chunk.
+    Again = 0xFFFF_0007,
+}
+
+impl Tag {
+    /// All of them, in the order of their numbers.
+    const ALL: [Self; 7] =
+        [Self::Null, Self::Text, Self::Blob, Self::Int64, Self::Extra, Self::Remembered, Self::Again];
 }
 
 /// A cell, taken apart.
@@ -48,10 +58,8 @@ impl Cell {
         }
         let [upper, payload] =
             [bits >> 32, bits & 0xFFFF_FFFF].map(|half| u32::try_from(half).expect("BUG: half a cell"));
-        [Tag::Null, Tag::Text, Tag::Blob, Tag::Int64, Tag::Extra]
-            .into_iter()
-            .find(|tag| *tag as u32 == upper)
-            .map(|tag| Self::Tagged(tag, payload))
+        let tag = upper.checked_sub(Tag::Null as u32).and_then(|tag| Tag::ALL.get(tag as usize));
+        tag.map(|tag| Self::Tagged(*tag, payload))
     }
 }
 
@@ -91,7 +99,7 @@ mod tests {
         for number in [0.0, -0.0, 1.5, f64::MAX, f64::INFINITY, f64::NEG_INFINITY, f64::MIN_POSITIVE] {
             assert_eq!(Cell::from_bits(number.to_bits()), Some(Cell::Number(number)));
         }
-        for tag in [Tag::Null, Tag::Text, Tag::Blob, Tag::Int64, Tag::Extra] {
+        for tag in Tag::ALL {
             assert_eq!(Cell::from_bits(tagged(tag, u32::MAX)), Some(Cell::Tagged(tag, u32::MAX)));
         }
         assert_eq!(Cell::from_bits(f64::NAN.to_bits()), None);

@@ -277,7 +277,7 @@ fn row_set(shape: &Shape, chunks: &[Chunk], outcome: Outcome) -> RowSet {
 }
 
 fn decode(chunk: &Chunk, columns: usize) -> Vec<Vec<Value>> {
-    let mut decoder = Decoder { chunk, text: chunk.text.as_str(), blobs: &chunk.blobs };
+    let mut decoder = Decoder { chunk, text: chunk.text.as_str(), blobs: &chunk.blobs, remembered: Vec::new() };
     let width = columns.max(1);
     chunk.cells.chunks(width).map(|row| row.iter().map(|cell| decoder.value(*cell)).collect()).collect()
 }
@@ -286,14 +286,21 @@ struct Decoder<'a> {
     chunk: &'a Chunk,
     text: &'a str,
     blobs: &'a [u8],
+    remembered: Vec<&'a str>,
 }
 
-impl Decoder<'_> {
+impl<'a> Decoder<'a> {
     fn value(&mut self, bits: u64) -> Value {
         match Cell::from_bits(bits).expect("BUG: an encoder writes no NaN") {
             Cell::Number(number) => Value::Real(number),
             Cell::Tagged(Tag::Null, _) => Value::Null,
-            Cell::Tagged(Tag::Text, units) => Value::Text(self.text(units as usize)),
+            Cell::Tagged(Tag::Text, units) => Value::Text(self.text(units as usize).to_owned()),
+            Cell::Tagged(Tag::Remembered, units) => {
+                let text = self.text(units as usize);
+                self.remembered.push(text);
+                Value::Text(text.to_owned())
+            }
+            Cell::Tagged(Tag::Again, index) => Value::Text(self.remembered[index as usize].to_owned()),
             Cell::Tagged(Tag::Blob, length) => {
                 let (blob, rest) = self.blobs.split_at(length as usize);
                 self.blobs = rest;
@@ -305,7 +312,7 @@ impl Decoder<'_> {
     }
 
     /// Takes the next text, whose length is in UTF-16 units.
-    fn text(&mut self, units: usize) -> String {
+    fn text(&mut self, units: usize) -> &'a str {
         let mut left = units;
         let end = self.text.char_indices().find(|(_, character)| {
             let done = left == 0;
@@ -314,6 +321,6 @@ impl Decoder<'_> {
         });
         let (text, rest) = self.text.split_at(end.map_or(self.text.len(), |(at, _)| at));
         self.text = rest;
-        text.to_owned()
+        text
     }
 }

@@ -22,6 +22,7 @@ mod metrics;
 mod mirror;
 pub mod params;
 pub mod query;
+mod repeats;
 pub mod rows;
 mod session;
 mod statement;

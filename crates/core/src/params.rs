@@ -300,7 +300,7 @@ impl<'a> Reader<'a> {
                 Some(ValueRef::Integer(integer))
             }
             Cell::Tagged(Tag::Extra, index) => self.extras.get(index as usize).map(Value::as_ref),
-            Cell::Tagged(Tag::Blob, _) => None,
+            Cell::Tagged(Tag::Blob | Tag::Remembered | Tag::Again, _) => None,
         }
     }
 

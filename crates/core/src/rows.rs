@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use rusqlite::Row;
 use rusqlite::types::ValueRef;
 
 use crate::cell::{Tag, is_safe, number_of, tagged};
 use crate::error::{Error, ErrorCode, Result};
 use crate::query::{Integers, Shape};
+use crate::repeats::{Repeat, Repeats, Short};
+use crate::statement::PresentRow;
 use crate::value::Value;
 
 /// The most cells of a chunk, unless one row is wider.
@@ -43,6 +44,15 @@ impl Chunk {
         Self { ascii: true, ..Self::default() }
     }
 
+    /// Makes one with room for what `before` holds: the next part of a result is about as large.
+    fn like(before: &Self) -> Self {
+        Self {
+            cells: Vec::with_capacity(before.cells.len()),
+            text: String::with_capacity(before.text.len()),
+            ..Self::new()
+        }
+    }
+
     /// Returns how many bytes it holds.
     #[must_use]
     pub fn bytes(&self) -> usize {
@@ -69,16 +79,19 @@ pub(crate) struct Limits {
 /// Encodes the rows of one result into chunks.
 pub(crate) struct Encoder {
     shape: Arc<Shape>,
+    columns: usize,
     integers: Integers,
     chunk: Chunk,
-    /// Bytes of the chunks before the present one, and of the extras of the present one.
+    repeats: Repeats,
+    /// Bytes of the chunks before the present one, and of the extras and repeated texts of the present one.
     carried: usize,
     limits: Limits,
 }
 
 impl Encoder {
     pub(crate) fn new(shape: Arc<Shape>, integers: Integers, limits: Limits) -> Self {
-        Self { shape, integers, chunk: Chunk::new(), carried: 0, limits }
+        let columns = shape.columns().len();
+        Self { shape, columns, integers, chunk: Chunk::new(), repeats: Repeats::default(), carried: 0, limits }
     }
 
     pub(crate) fn shape(&self) -> &Arc<Shape> {
@@ -89,10 +102,9 @@ impl Encoder {
     ///
     /// # Errors
     /// [`ErrorCode::OutOfRange`] for an integer that cannot be delivered as asked; [`ErrorCode::TooLarge`] past the limit.
-    pub(crate) fn push(&mut self, row: &Row<'_>) -> Result<()> {
-        for column in 0..self.shape.columns().len() {
-            let value = row.get_ref(column).map_err(|error| Error::from_sqlite(&error))?;
-            let cell = match value {
+    pub(crate) fn push(&mut self, row: PresentRow<'_>) -> Result<()> {
+        for column in 0..self.columns {
+            let cell = match row.value(column)? {
                 ValueRef::Null => tagged(Tag::Null, 0),
                 ValueRef::Integer(integer) => self.integer(integer, column)?,
                 ValueRef::Real(number) => number.to_bits(),
@@ -112,8 +124,7 @@ impl Encoder {
     /// Returns whether the present chunk should go out before another row comes in.
     pub(crate) fn is_full(&self) -> bool {
         let chunk = &self.chunk;
-        let next_row = self.shape.columns().len();
-        chunk.cells.len() + next_row > CHUNK_CELLS
+        chunk.cells.len() + self.columns > CHUNK_CELLS
             || chunk.text.len() >= CHUNK_BYTES / 2
             || chunk.blobs.len() >= CHUNK_BYTES / 2
             || chunk.extras.len() >= 64
@@ -122,7 +133,14 @@ impl Encoder {
     /// Takes the present chunk and begins another.
     pub(crate) fn take(&mut self) -> Chunk {
         self.carried += self.present();
-        std::mem::replace(&mut self.chunk, Chunk::new())
+        self.repeats.forget();
+        let next = Chunk::like(&self.chunk);
+        std::mem::replace(&mut self.chunk, next)
+    }
+
+    /// Takes the last chunk.
+    pub(crate) fn finish(self) -> Chunk {
+        self.chunk
     }
 
     fn present(&self) -> usize {
@@ -150,16 +168,38 @@ impl Encoder {
         if is_large || self.chunk.text.len() + bytes.len() > CHUNK_BYTES {
             return self.large_text(bytes, column);
         }
-        // The length that the other side counts in: UTF-16 units, which for ASCII are the bytes.
-        let units = if let Ok(text) = std::str::from_utf8(bytes) {
+        let tag = match self.repeat(bytes, column) {
+            Repeat::Again(index) => {
+                self.carried += bytes.len();
+                return Ok(tagged(Tag::Again, index));
+            }
+            Repeat::Remembered => Tag::Remembered,
+            Repeat::Unknown => Tag::Text,
+        };
+        let units = self.append(bytes);
+        Ok(tagged(tag, u32::try_from(units).expect("BUG: an inline text is short")))
+    }
+
+    #[inline]
+    fn repeat(&mut self, bytes: &[u8], column: usize) -> Repeat {
+        // The first row repeats nothing, and most often it is the only one.
+        match Short::of(bytes) {
+            Some(short) if self.chunk.rows > 0 => self.repeats.find(short, column, self.columns),
+            _ => Repeat::Unknown,
+        }
+    }
+
+    /// Adds a text. Returns its length as the other side counts: in UTF-16 units, which for ASCII are the bytes.
+    #[inline]
+    fn append(&mut self, bytes: &[u8]) -> usize {
+        if let Ok(text) = std::str::from_utf8(bytes) {
             self.chunk.text.push_str(text);
-            if text.is_ascii() { text.len() } else { self.wide(text) }
+            if bytes.is_ascii() { bytes.len() } else { self.wide_units(text) }
         } else {
             let text = String::from_utf8_lossy(bytes);
             self.chunk.text.push_str(&text);
-            self.wide(&text)
-        };
-        Ok(tagged(Tag::Text, u32::try_from(units).expect("BUG: an inline text is short")))
+            self.wide_units(&text)
+        }
     }
 
     fn large_text(&mut self, bytes: &[u8], column: usize) -> Result<u64> {
@@ -173,9 +213,9 @@ impl Encoder {
         Ok(self.extra(Value::Text(text.into_owned())))
     }
 
-    fn wide(&mut self, text: &str) -> usize {
+    fn wide_units(&mut self, text: &str) -> usize {
         self.chunk.ascii = false;
-        text.chars().map(char::len_utf16).sum()
+        utf16_units(text)
     }
 
     fn blob(&mut self, bytes: &[u8]) -> u64 {
@@ -193,7 +233,24 @@ impl Encoder {
     }
 }
 
+/// Counts without decoding: a character has one byte that begins it, and takes two units if that begins one of four bytes.
+fn utf16_units(text: &str) -> usize {
+    text.bytes().map(|byte| usize::from(byte & 0xC0 != 0x80) + usize::from(byte >= 0xF0)).sum()
+}
+
 /// The index of the last of `length` things.
 fn index_of(length: usize) -> u32 {
     u32::try_from(length - 1).expect("BUG: a chunk is bounded")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn units_are_counted_as_characters_encode() {
+        for text in ["", "a", "é", "ß∂", "\u{FFFD}", "\u{10FFFF}a", "日本語🦀x"] {
+            assert_eq!(utf16_units(text), text.encode_utf16().count(), "{text}");
+        }
+    }
 }

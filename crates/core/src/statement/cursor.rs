@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{Cached, Statements, explain, refresh_shape};
 use crate::connection::{PolicedConnection, Policy};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::query::{Query, Request, Shape};
 use crate::rows::{Chunk, Encoder, Limits};
 
@@ -56,14 +56,14 @@ impl<'c> Suspended<'c> {
             return Ok(Fetched { shape: Arc::clone(shape), chunk: Chunk::default(), more: false });
         };
         let mut encoder: Option<Encoder> = None;
-        let mut rows = statement.raw_query();
+        let mut rows = statement.present_rows();
         let mut more = false;
         let mut count = 0;
-        while let Some(row) = rows.next().map_err(|error| Error::from_sqlite(&error))? {
+        while let Some(row) = rows.next()? {
             let encoder = match &mut encoder {
                 Some(encoder) => encoder,
                 none => {
-                    refresh_shape(shape, reprepares, row.as_ref(), &self.query);
+                    refresh_shape(shape, reprepares, row.statement(), &self.query);
                     none.insert(Encoder::new(Arc::clone(shape), self.integers, self.limits))
                 }
             };
@@ -86,8 +86,8 @@ impl<'c> Suspended<'c> {
         } else {
             drop(rows);
         }
-        if let Some(mut encoder) = encoder {
-            return Ok(Fetched { shape: Arc::clone(encoder.shape()), chunk: encoder.take(), more });
+        if let Some(encoder) = encoder {
+            return Ok(Fetched { shape: Arc::clone(encoder.shape()), chunk: encoder.finish(), more });
         }
         refresh_shape(shape, reprepares, statement, &self.query);
         Ok(Fetched { shape: Arc::clone(shape), chunk: Chunk::default(), more })

@@ -2,6 +2,7 @@
 
 mod cursor;
 mod kept;
+mod present;
 mod rowid;
 mod script;
 mod transaction;
@@ -22,6 +23,8 @@ use crate::rows::{Chunk, Encoder, Limits};
 
 pub(crate) use cursor::{Fetched, Suspended};
 pub(crate) use kept::Kept;
+use present::Prepared;
+pub(crate) use present::PresentRow;
 pub(crate) use script::{Stopped, run_script};
 pub(crate) use transaction::Transaction;
 use undo::Undo;
@@ -67,7 +70,7 @@ pub(crate) struct Statements<'c> {
 
 struct Cached<'c> {
     /// `None` for a text without a statement: blanks, comments, `;`.
-    statement: Option<Statement<'c>>,
+    statement: Option<Prepared<'c>>,
     class: Classified,
     /// Under which policy it was prepared.
     policy: Policy,
@@ -261,6 +264,7 @@ impl<'c> Statements<'c> {
             if !class.log.transaction() {
                 query.set_known_plain();
             }
+            let statement = statement.map(|statement| Prepared::new(self.connection, statement));
             let cached = Cached::new(statement, class, policy, query);
             self.cache.insert(id, cached);
         }
@@ -271,13 +275,13 @@ impl<'c> Statements<'c> {
 impl<'c> Cached<'c> {
     /// Whether it can be run under `policy` as it is. What one policy lets through another may refuse, which only shows while it is prepared.
     fn serves(&self, policy: Policy) -> bool {
-        (self.policy == policy || self.class.groups()) && !explains(self.statement.as_ref())
+        (self.policy == policy || self.class.groups()) && !explains(self.statement.as_deref())
     }
 
-    fn new(statement: Option<Statement<'c>>, class: Classified, policy: Policy, query: &Query) -> Self {
-        let columns = statement.as_ref().map(columns_of).unwrap_or_default();
-        let parameters = statement.as_ref().map(ParameterNames::of).unwrap_or_default();
-        let reprepares = statement.as_ref().map_or(0, reprepares_of);
+    fn new(statement: Option<Prepared<'c>>, class: Classified, policy: Policy, query: &Query) -> Self {
+        let columns = statement.as_deref().map(columns_of).unwrap_or_default();
+        let parameters = statement.as_deref().map(ParameterNames::of).unwrap_or_default();
+        let reprepares = statement.as_deref().map_or(0, reprepares_of);
         Self { shape: query.shape(columns), statement, class, policy, parameters, reprepares }
     }
 }
@@ -361,8 +365,8 @@ fn fetch(cached: &mut Cached<'_>, request: &Request, limits: Limits, emit: Emit<
         return Ok((Arc::clone(&cached.shape), Chunk::default()));
     };
     let mut encoder: Option<Encoder> = None;
-    let mut rows = statement.raw_query();
-    while let Some(row) = rows.next().map_err(|error| Error::from_sqlite(&error))? {
+    let mut rows = statement.present_rows();
+    while let Some(row) = rows.next()? {
         let wanted = match request.take {
             Take::All => true,
             Take::First => encoder.is_none(),
@@ -378,7 +382,7 @@ fn fetch(cached: &mut Cached<'_>, request: &Request, limits: Limits, emit: Emit<
         let encoder = match &mut encoder {
             Some(encoder) => encoder,
             none => {
-                refresh_shape(&mut cached.shape, &mut cached.reprepares, row.as_ref(), &request.query);
+                refresh_shape(&mut cached.shape, &mut cached.reprepares, row.statement(), &request.query);
                 none.insert(Encoder::new(Arc::clone(&cached.shape), request.integers, limits))
             }
         };
@@ -395,8 +399,9 @@ fn fetch(cached: &mut Cached<'_>, request: &Request, limits: Limits, emit: Emit<
     }
     drop(rows);
     statement.clear_bindings();
-    if let Some(mut encoder) = encoder {
-        return Ok((Arc::clone(encoder.shape()), encoder.take()));
+    if let Some(encoder) = encoder {
+        let shape = Arc::clone(encoder.shape());
+        return Ok((shape, encoder.finish()));
     }
     refresh_shape(&mut cached.shape, &mut cached.reprepares, statement, &request.query);
     Ok((Arc::clone(&cached.shape), Chunk::default()))
