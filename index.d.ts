@@ -238,6 +238,21 @@ export interface ExecuteResult<T = Row> extends RunResult {
 	/** Who ran the statement. */
 	readonly route: Route;
 }
+/** The values of one column, in the order of the rows: {@link Database.columnar} says when it is which. */
+export type ColumnVector = Float64Array | BigInt64Array | SqlValue[];
+/** What a statement returned, column by column. */
+export interface ColumnarResult<T = {
+	[column: string]: ColumnVector;
+}> {
+	/** The columns, in order; frozen, and shared by all results of the same shape. Empty for a statement that returns no rows. */
+	readonly columns: readonly Column[];
+	/** How many rows there are, and so how long each vector is. */
+	readonly rowCount: number;
+	/** The values of each column, in the order of `columns`. */
+	readonly vectors: ColumnVector[];
+	/** The same vectors, with a key per column. Of columns that share a name, the last one wins. */
+	readonly byName: T;
+}
 /** What the manager of a database is doing: numbers of this moment. */
 export interface Status {
 	/** Whether a write has the database for itself (`'write'`), or reads may run. */
@@ -294,7 +309,7 @@ export interface Status {
 	};
 }
 /** The method by which SQL was run. */
-export type QueryOperation = "execute" | "all" | "get" | "values" | "pluck" | "sql" | "run" | "exec" | "batch" | "iterate" | "pragma" | "columns";
+export type QueryOperation = "execute" | "all" | "get" | "values" | "pluck" | "columnar" | "sql" | "run" | "exec" | "batch" | "iterate" | "pragma" | "columns";
 /**
  * What subscribers of the tracing channel `sluice:query` get: one object per call, the same one at each event. It is filled in at its end,
  * before `error`, `asyncStart` and `asyncEnd`. Subscribers may add keys of their own.
@@ -699,6 +714,25 @@ declare abstract class Reads {
 	 */
 	pluck<V = SqlValue>(sql: string, params?: SqlParameters, options?: ValueOptions): Promise<V[]>;
 	/**
+	 * Runs one statement and returns all values, column by column: for sums, charts and other work on whole columns.
+	 *
+	 * A column is a `Float64Array` if all of its values are numbers, and a `BigInt64Array` if all are bigints: with `integers: 'bigint'`
+	 * those are its INTEGERs. In all other cases it is an array of the values that `values` gives: as soon as it has a NULL, a TEXT, a
+	 * BLOB, or both numbers and bigints, and when there is no row.
+	 *
+	 * @typeParam T - the columns by name; nothing checks that they are like that
+	 * @throws as `execute`
+	 *
+	 * @example
+	 * ```ts
+	 * const { rowCount, byName } = await db.columnar<{ amount: Float64Array }>('SELECT amount FROM orders')
+	 * const mean = byName.amount.reduce((sum, amount) => sum + amount, 0) / rowCount
+	 * ```
+	 */
+	columnar<T = {
+		[column: string]: ColumnVector;
+	}>(sql: string, params?: SqlParameters, options?: ValueOptions): Promise<ColumnarResult<T>>;
+	/**
 	 * Runs the statement of a template literal and returns all rows. Values become parameters, never text: an array is no list of
 	 * values, but an error.
 	 *
@@ -843,6 +877,10 @@ export declare class ReadStatement<P extends SqlParameters = SqlParameters, T = 
 	values(params?: P, options?: ValueOptions): Promise<SqlValue[][]>;
 	/** Runs the statement and returns the first column of all rows. See {@link Database.pluck}. */
 	pluck<V = SqlValue>(params?: P, options?: ValueOptions): Promise<V[]>;
+	/** Runs the statement and returns all values, column by column. See {@link Database.columnar}. */
+	columnar<C = {
+		[column: string]: ColumnVector;
+	}>(params?: P, options?: ValueOptions): Promise<ColumnarResult<C>>;
 	/** Runs the statement and delivers its rows one after another. See {@link Database.iterate}. */
 	iterate(params?: P, options?: IterateOptions): RowIterator<T>;
 	/**

@@ -1,5 +1,6 @@
 import type { BindingFailure, BindingShape } from './binding.js'
 import { AbortError, SluiceError, errorOf } from './errors.js'
+import type { ColumnarRows } from './columnar.js'
 import { CarriedFailure } from './inbox.js'
 import type { Inbox } from './inbox.js'
 import { dilute } from './pauses.js'
@@ -191,6 +192,12 @@ export class Call {
   #abortReason(): unknown {
     const own = this.stop?.signal
     return own?.aborted === true ? own.reason : this.signal?.reason
+  }
+
+  /** How many rows have come. */
+  get rowCount(): number {
+    if (this.rows === null) return 0
+    return this.form === 'columnar' ? (this.rows[0] as ColumnarRows).count : this.rows.length
   }
 
   /** Returns the rows, in an array of the caller's own. */

@@ -21,6 +21,8 @@ export type {
   CheckpointResult,
   CloseOptions,
   Column,
+  ColumnVector,
+  ColumnarResult,
   DateMode,
   ExecOptions,
   ExecuteResult,

@@ -1,11 +1,12 @@
 import { iterateMode, rowCallMode, valueCallMode } from './options.js'
 import { expectSql } from './queries.js'
+import { columnarResult } from './columnar.js'
 import { executeResult } from './results.js'
 import { makeRowIterator } from './row-iterator.js'
 import type { RowIterator } from './row-iterator.js'
 import type { Runner } from './runner.js'
 import { templateText } from './template.js'
-import type { CallOptions, ExecuteResult, IterateOptions, Row, SqlParameter, SqlParameters, SqlValue, ValueOptions } from './types.js'
+import type { CallOptions, ColumnVector, ColumnarResult, ExecuteResult, IterateOptions, Row, SqlParameter, SqlParameters, SqlValue, ValueOptions } from './types.js'
 import { TAKE_ALL, TAKE_FIRST } from './layout.js'
 
 /** Runs statements that return rows: on a database, in a transaction, in a session. */
@@ -125,6 +126,31 @@ export abstract class Reads {
     await call.settled
     call.expectSuccess()
     return call.takeRows() as V[]
+  }
+
+  /**
+   * Runs one statement and returns all values, column by column: for sums, charts and other work on whole columns.
+   *
+   * A column is a `Float64Array` if all of its values are numbers, and a `BigInt64Array` if all are bigints: with `integers: 'bigint'`
+   * those are its INTEGERs. In all other cases it is an array of the values that `values` gives: as soon as it has a NULL, a TEXT, a
+   * BLOB, or both numbers and bigints, and when there is no row.
+   *
+   * @typeParam T - the columns by name; nothing checks that they are like that
+   * @throws as `execute`
+   *
+   * @example
+   * ```ts
+   * const { rowCount, byName } = await db.columnar<{ amount: Float64Array }>('SELECT amount FROM orders')
+   * const mean = byName.amount.reduce((sum, amount) => sum + amount, 0) / rowCount
+   * ```
+   */
+  async columnar<T = { [column: string]: ColumnVector }>(sql: string, params?: SqlParameters, options?: ValueOptions): Promise<ColumnarResult<T>> {
+    const runner = this.#runner
+    while (runner.busy !== null) await runner.busy
+    const call = runner.statement(sql, params, valueCallMode(options, runner.mode), 'columnar', TAKE_ALL, 'columnar')
+    await call.settled
+    call.expectSuccess()
+    return columnarResult<T>(call)
   }
 
   /**

@@ -1,19 +1,21 @@
+import { ColumnarRows } from './columnar.js'
 import type { Inbox } from './inbox.js'
 import type { SqlValue } from './types.js'
 
-/** The form of a row: an object, an array, or the value of its first column. */
-export type RowForm = 'object' | 'array' | 'pluck'
+/** The form of a row: an object, an array, or the value of its first column; `'columnar'` takes all rows apart. */
+export type RowForm = 'object' | 'array' | 'pluck' | 'columnar'
 
 /** Makes rows of one shape and form from the cells of the inbox. */
 export interface RowFactory {
   /** Makes one row. */
   one(inbox: Inbox): unknown
-  /** Makes `count` rows and adds them to `rows`. */
+  /** Makes `count` rows and adds them to `rows`, of which columnar ones are the only element together. */
   many(inbox: Inbox, count: number, rows: unknown[]): void
 }
 
 /** Makes a factory out of closures. It does exactly what a compiled one does, only slower. */
 export function interpretRows(form: RowForm, names: readonly string[]): RowFactory {
+  if (form === 'columnar') return columnarRows(names.length)
   const one = interpretRow(form, names)
   const many = (inbox: Inbox, count: number, rows: unknown[]): void => {
     for (let row = 0; row < count; row++) rows.push(one(inbox))
@@ -21,7 +23,7 @@ export function interpretRows(form: RowForm, names: readonly string[]): RowFacto
   return { one, many }
 }
 
-function interpretRow(form: RowForm, names: readonly string[]): (inbox: Inbox) => unknown {
+function interpretRow(form: Exclude<RowForm, 'columnar'>, names: readonly string[]): (inbox: Inbox) => unknown {
   switch (form) {
     case 'object':
       return objectRow(names)
@@ -66,6 +68,19 @@ function pluckedRow(columns: number): (inbox: Inbox) => unknown {
     for (let column = 1; column < columns; column++) inbox.pass(inbox.cell++)
     return value
   }
+}
+
+function columnarRows(columns: number): RowFactory {
+  const many = (inbox: Inbox, count: number, rows: unknown[]): void => {
+    if (rows.length === 0) rows.push(new ColumnarRows(columns))
+    ;(rows[0] as ColumnarRows).add(inbox, count)
+  }
+  const one = (inbox: Inbox): ColumnarRows => {
+    const rows = new ColumnarRows(columns)
+    rows.add(inbox, 1)
+    return rows
+  }
+  return { one, many }
 }
 
 /** Code generation from strings may be disallowed for the whole process or realm; it is tried once. */

@@ -1,10 +1,11 @@
 import { SluiceError } from './errors.js'
 import { iterateMode, rowCallMode, valueCallMode } from './options.js'
+import { columnarResult } from './columnar.js'
 import { executeResult, runResult } from './results.js'
 import { makeRowIterator } from './row-iterator.js'
 import type { RowIterator } from './row-iterator.js'
 import type { Runner } from './runner.js'
-import type { CallOptions, Column, ExecuteResult, IterateOptions, Row, RunResult, SqlParameters, SqlValue, ValueOptions } from './types.js'
+import type { CallOptions, Column, ColumnVector, ColumnarResult, ExecuteResult, IterateOptions, Row, RunResult, SqlParameters, SqlValue, ValueOptions } from './types.js'
 import { DESCRIBE, TAKE_ALL, TAKE_FIRST, TAKE_NONE } from './layout.js'
 
 /** Says who makes statements: they are not for users to make. */
@@ -89,6 +90,16 @@ export class ReadStatement<P extends SqlParameters = SqlParameters, T = Row> {
     await call.settled
     call.expectSuccess()
     return call.takeRows() as V[]
+  }
+
+  /** Runs the statement and returns all values, column by column. See {@link Database.columnar}. */
+  async columnar<C = { [column: string]: ColumnVector }>(params?: P, options?: ValueOptions): Promise<ColumnarResult<C>> {
+    const runner = this.#runner
+    while (runner.busy !== null) await runner.busy
+    const call = runner.statement(this.sql, params, valueCallMode(options, runner.mode), 'columnar', TAKE_ALL, 'columnar')
+    await call.settled
+    call.expectSuccess()
+    return columnarResult<C>(call)
   }
 
   /** Runs the statement and delivers its rows one after another. See {@link Database.iterate}. */

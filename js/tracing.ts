@@ -13,6 +13,7 @@ export type QueryOperation =
   | 'get'
   | 'values'
   | 'pluck'
+  | 'columnar'
   | 'sql'
   | 'run'
   | 'exec'
@@ -152,7 +153,7 @@ export class QueryTrace extends Trace<Writable<TracedQuery>> {
     const { operation } = this.context
     if (operation === 'exec') this.context.route = 'write'
     else if (operation !== 'pragma') this.add(call)
-    this.context.rows ??= call.rows?.length ?? 0
+    this.context.rows ??= call.rowCount
     this.succeed()
   }
 
@@ -166,7 +167,7 @@ export class QueryTrace extends Trace<Writable<TracedQuery>> {
   /** Adds what one of several calls has delivered. */
   add(call: Call): void {
     const { context } = this
-    context.rows = (context.rows ?? 0) + (call.rows?.length ?? 0)
+    context.rows = (context.rows ?? 0) + call.rowCount
     context.changes = (context.changes ?? 0) + call.changes
     context.route = call.wrote ? 'write' : 'read'
   }

@@ -188,6 +188,21 @@ export interface ExecuteResult<T = Row> extends RunResult {
   readonly route: Route
 }
 
+/** The values of one column, in the order of the rows: {@link Database.columnar} says when it is which. */
+export type ColumnVector = Float64Array | BigInt64Array | SqlValue[]
+
+/** What a statement returned, column by column. */
+export interface ColumnarResult<T = { [column: string]: ColumnVector }> {
+  /** The columns, in order; frozen, and shared by all results of the same shape. Empty for a statement that returns no rows. */
+  readonly columns: readonly Column[]
+  /** How many rows there are, and so how long each vector is. */
+  readonly rowCount: number
+  /** The values of each column, in the order of `columns`. */
+  readonly vectors: ColumnVector[]
+  /** The same vectors, with a key per column. Of columns that share a name, the last one wins. */
+  readonly byName: T
+}
+
 /** What the manager of a database is doing: numbers of this moment. */
 export interface Status {
   /** Whether a write has the database for itself (`'write'`), or reads may run. */

@@ -1,5 +1,5 @@
 import { expectTypeOf, it } from 'vitest'
-import type { Column, Database, ExecuteResult, Route, Row, RunResult, SqlValue } from 'sluice'
+import type { Column, ColumnVector, Database, ExecuteResult, Route, Row, RunResult, SqlValue } from 'sluice'
 
 interface User {
   id: number
@@ -23,6 +23,11 @@ it('gives rows of the type that is asked for', () => {
   expectTypeOf(db.sql<User>`SELECT 1`).resolves.toEqualTypeOf<User[]>()
   expectTypeOf(db.pragma<User>('table_list')).resolves.toEqualTypeOf<User[]>()
   expectTypeOf(db.execute<User>('SELECT 1')).resolves.toEqualTypeOf<ExecuteResult<User>>()
+})
+
+it('gives columns of the type that is asked for', () => {
+  expectTypeOf(db.columnar('SELECT 1')).resolves.toHaveProperty('byName').toEqualTypeOf<{ [column: string]: ColumnVector }>()
+  expectTypeOf(db.columnar<{ id: Float64Array; name: string[] }>('SELECT 1')).resolves.toHaveProperty('byName').toEqualTypeOf<{ id: Float64Array; name: string[] }>()
 })
 
 it('says that there may be no first row', async () => {
