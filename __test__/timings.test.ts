@@ -1,18 +1,14 @@
-import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
 
 import { runScript } from './support/child-process.js'
+import { bundleInternals } from './support/internals.js'
 import { scratchPath } from './support/scratch.js'
-
-/** What is inside the package: nothing public asks for times yet by itself. */
-const inside = (name: string): string => JSON.stringify(fileURLToPath(new URL(`../dist/${name}.js`, import.meta.url)))
 
 const SLOW = 'WITH RECURSIVE c (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c WHERE n < 300000) SELECT count(*) AS n FROM c'
 
-const PRELUDE = `
-const { Handle } = require(${inside('handle')})
-const { openConfig } = require(${inside('options')})
-const { TIMED } = require(${inside('layout')})
+/** Nothing public asks for times by itself. */
+const prelude = (internals: string): string => `
+const { Handle, openConfig, TIMED } = require(${JSON.stringify(internals)})
 const { config, mode, leases, tracing } = openConfig({})
 const SLOW = ${JSON.stringify(SLOW)}
 const settled = async (call) => { await call.settled; return call }
@@ -27,7 +23,8 @@ async function main(body) {
 `
 
 async function run(body: string): Promise<unknown> {
-  const { code, stdout, stderr } = await runScript(`${PRELUDE}\nmain(async (handle) => ${body})`, { args: [scratchPath()], bare: true })
+  const internals = await bundleInternals('handle', 'options', 'layout')
+  const { code, stdout, stderr } = await runScript(`${prelude(internals)}\nmain(async (handle) => ${body})`, { args: [scratchPath()], bare: true })
   expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
   return JSON.parse(stdout)
 }

@@ -4,6 +4,7 @@ import { createHash } from 'node:crypto'
 import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { dirname, join, relative } from 'node:path'
 import { generateDtsBundle } from 'dts-bundle-generator'
+import { buildSync } from 'esbuild'
 import ts from 'typescript'
 import { buildPage } from './build-page.mjs'
 import { cacheFolder, inRoot, root } from './paths.mjs'
@@ -102,11 +103,23 @@ function writeTypes() {
   writeFileSync(inRoot('index.d.mts'), BANNER + types)
 }
 
-/** Compiles the core, which exists once, as CommonJS. */
+/** Makes the core, which exists once, one CommonJS file: each file of a package takes time to find and load. */
 function buildCore() {
   const { fileNames, options } = readProject(PROJECT)
   const program = createProgram(fileNames, options)
-  program.emit()
+  buildSync({
+    entryPoints: [ENTRY],
+    outfile: inRoot('dist/index.js'),
+    bundle: true,
+    platform: 'node',
+    format: 'cjs',
+    target: 'node20',
+    external: ['../binding.cjs'],
+    // Constants of other files become their values.
+    minifySyntax: true,
+    charset: 'utf8',
+    logLevel: 'warning',
+  })
   writeWrapper(exportedValues(program))
   writeTypes()
 }
