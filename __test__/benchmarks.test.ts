@@ -115,7 +115,8 @@ describe('a run', () => {
   function contextOf(args: readonly string[]): Wanted & { readonly plan: Plan } {
     const wanted = readCommandLine(args)
     const plan = { ...wanted.plan, roundMs: 1, warmUpMs: 1, loopDelayMs: 1 }
-    return { ...wanted, plan, settings: settingsFor('equal'), files, floor: null, missing: [], peers: [{ name: 'sluice', version: null }] } as never
+    const peers = [{ name: 'sluice', version: null }]
+    return { ...wanted, plan, settings: settingsFor('equal'), files, floor: null, missing: [], peers } as never
   }
 
   it.each(['W1', 'W8', 'W9', 'W10'])('measures each case of %s', async (id) => {
@@ -123,7 +124,8 @@ describe('a run', () => {
     const results = await measureUnit({ id, kind: 'cases' }, THIS_NODE, context)
     expect(results.length).toBeGreaterThan(0)
     expect(results.map(({ failures }) => failures)).toEqual(results.map(() => ({})))
-    expect(results.every(({ figures }) => figures.some(({ name, microseconds }) => name === 'sluice' && microseconds.median > 0))).toBe(true)
+    const times = results.map(({ figures }) => figures.find(({ name }) => name === 'sluice')?.microseconds.median ?? 0)
+    expect(times.filter((time) => !(time > 0))).toEqual([])
   })
 
   it('knows how to measure every workload, and about how long each takes', () => {
@@ -151,12 +153,13 @@ const figure = (name: string, ratio: number, coreShare: number | null = null): o
   const share = coreShare === null ? null : same(coreShare)
   return { name, microseconds: same(10 * ratio), ratio: same(ratio), coreShare: share, latency, loopDelay: { p99Ms: 0.25, maxMs: 3 } }
 }
+const scenarioFigure = (figure: object): object => ({ key: 'key', target: null, least: false, ratio: null, ...figure })
 const RESULT = {
   command: 'npm run bench -- --node 24',
   date: '2026-01-01',
   profile: 'equal',
   plan: { rounds: 9, quick: false },
-  environment: { sqlite: '3.54.1', platform: 'linux x64', cores: 2, processor: 'a processor', fileSystem: 'ext4', syncMs: 1, commit: 'abc' },
+  environment: { sqlite: '3.54.1', platform: 'linux x64', cores: 2, processor: 'one', fileSystem: 'ext4', syncMs: 1, commit: 'abc' },
   node: '24.1.0',
   baseline: 'better-sqlite3',
   peers: [{ name: 'sluice', version: '0.1.0' }, { name: 'better-sqlite3', version: '13.2.0' }, { name: 'sqlite3', version: '6.0.1' }],
@@ -190,8 +193,8 @@ const RESULT = {
       about: 'Many.',
       failures: {},
       figures: [
-        { key: 'first', title: 'first row', unit: 'ms', target: '<= 5', least: false, peers: { sluice: same(6), 'better-sqlite3': null }, ratio: null },
-        { key: 'size', title: 'size', unit: 'MiB', target: null, least: true, peers: { sluice: same(2), 'better-sqlite3': same(3) }, ratio: same(0.5) },
+        scenarioFigure({ title: 'first row', unit: 'ms', target: '<= 5', peers: { sluice: same(6), 'better-sqlite3': null } }),
+        scenarioFigure({ title: 'size', unit: 'MiB', least: true, peers: { sluice: same(2), 'better-sqlite3': same(3) } }),
       ],
     },
     {
@@ -200,7 +203,9 @@ const RESULT = {
       about: 'They grow.',
       failures: {},
       growth: 'in flight',
-      points: [1, 10].map((point) => ({ point, figures: [{ key: 'time', title: 'per call', unit: 'µs', peers: { sluice: same(point) } }] })),
+      points: [1, 10].map((point) => {
+        return { point, figures: [{ key: 'time', title: 'per call', unit: 'µs', peers: { sluice: same(point) } }] }
+      }),
     },
   ],
   memory: [{ name: 'sluice', idle: { openBytes: 1_024, readBytes: 2_048 }, queued: null }],
@@ -213,7 +218,8 @@ describe('a report', () => {
   })
 
   it('says what was run, what came of it, and why something is missing', () => {
-    const page = markdownOf(RESULT, [{ name: 'a', title: 'A plot', path: 'node-24/a.svg' }], { 'W12: rows: first row': 'The disk is slow.' })
+    const plots = [{ name: 'a', title: 'A plot', path: 'node-24/a.svg' }]
+    const page = markdownOf(RESULT, plots, { 'W12: rows: first row': 'The disk is slow.' })
     expect(page).toContain('`npm run bench -- --node 24`, 2026-01-01, commit abc')
     expect(page).toContain('Not measured: libsql (needs Node 99).')
     expect(page).toContain("2 of 3 are met. In 0 of 1 cases of others' benchmarks it is ahead.")
@@ -234,6 +240,7 @@ describe('a report', () => {
   it('has charts that name the command and the versions', () => {
     const charts = chartsOf(RESULT)
     expect(charts.map(({ name }) => name)).toEqual(['ratios', 'latency-w2', 'latency-w19', 'loop-delay', 'in-flight'])
-    for (const { option } of charts) expect(option.title.subtext).toMatch(/^npm run bench -- --node 24, 2026-01-01\nNode 24\.1\.0, sluice 0\.1\.0/)
+    const source = 'npm run bench -- --node 24, 2026-01-01\nNode 24.1.0, sluice 0.1.0'
+    expect(charts.map(({ option }) => option.title.subtext.slice(0, source.length))).toEqual(charts.map(() => source))
   })
 })

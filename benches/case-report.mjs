@@ -13,14 +13,16 @@ export function shareOf({ median, least, greatest }) {
 
 /** Makes the tables of all workloads and peers: ratios, and how late the event loop ran. */
 export function matrixLines(cases, { peers }) {
-  const names = peers.map(({ name }) => name).filter((name) => cases.some(({ figures, failures }) => name in failures || find(figures, name)))
+  const isThere = (name) => cases.some(({ figures, failures }) => name in failures || find(figures, name) !== undefined)
+  const names = peers.map(({ name }) => name).filter(isThere)
   const rows = cases.map((one) => [
     `${one.id}: ${one.title}`,
     timeText(one),
     ...names.map((name) => cell(one, name, ({ ratio }) => (ratio === null ? '' : ratioOf(ratio)))),
     coreText(one),
   ])
-  const delays = cases.map((one) => [`${one.id}: ${one.title}`, ...names.map((name) => cell(one, name, ({ loopDelay }) => delayOf(loopDelay)))])
+  const delay = ({ loopDelay }) => delayOf(loopDelay)
+  const delays = cases.map((one) => [`${one.id}: ${one.title}`, ...names.map((name) => cell(one, name, delay))])
   return [
     'Times relative to the baseline: better-sqlite3, unless the workload says otherwise.',
     '',
@@ -78,10 +80,11 @@ function latencyLines(figures, baseline) {
   if (timed.length === 0) return []
   const percentiles = Object.keys(timed[0].latency)
   const head = percentiles.flatMap((percentile) => [percentile, `relative to ${baseline}`])
+  const rows = timed.map(({ name, latency }) => [name].concat(percentiles.flatMap((key) => latencyCells(latency[key]))))
   return [
     'Single calls, for as many clients as there are calls in flight: each makes its next call when it has the result of the one before.',
     '',
-    ...tableLines(['peer', ...head], timed.map(({ name, latency }) => [name].concat(percentiles.flatMap((key) => latencyCells(latency[key]))))),
+    ...tableLines(['peer', ...head], rows),
   ]
 }
 

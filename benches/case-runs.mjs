@@ -3,7 +3,7 @@ import { copyFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { figuresOf, measureCase } from './comparison.mjs'
 import { failureOf } from './failure.mjs'
-import { FLOORS, FloorSession } from './floor.mjs'
+import { FLOORS, FloorSession, floorsOf } from './floor.mjs'
 import { ratioOf } from './numbers.mjs'
 import { BASELINE, SUBJECT } from './peer.mjs'
 import { progress, step } from './progress.mjs'
@@ -22,7 +22,7 @@ export async function measureCases(node, { cases, peers, settings, files, floor,
   if (cases.length === 0) return []
   const sessions = [
     ...peers.map(({ name }) => new Session(name, node.binary)),
-    ...(floor === null ? [] : Object.keys(FLOORS).map((name) => new FloorSession(name, floor))),
+    ...(floor === null ? [] : floorsOf(plan).map((name) => new FloorSession(name, floor))),
   ]
   try {
     const loaded = await loadAll(sessions, missing)
@@ -118,7 +118,8 @@ function removeCopy(copy) {
 async function measureOne(work, { open, failures: unopened }, plan, node, against) {
   const { id, title, inFlight, readers = null } = work
   const baseline = work.baseline ?? against.baseline
-  const { measured, failures } = await measureCase(open, work, shortened(plan, work), (round) => step(`${id}: ${title}`, round, plan.rounds))
+  const tell = (round) => step(`${id}: ${title}`, round, plan.rounds)
+  const { measured, failures } = await measureCase(open, work, shortened(plan, work), tell)
   const figures = figuresOf(measured, baseline)
   const ratio = figures.find(({ name }) => name === against.subject)?.ratio
   progress(`${id}: ${title}: ${ratio === null || ratio === undefined ? 'no ratio' : ratioOf(ratio)}`)

@@ -49,8 +49,8 @@ export function chartsOf(result) {
 
 /** Says where the figures come from: the command, and the versions of who is shown. */
 function sourceOf({ command, node, date, peers }, shown) {
-  const versions = peers.filter(({ name, version }) => version !== null && shown.includes(name)).map(({ name, version }) => `${name} ${version}`)
-  return `${command}, ${date}\nNode ${node}, ${versions.join(', ')}`
+  const versions = peers.filter(({ name, version }) => version !== null && shown.includes(name))
+  return `${command}, ${date}\nNode ${node}, ${versions.map(({ name, version }) => `${name} ${version}`).join(', ')}`
 }
 
 function baseOption(title, legend) {
@@ -71,22 +71,24 @@ function axis({ name, type, logBase = 10 }, isVertical = false) {
 
 /** Makes a chart of curves: one per peer, with a bar from the least to the greatest at each point. */
 function lineChart({ name, title, x, y, curves }) {
-  const series = curves.flatMap(({ peer, label = peer, dashed = false, points }) => {
+  const series = curves.flatMap(({ peer, points }) => {
     const color = COLORS[peer] ?? OTHER_COLOR
     const width = peer === SUBJECT ? SUBJECT_WIDTH : OTHER_WIDTH
-    const lineStyle = { color, width, type: dashed ? 'dashed' : 'solid' }
-    const line = { name: label, type: 'line', data: points.map((point) => [point.x, point.median]), lineStyle, itemStyle: { color }, symbolSize: 6 }
-    return [line, spreadSeries(label, points, color)]
+    const lineStyle = { color, width }
+    const data = points.map((point) => [point.x, point.median])
+    const line = { name: peer, type: 'line', data, lineStyle, itemStyle: { color }, symbolSize: 6 }
+    return [line, spreadSeries(peer, points, color)]
   })
-  const option = { ...baseOption(title, curves.map(({ peer, label = peer }) => label)), xAxis: axis(x), yAxis: axis(y, true), series }
+  const legend = curves.map(({ peer }) => peer)
+  const option = { ...baseOption(title, legend), xAxis: axis(x), yAxis: axis(y, true), series }
   return { name, title, size: LINE_SIZE, option }
 }
 
 /** Draws the spread of each point, from the least to the greatest. */
-function spreadSeries(label, points, color) {
+function spreadSeries(peer, points, color) {
   const coordinates = (api, value) => api.coord([api.value(0), api.value(value)])
   return {
-    name: label,
+    name: peer,
     type: 'custom',
     silent: true,
     data: points.map(({ x, least, greatest }) => [x, least, greatest]),
@@ -178,7 +180,10 @@ function latencyCharts(cases) {
 const GROWTHS = {
   'rows of one result': [{ name: 'rows', key: 'time', y: 'µs per row', of: same }],
   'columns of one result': [{ name: 'columns', key: 'time', y: 'µs per value', of: same }],
-  'calls in flight': [{ name: 'in-flight', key: 'time', y: 'calls per second', of: perSecond }],
+  'calls in flight': [
+    { name: 'in-flight', key: 'time', y: 'calls per second', of: perSecond },
+    { name: 'in-flight-loop-delay', key: 'loopP99', y: 'loop delay, p99, in ms', of: same },
+  ],
   'open databases': [
     { name: 'databases', key: 'time', y: 'µs per database, open and first query', of: same },
     { name: 'databases-memory', key: 'memory', y: 'bytes per open database', of: same },
@@ -204,7 +209,7 @@ function growthCharts(scenarios) {
 }
 
 function growthChart({ id, title, growth, points }, { name, key, y, of, logBase }) {
-  const peersAt = ({ figures }) => figures.find((figure) => figure.key === key).peers
+  const peersAt = ({ figures }) => figures.find((figure) => figure.key === key)?.peers ?? {}
   const names = Object.keys(peersAt(points[0]))
   const curves = names.map((peer) => {
     const there = points.filter((point) => (peersAt(point)[peer] ?? null) !== null)

@@ -20,8 +20,8 @@ const actions = {
   /** Returns what depends on this version of Node. */
   async load({ name }) {
     peer = await loadPeer(name)
-    const { packageName, synchronous, locksFile = false } = peer
-    return { packageName, synchronous, locksFile }
+    const { packageName, synchronous, locksFile = false, isThreaded = false } = peer
+    return { packageName, synchronous, locksFile, isThreaded }
   },
 
   /** Opens a file instead of the one that is open. */
@@ -168,3 +168,6 @@ process.on('message', async ({ number, action, ...request }) => {
     process.send({ number, error: error.stack })
   }
 })
+
+// The threads of a peer would outlive a runner that was interrupted.
+process.on('disconnect', () => process.exit())

@@ -14,6 +14,7 @@ const REFERENCE_NODE = '24'
  *
  * @typedef {object} Plan
  * @property {boolean} quick
+ * @property {boolean} coreOnly - whether the core is the only floor
  * @property {number} rounds
  * @property {number} scenarioRounds - rounds of the workloads that are a scene of their own
  * @property {number} roundMs
@@ -23,12 +24,15 @@ const REFERENCE_NODE = '24'
  * @property {number} longMs - of the write transaction that readers meet
  * @property {number} manyRows - to iterate over
  * @property {number} mostRows - of one result
+ * @property {number} warmMs - for which something that grows is repeated before it is timed
+ * @property {number} timedMs - for which it is timed
  */
 
 /** @type {Record<'quick' | 'full', Plan>} */
 export const KINDS = {
   quick: {
     quick: true,
+    coreOnly: true,
     rounds: 9,
     scenarioRounds: 9,
     roundMs: 30,
@@ -38,9 +42,12 @@ export const KINDS = {
     longMs: 300,
     manyRows: 200_000,
     mostRows: 1_000_000,
+    warmMs: 20,
+    timedMs: 30,
   },
   full: {
     quick: false,
+    coreOnly: false,
     rounds: 9,
     scenarioRounds: 9,
     roundMs: 100,
@@ -50,6 +57,8 @@ export const KINDS = {
     longMs: 5_000,
     manyRows: 1_000_000,
     mostRows: 10_000_000,
+    warmMs: 50,
+    timedMs: 80,
   },
 }
 

@@ -71,8 +71,8 @@ async function prepare(sessions, work, plan, failures) {
 }
 
 /**
- * Turns what was measured into figures: time per call, its ratio to `baseline` in the same round, and which part of it the core would take by
- * itself.
+ * Turns what was measured into figures: time per call, its ratio to `baseline` in the same round, and which part of it the core would take
+ * by itself.
  */
 export function figuresOf(measured, baseline) {
   const base = measured.get(baseline)

@@ -156,7 +156,8 @@ async function writeNodeTables(db) {
     CREATE TABLE all_column_types (text_column TEXT, integer_column INTEGER, real_column REAL, blob_column BLOB);
     CREATE TABLE large_text (text_8kb_column TEXT)`)
   await db.run(
-    `${IDS} INSERT INTO foo SELECT printf('%08x-0000-4000-8000-%012x', id * 2654435761 % 4294967296, id), id * 37 % 100, id * 0.37, ? FROM ids`,
+    `${IDS} INSERT INTO foo
+    SELECT printf('%08x-0000-4000-8000-%012x', id * 2654435761 % 4294967296, id), id * 37 % 100, id * 0.37, ? FROM ids`,
     [NODE_ROWS, Buffer.from('example blob data')],
   )
   await db.run(`${IDS} INSERT INTO foo_large SELECT ? FROM ids`, [NODE_LARGE_ROWS, 'a'.repeat(NODE_LARGE_BYTES)])
@@ -167,7 +168,8 @@ async function writeWide(db) {
   const columns = Array.from({ length: WIDE_COLUMNS }, (_, column) => column)
   const values = ['id * 7', 'id * 0.5', "'text ' || id"]
   await db.exec(`CREATE TABLE wide (id INTEGER PRIMARY KEY, ${columns.map((column) => `c${column}`).join(', ')})`)
-  await db.run(`${IDS} INSERT INTO wide SELECT id, ${columns.map((column) => values[column % values.length]).join(', ')} FROM ids`, [WIDE_ROWS])
+  const list = columns.map((column) => values[column % values.length]).join(', ')
+  await db.run(`${IDS} INSERT INTO wide SELECT id, ${list} FROM ids`, [WIDE_ROWS])
 }
 
 async function writeCold(db) {

@@ -16,6 +16,11 @@ export const CORE = 'floor: core'
  */
 export const FLOORS = { [CORE]: 'core', 'floor: rusqlite': 'bare', 'floor: rusqlite, one transaction per flight': 'flights' }
 
+/** Lists the floors that a plan has. */
+export function floorsOf({ coreOnly }) {
+  return coreOnly ? [CORE] : Object.keys(FLOORS)
+}
+
 /** Builds the program, in release mode, and returns its path. */
 export function buildFloor() {
   capture(['cargo', 'build', '--release', '--package', 'sluice-core', '--example', 'floor'])

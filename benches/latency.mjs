@@ -24,16 +24,18 @@ function spreadOfDelay(histogram) {
   return { p99Ms: late(histogram.percentile(99)), maxMs: late(histogram.max) }
 }
 
-/** Returns how late the event loop ran while `work` was under way, beside what came of it. */
+/** Returns how late the event loop ran while `work` was under way, beside how many milliseconds it took, and what came of it. */
 export async function withLoopDelay(work) {
   const histogram = monitorEventLoopDelay({ resolution: SAMPLE_MS })
   histogram.enable()
   // A sample is the time since the one before: there must be one before the work, and one after it.
   await setTimeout(EDGE_MS)
+  const start = performance.now()
   const result = await work()
+  const ms = performance.now() - start
   await setTimeout(EDGE_MS)
   histogram.disable()
-  return { result, loop: spreadOfDelay(histogram) }
+  return { result, ms, loop: spreadOfDelay(histogram) }
 }
 
 /**

@@ -4,11 +4,15 @@ import { join } from 'node:path'
 import { Session } from './session.mjs'
 
 const IDLE_DATABASES = 200
+/** Of a peer whose databases have threads of JavaScript each. */
+const FEW_DATABASES = 10
 const QUEUED_CALLS = 100_000
 
 /** Measures what an idle database and a queued call of a peer cost, in bytes. */
 export async function measureMemory(name, node, files, settings) {
-  const idle = await inProcess(name, node, (session) => idleOf(session, files, settings))
+  const idle = await inProcess(name, node, (session, { isThreaded }) => {
+    return idleOf(session, files, settings, isThreaded ? FEW_DATABASES : IDLE_DATABASES)
+  })
   const queued = await inProcess(name, node, async (session, { synchronous }) => {
     // A call of a synchronous peer never waits.
     return synchronous ? null : queuedOf(session, files, settings)
@@ -28,11 +32,11 @@ async function inProcess(name, node, measure) {
   }
 }
 
-async function idleOf(session, files, settings) {
+async function idleOf(session, files, settings, databases) {
   const folder = join(files.folder, 'idle')
   mkdirSync(folder)
   try {
-    return await session.ask('idleMemory', { path: await files.path('small'), folder, settings, databases: IDLE_DATABASES })
+    return await session.ask('idleMemory', { path: await files.path('small'), folder, settings, databases })
   } finally {
     rmSync(folder, { recursive: true })
   }

@@ -1,8 +1,12 @@
 // Numbers as a page shows them.
 
+/** Below this a ratio has three decimals. */
+const SMALL_RATIO = 0.1
+
 /** Shows a ratio with its spread. */
 export function ratioOf({ median, least, greatest }) {
-  return `${median.toFixed(2)} (${least.toFixed(2)}–${greatest.toFixed(2)})`
+  const shown = (ratio) => ratio.toFixed(median < SMALL_RATIO ? 3 : 2)
+  return `${shown(median)} (${shown(least)}–${shown(greatest)})`
 }
 
 /** Shows a part of a whole in percent, with its spread. */

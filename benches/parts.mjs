@@ -1,7 +1,17 @@
 // What is kept of a run while it is under way, so that it can go on after it was interrupted.
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { createHash } from 'node:crypto'
+import { mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { inRoot } from '../scripts/paths.mjs'
+import { inRoot, root } from '../scripts/paths.mjs'
+
+/** Returns a digest of the program that is measured. */
+function digestOfBuild() {
+  const hash = createHash('sha256')
+  const addons = readdirSync(root).filter((name) => name.endsWith('.node'))
+  const scripts = readdirSync(inRoot('dist'), { recursive: true }).map((name) => join('dist', name)).filter((name) => /\.[cm]?js$/.test(name))
+  for (const name of [...addons, ...scripts].sort()) hash.update(readFileSync(inRoot(name)))
+  return hash.digest('hex')
+}
 
 /** The finished units of one command on one version of Node. */
 export class Parts {
@@ -15,7 +25,8 @@ export class Parts {
   constructor(node, wanted, results = inRoot('benches/results')) {
     const { profile, plan, peers, resume } = wanted
     this.#folder = join(results, 'parts', `node-${node.version}-${profile}${plan.quick ? '-quick' : ''}`)
-    this.#key = JSON.stringify({ profile, plan, peers: peers.map(({ name, version }) => [name, version]), floor: wanted.floor !== null })
+    const versions = peers.map(({ name, version }) => [name, version])
+    this.#key = JSON.stringify({ profile, plan, versions, build: digestOfBuild(), floor: wanted.floor !== null })
     if (!resume) this.remove()
     mkdirSync(this.#folder, { recursive: true })
   }

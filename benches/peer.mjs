@@ -29,7 +29,8 @@
 /**
  * @typedef {object} Driver
  * @property {(sql: string, take: Take) => Run} prepare
- * @property {(steps: Step[], manner: Manner) => (params: number[][]) => unknown} [transaction] - makes a function of the values of all steps
+ * @property {(steps: Step[], manner: Manner) => (params: unknown[][]) => unknown} [transaction] - makes a function of the values of all
+ * steps
  * @property {() => unknown} close
  */
 
@@ -39,6 +40,7 @@
  * @property {string | null} packageName - the package under benches/node_modules; `null` for what needs none
  * @property {number} leastNode - the oldest major version of Node it runs on
  * @property {boolean} synchronous - whether calls return their result instead of a promise
+ * @property {boolean} [isThreaded] - whether each database has threads of JavaScript of its own
  * @property {boolean} [locksFile] - whether it keeps other processes from the file, and so needs a copy of its own
  * @property {() => unknown} [load] - loads its package; an ORM comes with its module
  * @property {(path: string, settings: import('./settings.mjs').Settings) => Promise<Driver>} open
@@ -90,7 +92,7 @@ export function isAddon(name) {
 /** All others. */
 export const PEER_NAMES = Object.keys(FILES).filter((name) => name !== SUBJECT)
 /** Those that a quick run is content with. */
-export const QUICK_PEERS = [BASELINE, 'better-sqlite3-threads', 'node-sqlite', '@photostructure/sqlite']
+export const QUICK_PEERS = [BASELINE, 'better-sqlite3-threads', '@photostructure/sqlite']
 
 /**
  * Imports a peer; its package is loaded by its `load`, which its `open` calls.

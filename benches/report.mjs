@@ -35,19 +35,19 @@ export function markdownOf(result, plots = [], causes = {}) {
 function headLines({ command, date, profile, plan, environment, peers, missing }) {
   const { sqlite, platform, cores, processor, fileSystem, syncMs, commit } = environment
   const settings = profile === 'equal' ? 'the same settings for all' : 'as packaged: each peer with its own settings'
-  const trial = plan.rounds < LEAST_ROUNDS ? [`**A trial of ${plan.rounds} rounds: it shows that the benchmark works, not how fast anything is.**`, ''] : []
+  const trial = `**A trial of ${plan.rounds} rounds: it shows that the benchmark works, not how fast anything is.**`
   return [
-    ...trial,
+    ...(plan.rounds < LEAST_ROUNDS ? [trial, ''] : []),
     `\`${command}\`, ${date}, commit ${commit}; ${settings}; ${plan.rounds} rounds in turn; ${platform}, ${cores} cores (${processor}); ` +
       `SQLite ${sqlite} in Sluice. The files are on ${fileSystem}, where a write of one page and its fsync take ${syncMs.toFixed(2)} ms.`,
     '',
     `Peers: ${peers.map(({ name, version }) => (version === null ? name : `${name} ${version}`)).join(', ')}.`,
     ...missing.map(({ name, reason }) => `Not measured: ${name} (${reason}).`),
     '',
-    'Ratios are times relative to the baseline in the same round: median (least–greatest); smaller is better. Loop delay is how late the event',
-    'loop ran, p99 / longest, while every turn started as many calls as are in flight. A baseline that runs synchronously has no calls in flight:',
-    'it runs them one after another. The part in JS and crossing is what is left of the time beside that of the same calls on the Rust core alone;',
-    'below zero where the core alone was slower.',
+    'Ratios are times relative to the baseline in the same round: median (least–greatest); smaller is better. Loop delay is how late the',
+    'event loop ran, p99 / longest, while every turn started as many calls as are in flight. A baseline that runs synchronously has no',
+    'calls in flight: it runs them one after another. The part in JS and crossing is what is left of the time beside that of the same',
+    'calls on the Rust core alone; below zero where the core alone was slower.',
     '',
   ]
 }
@@ -56,12 +56,14 @@ function targetLines(verdicts, result) {
   const { cases, ahead } = aheadOf(result)
   const judged = verdicts.filter(({ met }) => met !== null)
   const rows = verdicts.map(({ id, title, measured, target, met, coreShare, loopDelay }) => {
-    return [`${id}: ${title}`, measured ?? 'not measured', target, metText(met), coreShare === null ? '' : percentOf(shareOf(coreShare)), delayOf(loopDelay)]
+    const outside = coreShare === null ? '' : percentOf(shareOf(coreShare))
+    return [`${id}: ${title}`, measured ?? 'not measured', target, metText(met), outside, delayOf(loopDelay)]
   })
+  const others = cases === 0 ? '' : ` In ${ahead} of ${cases} cases of others' benchmarks it is ahead.`
   return [
     '## Targets',
     '',
-    `${judged.filter(({ met }) => met).length} of ${judged.length} are met.` + (cases === 0 ? '' : ` In ${ahead} of ${cases} cases of others' benchmarks it is ahead.`),
+    `${judged.filter(({ met }) => met).length} of ${judged.length} are met.${others}`,
     '',
     ...tableLines(['workload', 'measured', 'target', 'met', 'in JS and crossing', 'loop delay'], rows),
   ]
@@ -91,7 +93,8 @@ function unmetLines(verdicts, causes) {
 
 function setLines(sets, result) {
   const { cases, ahead } = aheadOf(result)
-  return ["## Others' benchmarks", '', `Ahead in ${ahead} of ${cases} cases. What they are is in the list of workloads.`, '', ...matrixLines(sets, result)]
+  const lead = `Ahead in ${ahead} of ${cases} cases. What they are is in the list of workloads.`
+  return ["## Others' benchmarks", '', lead, '', ...matrixLines(sets, result)]
 }
 
 function memoryLines(memory) {

@@ -12,8 +12,8 @@ import { settingsFor } from './settings.mjs'
 import { measureUnit, secondsOf, unitsOf } from './units.mjs'
 import { findNode, versionOf } from './versions.mjs'
 
-/** What a shell expects of a program that ends because of Ctrl+C. */
-const INTERRUPTED = 130
+/** What interrupts a run, and how a shell expects it to end. */
+const INTERRUPTIONS = { SIGINT: 130, SIGTERM: 143 }
 
 async function main() {
   const wanted = readCommandLine(process.argv.slice(2))
@@ -22,11 +22,13 @@ async function main() {
   installPackages()
   const floor = wanted.floor && wanted.ids.length > 0 ? buildFloorOrNot() : null
   const files = new Files()
-  process.once('SIGINT', () => {
-    files.remove()
-    progress('interrupted; the same command goes on with --resume')
-    process.exit(INTERRUPTED)
-  })
+  for (const [signal, code] of Object.entries(INTERRUPTIONS)) {
+    process.once(signal, () => {
+      files.remove()
+      progress('interrupted; the same command goes on with --resume')
+      process.exit(code)
+    })
+  }
   try {
     for (const said of wanted.nodes) await publish(wanted, await measureOn(findNode(said), { ...wanted, files, floor }))
   } finally {
@@ -61,7 +63,8 @@ async function measureOn(node, wanted) {
   const start = performance.now()
   for (const [index, unit] of left.entries()) {
     const seconds = left.slice(index).reduce((sum, one) => sum + secondsOf(one, context), 0)
-    progress(`${unit.id}: begins after ${minutes((performance.now() - start) / 1_000)}; about ${minutes(seconds)} are left for Node ${node.major}`)
+    const passed = minutes((performance.now() - start) / 1_000)
+    progress(`${unit.id}: begins after ${passed}; about ${minutes(seconds)} are left for Node ${node.major}`)
     const measured = await measureUnit(unit, node, context)
     parts.write(unit, measured)
     results[unit.kind].push(...measured)

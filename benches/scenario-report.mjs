@@ -29,7 +29,11 @@ function targetCell(figure) {
 }
 
 function failureLines(failures) {
-  return Object.entries(failures).flatMap(([name, reason]) => [`${name}: ${reason.replace(/^not measured: /, 'cannot: ')}.`, ''])
+  const reasons = [...new Set(Object.values(failures))]
+  return reasons.flatMap((reason) => {
+    const names = Object.keys(failures).filter((name) => failures[name] === reason)
+    return [`${names.join(', ')}: ${reason.replace(/^not measured: /, 'cannot: ')}.`, '']
+  })
 }
 
 /** Writes the tables of what grows: for each figure, a row per point, and by how much the points differ. */

@@ -42,16 +42,21 @@ class Played {
     return rounds.get(name)
   }
 
+  /** Takes note that a peer has no part in it. */
+  leftOut(name, reason) {
+    this.failures.set(name, reason)
+  }
+
   /** Takes note that a peer cannot go on. What grows has figures up to there. */
   failed(point, name, message) {
-    this.failures.set(name, point === null ? message : `from ${point.toLocaleString('en')} on: ${message}`)
+    const reason = failureOf(message)
+    this.failures.set(name, point === null ? reason : `from ${point.toLocaleString('en')} on ${reason}`)
     this.#rounds.get(point).delete(name)
   }
 
   result() {
     const { id, title, about, figures, growth } = this.#scenario
-    const failures = Object.fromEntries([...this.failures].map(([name, reason]) => [name, failureOf(reason)]))
-    const shared = { id, title, about, failures }
+    const shared = { id, title, about, failures: Object.fromEntries(this.failures) }
     if (growth === undefined) return { ...shared, figures: figuresOf(figures, this.#rounds.get(null)) }
     const points = [...this.#rounds].map(([point, rounds]) => ({ point, figures: figuresOf(figures, rounds) }))
     return { ...shared, growth: growth.title, points }
@@ -63,7 +68,7 @@ async function playRounds(scenario, point, played, { node, peers, settings, file
   const able = []
   for (const { name } of peers) {
     const role = roleOf(scenario, name)
-    if (typeof role === 'string') played.failures.set(name, `NotOffered: ${role}`)
+    if (typeof role === 'string') played.leftOut(name, role)
     else if (role !== undefined && !played.failures.has(name)) able.push(name)
   }
   const what = point === null ? `${id}: ${title}` : `${id}: ${title}, ${point.toLocaleString('en')}`
@@ -103,8 +108,8 @@ async function playOnce(scenario, { name, node, settings, files, plan, point }) 
 }
 
 /**
- * Turns what was measured into one entry per figure: the spread for each peer, and the ratio of the subject to the baseline. A round in which
- * there was nothing to measure has no number.
+ * Turns what was measured into one entry per figure: the spread for each peer, and the ratio of the subject to the baseline. A round in
+ * which there was nothing to measure has no number.
  */
 function figuresOf(figures, played) {
   return Object.entries(figures).map(([key, { title, unit, target = null, least = false }]) => {

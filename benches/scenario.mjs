@@ -14,8 +14,8 @@ import W20 from './scenarios/w20.mjs'
  *
  * @typedef {object} Stage
  * @property {(options?: object) => unknown} connect - opens the file, which is a copy for this run alone, as users of the peer do
- * @property {(changed?: { path?: string, readers?: number }) => Promise<import('./peer.mjs').Driver>} open - opens it, or another file, by the
- * interface that all peers have
+ * @property {(changed?: { path?: string, readers?: number }) => Promise<import('./peer.mjs').Driver>} open - opens it, or another file, by
+ * the interface that all peers have
  * @property {import('./peer.mjs').Peer} peer
  * @property {string} path - the file
  * @property {string} folder - where it is; goes with it
@@ -28,7 +28,8 @@ import W20 from './scenarios/w20.mjs'
 /**
  * One figure: what its number is, in which unit, and what it should be: a number, or the least of all peers that are addons.
  *
- * @typedef {{ title: string, unit: 'µs' | 'ms' | 'MiB' | 'KiB' | 'B' | 'per second' | 'times' | '', target?: string, least?: boolean }} Figure
+ * @typedef {'µs' | 'ms' | 'MiB' | 'KiB' | 'B' | 'per second' | 'times' | ''} Unit
+ * @typedef {{ title: string, unit: Unit, target?: string, least?: boolean }} Figure
  */
 
 /**
@@ -41,10 +42,10 @@ import W20 from './scenarios/w20.mjs'
  * @property {string} [file] - which of the files it works on; the cities if left out
  * @property {boolean} [shared] - whether all work on one file, which nobody changes, instead of a copy for each run
  * @property {Record<string, (stage: Stage) => Promise<Record<string, number | null>>>} roles - how a peer plays it; `*` stands for all
- * others, and a text for why a peer cannot. Peers without a role are left out.
+ * others, and a text for why a peer is left out. Peers without a role are left out.
  * @property {(figures: Record<string, number>[]) => Record<string, number>} [combine] - makes one set of figures of those of all processes
  * @property {Record<string, Figure>} figures
- * @property {{ title: string, values: (plan: object) => number[], least?: boolean }} [growth] - what grows, for which it is played each time
+ * @property {{ title: string, values: (plan: object) => number[] }} [growth] - what grows, for which it is played each time
  * @property {number | ((plan: object) => number)} seconds - about how long one run takes
  */
 

@@ -1,6 +1,6 @@
 // What was to be reached, and what was.
 import { SUBJECT, isAddon } from './peer.mjs'
-import { ratioOf, spreadText, unitText } from './numbers.mjs'
+import { numberText, ratioOf, spreadText, unitText } from './numbers.mjs'
 
 /**
  * One target beside what was measured.
@@ -77,7 +77,7 @@ export function targetText({ target, least, peers, unit }) {
   const others = addonsBeside(peers).map(([name, { median }]) => ({ name, median }))
   if (others.length === 0) return 'least of the addons'
   const { name, median } = others.reduce((best, one) => (one.median < best.median ? one : best))
-  return `least of the addons; the least beside is ${spreadText({ median, least: median, greatest: median }).split(' ')[0]}${unitText(unit)} (${name})`
+  return `least of the addons; the least beside is ${numberText(median)}${unitText(unit)} (${name})`
 }
 
 /** Whether a number is what it should be. */

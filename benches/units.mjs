@@ -1,5 +1,6 @@
 // What is measured in one go, and kept when it is done: a workload.
 import { measureCases } from './case-runs.mjs'
+import { floorsOf } from './floor.mjs'
 import { measureMemory } from './memory-runs.mjs'
 import { progress } from './progress.mjs'
 import { measureScenarios } from './scenario-runs.mjs'
@@ -78,7 +79,7 @@ export function secondsOf({ id, kind }, wanted) {
 }
 
 function caseSeconds({ peers, floors, brevity }, names, { plan, floor }) {
-  const floorCount = floor === null ? 0 : floors === 'core' ? 1 : 3
+  const floorCount = floor === null ? 0 : floors === 'core' ? 1 : floorsOf(plan).length
   const count = (peers === undefined ? names.length : names.filter((name) => peers.includes(name)).length + 2) + floorCount
   const { rounds, roundMs, warmUpMs, loopDelayMs } = plan
   return count * (CASE_SECONDS + (OVERRUN * (rounds * roundMs + warmUpMs) + loopDelayMs) / brevity / 1_000)

@@ -13,6 +13,7 @@ export default {
   packageName,
   leastNode: 20,
   synchronous: false,
+  isThreaded: true,
   load,
 
   async open(path, settings) {

@@ -21,7 +21,7 @@ const FILL = `WITH RECURSIVE ids (id) AS (SELECT 1 UNION ALL SELECT id + 1 FROM 
  *
  * @typedef {object} Parts
  * @property {(id: number) => unknown} read
- * @property {(wanted: () => boolean, begun: () => void) => Promise<void>} transaction - runs updates in one transaction while they are wanted
+ * @property {(wanted: () => boolean, begun: () => void) => Promise<void>} transaction - runs updates in one while they are wanted
  * @property {() => unknown} fill - writes a lot in one transaction
  * @property {(mode: string) => unknown} checkpoint
  * @property {() => unknown} close
@@ -163,7 +163,13 @@ const FIGURES = {
 const PACE = '2,000 point reads per second; each counts from when it was due.'
 
 function rolesOf(measure) {
-  return { sluice: playedBy(sluice, measure), 'better-sqlite3': playedBy(betterSqlite3, measure) }
+  return {
+    sluice: playedBy(sluice, measure),
+    'better-sqlite3': playedBy(betterSqlite3, measure),
+    'node-sqlite': 'left out: synchronous, as better-sqlite3',
+    libsql: 'left out: synchronous, as better-sqlite3',
+    '*': 'cannot: has no transaction that goes on over several calls while others read',
+  }
 }
 
 function checkpointScenario(mode, about) {
@@ -188,7 +194,9 @@ export default [
   {
     id: 'W14',
     title: 'readers beside a write transaction',
-    about: `${PACE} The transaction lasts 5 s (quick: 0.3 s), in statements of about 10 ms. better-sqlite3 reads and writes on two connections.`,
+    about:
+      `${PACE} The transaction lasts 5 s (quick: 0.3 s), in statements of about 10 ms. better-sqlite3 reads and writes on two ` +
+      'connections.',
     durability: 'normal',
     processes: 1,
     seconds: ({ spanMs, longMs }) => 0.5 + (spanMs + longMs) / 1_000,

@@ -1,6 +1,6 @@
 import { performance } from 'node:perf_hooks'
 import { CITIES } from '../files.mjs'
-import { during, percentile } from '../latency.mjs'
+import { during, percentile, withLoopDelay } from '../latency.mjs'
 import { integers } from '../random.mjs'
 import W5 from '../workloads/w5.mjs'
 import W6 from '../workloads/w6.mjs'
@@ -11,8 +11,8 @@ const READERS = 64
 const QUIET_PHASES = 20
 
 /**
- * Has so many writers each write again as soon as they were answered, and measures how long each waited from then on: the first turn of each
- * is left out, in which the queue grows.
+ * Has so many writers each write again as soon as they were answered, and measures how long each waited from then on: the first turn of
+ * each is left out, in which the queue grows.
  *
  * @param {(id: number) => Promise<unknown>} write
  */
@@ -34,12 +34,20 @@ async function queuedWriters(write, { spanMs }) {
       latest = Math.max(latest, place)
     }
   }
-  const start = performance.now()
-  await Promise.all(Array.from({ length: WRITERS }, writer))
-  const seconds = (performance.now() - start) / 1_000
+  const { ms, loop } = await withLoopDelay(() => Promise.all(Array.from({ length: WRITERS }, writer)))
   const [shortest, longest] = [percentile(waits, 0), percentile(waits, 100)]
   const [least, most] = [Math.min(...turns), Math.max(...turns)]
-  return { rate: submitted / seconds, shortest, longest, spread: longest / shortest, leastTurns: least, mostTurns: most, overtaken }
+  return {
+    rate: (submitted * 1_000) / ms,
+    shortest,
+    longest,
+    spread: longest / shortest,
+    leastTurns: least,
+    mostTurns: most,
+    overtaken,
+    loopP99: loop.p99Ms,
+    loopMax: loop.maxMs,
+  }
 }
 
 /** Plays the queued writers; `writeOn` makes of a database what writes one row. */
@@ -63,10 +71,11 @@ function readersAgainstWriter(concurrency) {
     const write = () => writing.run([1 + draw(CITIES)])
     const phase = await longestPhase(read)
     const unfinished = during(plan.spanMs)
-    const start = performance.now()
-    const [writes, ...reads] = await Promise.all([looped(write, unfinished), ...Array.from({ length: READERS }, () => looped(read, unfinished))])
-    const seconds = (performance.now() - start) / 1_000
+    const loops = () => [looped(write, unfinished), ...Array.from({ length: READERS }, () => looped(read, unfinished))]
+    const { result, ms, loop } = await withLoopDelay(() => Promise.all(loops()))
+    const seconds = ms / 1_000
     await db.close()
+    const [writes, ...reads] = result
     const allReads = reads.flat()
     return {
       phase,
@@ -77,6 +86,8 @@ function readersAgainstWriter(concurrency) {
       readLongest: percentile(allReads, 100),
       readRate: allReads.length / seconds,
       writeRate: writes.length / seconds,
+      loopP99: loop.p99Ms,
+      loopMax: loop.maxMs,
     }
   }
 }
@@ -102,6 +113,10 @@ async function looped(call, unfinished) {
   return waits
 }
 
+const LOOP_FIGURES = {
+  loopP99: { title: 'loop delay, p99', unit: 'ms' },
+  loopMax: { title: 'loop delay, longest', unit: 'ms' },
+}
 const QUEUED_FIGURES = {
   rate: { title: 'writes', unit: 'per second' },
   shortest: { title: 'shortest wait', unit: 'ms' },
@@ -110,6 +125,7 @@ const QUEUED_FIGURES = {
   leastTurns: { title: 'turns of the writer with the fewest', unit: '' },
   mostTurns: { title: 'turns of the writer with the most', unit: '' },
   overtaken: { title: 'writes answered after a later one', unit: '', target: '0' },
+  ...LOOP_FIGURES,
 }
 
 function queuedScenario(title, writeOn) {
@@ -143,6 +159,7 @@ function readersScenario(concurrency, about, target) {
       readLongest: { title: 'read, longest', unit: 'ms' },
       readRate: { title: 'reads', unit: 'per second' },
       writeRate: { title: 'writes', unit: 'per second' },
+      ...LOOP_FIGURES,
     },
   }
 }

@@ -4,14 +4,12 @@ import { join } from 'node:path'
 import { performance } from 'node:perf_hooks'
 import { setTimeout } from 'node:timers/promises'
 import { CITIES, WIDE_ROWS } from '../files.mjs'
+import { withLoopDelay } from '../latency.mjs'
 import { integers } from '../random.mjs'
 import W1 from '../workloads/w1.mjs'
 import W5 from '../workloads/w5.mjs'
 
 const SEED = 18
-/** How long something is repeated, in milliseconds, first for the compiler and then to be timed. */
-const WARM_UP_MS = 60
-const TIMED_MS = 100
 /** A first run of more than this is timed itself: the compiler has had time enough. */
 const LONG_RUN_MS = 500
 const REST_MS = 20
@@ -39,9 +37,9 @@ async function firstRun(run) {
 }
 
 /** Returns how many milliseconds a run takes once it is warm. */
-async function warmRun(run) {
-  await repeated(run, WARM_UP_MS)
-  return repeated(run, TIMED_MS)
+async function warmRun(run, { warmMs, timedMs }) {
+  await repeated(run, warmMs)
+  return repeated(run, timedMs)
 }
 
 async function repeated(run, leastMs) {
@@ -54,28 +52,28 @@ async function repeated(run, leastMs) {
 }
 
 /** Measures time and memory per unit of what takes `units` at once. */
-async function perUnit(run, units) {
+async function perUnit(run, units, plan) {
   const first = await firstRun(run)
-  const ms = first.ms > LONG_RUN_MS ? first.ms : await warmRun(run)
+  const ms = first.ms > LONG_RUN_MS ? first.ms : await warmRun(run, plan)
   return { time: (ms * 1_000) / units, memory: units < LEAST_FOR_MEMORY ? null : first.bytes / units }
 }
 
-async function rows({ open, point }) {
+async function rows({ open, point, plan }) {
   const driver = await open()
   const read = driver.prepare(ROWS_SQL, 'all')
   await read([1])
-  return perUnit(async () => expectLength(await read([point]), point), point)
+  return perUnit(async () => expectLength(await read([point]), point), point, plan)
 }
 
 function expectLength({ length }, expected) {
   if (length !== expected) throw new Error(`${length} rows instead of ${expected}`)
 }
 
-async function columns({ open, point }) {
+async function columns({ open, point, plan }) {
   const driver = await open()
   const list = Array.from({ length: point }, (_, column) => `c${column}`).join(', ')
   const read = driver.prepare(`SELECT ${list} FROM wide WHERE id > ?`, 'all')
-  return perUnit(async () => expectLength(await read([0]), WIDE_ROWS), WIDE_ROWS * point)
+  return perUnit(async () => expectLength(await read([0]), WIDE_ROWS), WIDE_ROWS * point, plan)
 }
 
 function pointReads(driver) {
@@ -85,10 +83,11 @@ function pointReads(driver) {
   return (calls) => Promise.all(Array.from({ length: calls }, (_, call) => read(params[call % params.length])))
 }
 
-async function inFlight({ open, point }) {
+async function inFlight({ open, point, plan }) {
   const reads = pointReads(await open())
   await reads(1)
-  return perUnit(() => reads(point), point)
+  const { result, loop } = await withLoopDelay(() => perUnit(() => reads(point), point, plan))
+  return { ...result, loopP99: loop.p99Ms }
 }
 
 async function databases({ open, path, folder, point }) {
@@ -114,14 +113,14 @@ async function databases({ open, path, folder, point }) {
   return { time: ((opened - start) * 1_000) / point, memory: (after - before) / point, closeTime: closeUs }
 }
 
-async function readers({ open, point }) {
+async function readers({ open, point, plan }) {
   const driver = await open({ readers: point })
   const reads = pointReads(driver)
   const draw = integers(SEED)
   const ranges = Array.from({ length: AGGREGATES }, () => W5.params(draw))
   const aggregate = driver.prepare(W5.sql, W5.take)
-  const pointMs = await warmRun(() => reads(MANY_IN_FLIGHT))
-  const aggregateMs = await warmRun(() => Promise.all(ranges.map((range) => aggregate(range))))
+  const pointMs = await warmRun(() => reads(MANY_IN_FLIGHT), plan)
+  const aggregateMs = await warmRun(() => Promise.all(ranges.map((range) => aggregate(range))), plan)
   return { time: (pointMs * 1_000) / MANY_IN_FLIGHT, aggregate: (aggregateMs * 1_000) / AGGREGATES }
 }
 
@@ -154,7 +153,7 @@ export default [
     title: 'rows of one result',
     about: 'Two columns, all rows as one array. Memory is the growth of the greatest resident memory by the first such call, per row.',
     growth: { title: 'rows', values: (plan) => thinned(powers(2, Math.log10(plan.mostRows)), plan) },
-    seconds: 0.9,
+    seconds: ({ mostRows }) => 0.3 + mostRows / 10_000_000,
     play: rows,
     peers: IN_PROCESS,
     figures: { time: { title: 'per row', unit: 'µs' }, memory: { ...MEMORY, title: 'memory per row' } },
@@ -164,26 +163,32 @@ export default [
     about: `${WIDE_ROWS.toLocaleString('en')} rows of integers, reals and short texts in turn.`,
     file: 'wide',
     growth: { title: 'columns', values: (plan) => thinned([1, 5, 20, 50, 100, 200], plan) },
-    seconds: 0.5,
+    seconds: 0.3,
     play: columns,
     peers: IN_PROCESS,
     figures: { time: { title: 'per value', unit: 'µs' }, memory: { ...MEMORY, title: 'memory per value' } },
   }),
   growthOf({
     title: 'calls in flight',
-    about: 'Point reads, that many started at once; better-sqlite3 answers each before the next. Memory is the growth per call by the first such lot.',
+    about:
+      'Point reads, that many started at once; better-sqlite3 answers each before the next. Memory is the growth per call by the first ' +
+      'such lot.',
     growth: { title: 'in flight', values: (plan) => thinned(powers(0, 5), plan) },
-    seconds: 0.5,
+    seconds: ({ timedMs }) => 0.2 + timedMs / 300,
     play: inFlight,
     peers: ['better-sqlite3', 'sqlite3', ...CONCURRENT],
-    figures: { time: { title: 'per call', unit: 'µs' }, memory: { ...MEMORY, title: 'memory per call' } },
+    figures: {
+      time: { title: 'per call', unit: 'µs' },
+      memory: { ...MEMORY, title: 'memory per call' },
+      loopP99: { title: 'loop delay, p99', unit: 'ms' },
+    },
   }),
   growthOf({
     title: 'open databases',
     about: 'Files of one small table. Each is opened and read once, one after another.',
     file: 'small',
     growth: { title: 'databases', values: (plan) => thinned(powers(0, 3), plan) },
-    seconds: 0.8,
+    seconds: ({ quick }) => (quick ? 0.4 : 1.2),
     play: databases,
     peers: IN_PROCESS,
     figures: {
@@ -196,7 +201,7 @@ export default [
     title: 'readers',
     about: `${MANY_IN_FLIGHT.toLocaleString('en')} point reads at once, and ${AGGREGATES} aggregates of about 1 ms at once.`,
     growth: { title: 'readers', values: (plan) => thinned([1, 2, 4, 8], plan) },
-    seconds: 0.6,
+    seconds: ({ timedMs }) => 0.2 + timedMs / 200,
     play: readers,
     peers: CONCURRENT,
     figures: { time: { title: 'point read', unit: 'µs' }, aggregate: { title: 'aggregate', unit: 'µs' } },

@@ -62,12 +62,12 @@ export default {
   id: 'W20',
   title: 'start',
   about:
-    'A fresh process imports the package, opens a file of one small table, and reads a row; then it opens 20 more. node-sqlite is part of Node. ' +
-    'The least is that of the peers that are addons and run SQL in the process itself.',
+    'A fresh process imports the package, opens a file of one small table, and reads a row; then it opens 20 more. node-sqlite is part ' +
+    'of Node. The least is that of the peers that are addons and run SQL in the process itself.',
   durability: 'normal',
   processes: 1,
   file: 'small',
-  seconds: 0.6,
+  seconds: 0.4,
   roles: { '*': start },
   figures: {
     importMs: { title: 'import', unit: 'ms', least: true },

@@ -22,10 +22,11 @@ function trial({ type, table, columns }, { peers, long }) {
   const shared = { id: 'W19', title: `better-sqlite3's trial: ${type}, ${table}, ${list}`, peers, brevity: BREVITY, floors: 'core' }
   const writing = { ...shared, file: isLarge ? 'fewLargeTrials' : 'trials', writes: writesOf(table, columns, isLarge) }
   const reading = { ...shared, file: isLarge ? 'largeTrials' : 'trials', cases: cases(isLarge ? 8 : 64, long) }
-  const range = { ...reading, sql: `SELECT ${list} FROM ${table} WHERE rowid >= ? LIMIT ${BATCH}`, calls: TRIAL_ROWS / BATCH, params: firstOfRange }
+  const rangeSql = `SELECT ${list} FROM ${table} WHERE rowid >= ? LIMIT ${BATCH}`
+  const range = { ...reading, sql: rangeSql, calls: TRIAL_ROWS / BATCH, params: firstOfRange }
   switch (type) {
     case 'select':
-      return { ...reading, sql: `SELECT ${list} FROM ${table} WHERE rowid = ?`, take: 'first', calls: TRIAL_ROWS, params: (_, __, call) => [1 + call] }
+      return { ...reading, sql: `SELECT ${list} FROM ${table} WHERE rowid = ?`, take: 'first', calls: TRIAL_ROWS, params: nextRow }
     case 'select-all':
       return { ...range, take: 'all' }
     case 'select-iterate':
@@ -37,6 +38,10 @@ function trial({ type, table, columns }, { peers, long }) {
     default:
       throw new Error(`'${type}' is not known`)
   }
+}
+
+function nextRow(draw, one, call) {
+  return [1 + call]
 }
 
 function firstOfRange(draw, one, call) {

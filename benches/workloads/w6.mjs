@@ -6,7 +6,7 @@ const TARGETS = { 1: 2.5, 64: 0.15, 1_000: 0.05 }
 
 /** Makes the cases of one table size; the targets are by calls in flight. */
 function casesAmong(among, targets) {
-  return Object.entries(targets).map(([inFlight, target]) => ({ inFlight: Number(inFlight), among, target: { 24: target } }))
+  return Object.entries(targets).map(([inFlight, target]) => ({ inFlight: Number(inFlight), among, target: { 20: target, 24: target } }))
 }
 
 /** @type {import('../workload.mjs').Workload} */

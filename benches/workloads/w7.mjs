@@ -8,5 +8,5 @@ export default {
   id: 'W7',
   title: 'autocommit update by primary key, synchronous=FULL',
   durability: 'full',
-  cases: W6.cases.map(({ inFlight, among }) => ({ inFlight, among, target: { 24: TARGETS[inFlight] } })),
+  cases: W6.cases.map(({ inFlight, among }) => ({ inFlight, among, target: { 20: TARGETS[inFlight], 24: TARGETS[inFlight] } })),
 }

@@ -17,8 +17,8 @@ export default {
     reset: 'DELETE FROM visits',
   },
   cases: [
-    { inFlight: 1, manner: 'awaited', target: { 24: 1 } },
-    { inFlight: 1, manner: 'submitted', target: { 24: 1 } },
-    { inFlight: 1, manner: 'batch', target: { 24: 1 } },
+    { inFlight: 1, manner: 'awaited', target: { 20: 1, 24: 1 } },
+    { inFlight: 1, manner: 'submitted', target: { 20: 1, 24: 1 } },
+    { inFlight: 1, manner: 'batch', target: { 20: 1, 24: 1 } },
   ],
 }

@@ -16,5 +16,5 @@ export default {
   params: (draw) => ({ step: draw(10) === 0 ? UPDATE : READ, values: W1.params(draw) }),
   writes: W6.writes,
   latency: true,
-  cases: [{ inFlight: 64, target: { 24: 0.5 } }],
+  cases: [{ inFlight: 64, target: { 20: 0.5, 24: 0.5 } }],
 }
