@@ -205,11 +205,15 @@ function perSecond({ median, least, greatest }) {
 function growthCharts(scenarios) {
   return scenarios
     .filter(({ growth }) => growth !== undefined)
-    .flatMap((scenario) => (GROWTHS[scenario.title] ?? []).map((drawn) => growthChart(scenario, drawn)))
+    .flatMap((scenario) => {
+      const measured = new Set(scenario.points[0].figures.map(({ key }) => key))
+      const drawn = (GROWTHS[scenario.title] ?? []).filter(({ key }) => measured.has(key))
+      return drawn.map((one) => growthChart(scenario, one))
+    })
 }
 
 function growthChart({ id, title, growth, points }, { name, key, y, of, logBase }) {
-  const peersAt = ({ figures }) => figures.find((figure) => figure.key === key)?.peers ?? {}
+  const peersAt = ({ figures }) => figures.find((figure) => figure.key === key).peers
   const names = Object.keys(peersAt(points[0]))
   const curves = names.map((peer) => {
     const there = points.filter((point) => (peersAt(point)[peer] ?? null) !== null)
