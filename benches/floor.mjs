@@ -6,6 +6,8 @@ import { root } from '../scripts/paths.mjs'
 import { capture } from '../scripts/run.mjs'
 
 const NANOSECONDS = 1e6
+/** How many calls a round has at least, if no more are in flight. */
+const FIRST_CALLS = 20
 
 /** The floor that is the driver without its JavaScript. */
 export const CORE = 'floor: core'
@@ -27,12 +29,46 @@ export function buildFloor() {
   return join(process.env.CARGO_TARGET_DIR ?? join(root, 'target'), 'release', 'examples', 'floor')
 }
 
+/** The statements that a workload may run. */
+function stepsOf({ sql, take, steps }) {
+  return steps ?? [{ sql, take }]
+}
+
+function keyOf({ sql, take }) {
+  return `${take} ${sql}`
+}
+
+/** The statements of one call, with their values. */
+function runsOf(work, params) {
+  const steps = stepsOf(work)
+  switch (work.kind) {
+    case 'statement':
+      return [[steps[0], params]]
+    case 'mix':
+      return [[steps[params.step], params.values]]
+    case 'transaction':
+      return steps.map((step, index) => [step, params[index]])
+    default:
+      throw new Error(`'${work.kind}' is not known`)
+  }
+}
+
+/** A value as the program reads it. */
+function wordOf(value) {
+  if (value === null) return 'n'
+  if (typeof value === 'string') return `t${Buffer.from(value).toString('hex')}`
+  if (ArrayBuffer.isView(value)) return `b${Buffer.from(value).toString('hex')}`
+  return Number.isInteger(value) ? String(value) : `r${value}`
+}
+
 /** One process that runs one floor. */
 export class FloorSession {
   #program
   #child = null
   #answers = null
   #stderr = ''
+  #reset = null
+  #inFlight = 1
 
   constructor(name, program) {
     this.name = name
@@ -57,7 +93,23 @@ export class FloorSession {
   }
 
   async #timed(calls) {
-    return Number((await this.#tell(`run ${calls}`)).split(' ')[0]) / NANOSECONDS
+    const ms = Number((await this.#tell(`run ${calls}`)).split(' ')[0]) / NANOSECONDS
+    if (this.#reset !== null) await this.#tell(`exec ${this.#reset}`)
+    return ms
+  }
+
+  /** Tells it the statements and the calls of a workload. */
+  async #load(work) {
+    const { kind, inFlight, params, writes } = work
+    const steps = [...new Map(stepsOf(work).map((one) => [keyOf(one), one])).values()]
+    const number = new Map(steps.map((one, index) => [keyOf(one), index]))
+    await this.#tell(`load ${kind === 'transaction' ? 'transactions' : 'calls'} ${inFlight}`)
+    for (const { sql, take } of steps) await this.#tell(`step ${take} ${sql.replaceAll(/\s+/g, ' ')}`)
+    const runText = ([step, values]) => `${number.get(keyOf(step))}:${values.map(wordOf).join()}`
+    const calls = params.map((one) => runsOf(work, one).map(runText).join('|'))
+    this.#reset = writes?.reset ?? null
+    this.#inFlight = inFlight
+    return this.#tell(`params ${calls.join(';')}`)
   }
 
   /** Has the process do something, and returns what came of it: what a peer's process does, as far as it applies. */
@@ -69,14 +121,14 @@ export class FloorSession {
         return this.#tell(`open ${FLOORS[this.name]} ${readers} ${cacheSize} ${durability} ${request.path}`)
       }
       case 'prepare': {
-        const { sql, take, params, inFlight } = request.work
-        await this.#tell(`load ${take} ${inFlight} ${sql}`)
-        return this.#tell(`params ${params.map((values) => values.join()).join(';')}`)
+        return this.#load(request.work)
       }
       case 'warmUp': {
-        await this.#timed(request.calls ?? 200)
-        const perCall = (await this.#timed(200)) / 200
-        return Math.max(200, Math.round(request.roundMs / perCall))
+        const least = Math.max(FIRST_CALLS, this.#inFlight)
+        const first = (await this.#timed(least)) / least
+        const more = Math.max(least, Math.round(request.roundMs / first))
+        const perCall = (await this.#timed(more)) / more
+        return Math.max(least, Math.round(request.roundMs / perCall))
       }
       case 'round':
         return this.#timed(request.calls)
@@ -85,9 +137,9 @@ export class FloorSession {
     }
   }
 
-  /** Whether the program can run a workload: it knows single statements, and integers as their values. */
-  canRun({ kind, params }) {
-    return kind === 'statement' && params.every((values) => values.length > 0 && values.every(Number.isInteger))
+  /** Whether the program can run a workload: transactions cannot share one. */
+  canRun({ kind }) {
+    return kind !== 'transaction' || FLOORS[this.name] !== 'flights'
   }
 
   /** Ends the process, if there is one. */

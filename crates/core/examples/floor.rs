@@ -5,9 +5,12 @@
 //! ```text
 //! open <bare|flights|core> <readers> <cache_size> <normal|full> <path>   one rusqlite connection, where each call is a transaction of
 //!                                                  its own, or all that may be under way at once share one; or a manager
-//! load <first|all|run> <in flight> <sql>                         what to run, and how many calls may be under way at once
-//! params 1,2;3,4                                                 the values of the calls, taken in turn
-//! run <calls>                                                    answers "<nanoseconds> <rows>"
+//! load <calls|transactions> <in flight>          what a call is, and how many may be under way at once
+//! step <first|all|run> <sql>                     a statement that calls may run
+//! params 0:1,n|1:r0.5;0:t6869                      the calls, taken in turn: each runs some of the steps, with values; texts
+//!                                                  and BLOBs are in hexadecimal
+//! exec <sql>                                     runs a statement once
+//! run <calls>                                    answers "<nanoseconds> <rows>"
 //! ```
 //!
 //! Every line but `run` is answered by `ok`. The program ends with its input.
@@ -22,6 +25,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::{self, Thread};
 use std::time::Instant;
 
+use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, OpenFlags, Statement, params_from_iter};
 use sluice_core::{Delivery, Durability, Manager, Options, Params, Query, Request, Sink, Take, Value};
 
@@ -42,8 +46,16 @@ fn main() -> Outcome<()> {
                 work = Work::parse(rest)?;
                 "ok".to_owned()
             }
+            ("step", _) => {
+                work.steps.push(Step::parse(rest)?);
+                "ok".to_owned()
+            }
             ("params", _) => {
-                work.params = rest.split(';').map(numbers).collect::<Outcome<_>>()?;
+                work.calls = rest.split(';').map(runs).collect::<Outcome<_>>()?;
+                "ok".to_owned()
+            }
+            ("exec", Some(floor)) => {
+                floor.run(&Work::once(rest), 1)?;
                 "ok".to_owned()
             }
             ("run", Some(floor)) => floor.run(&work, rest.parse()?)?,
@@ -65,37 +77,82 @@ where
     Ok(word.parse()?)
 }
 
-fn numbers(list: &str) -> Outcome<Vec<i64>> {
-    list.split(',').map(|number| Ok(number.parse()?)).collect()
+/// Reads what one call runs: steps and their values.
+fn runs(call: &str) -> Outcome<Vec<Run>> {
+    call.split('|').map(Run::parse).collect()
 }
 
-/// What is run.
-struct Work {
+fn value(word: &str) -> Outcome<Value> {
+    let (kind, rest) = word.split_at(word.len().min(1));
+    Ok(match kind {
+        "n" => Value::Null,
+        "r" => Value::Real(rest.parse()?),
+        "t" => Value::Text(String::from_utf8(bytes(rest)?)?),
+        "b" => Value::Blob(bytes(rest)?),
+        _ => Value::Integer(word.parse()?),
+    })
+}
+
+/// Reads hexadecimal digits, two for each byte.
+fn bytes(digits: &str) -> Outcome<Vec<u8>> {
+    (0..digits.len()).step_by(2).map(|at| Ok(u8::from_str_radix(&digits[at..at + 2], 16)?)).collect()
+}
+
+/// A statement that calls may run.
+struct Step {
     sql: String,
     take: Take,
-    in_flight: usize,
-    params: Vec<Vec<i64>>,
 }
 
-impl Default for Work {
-    fn default() -> Self {
-        Self { sql: String::new(), take: Take::All, in_flight: 1, params: vec![Vec::new()] }
-    }
-}
-
-impl Work {
+impl Step {
     fn parse(mut line: &str) -> Outcome<Self> {
         let take = match next::<String>(&mut line)?.as_str() {
             "first" => Take::First,
             "run" => Take::None,
             _ => Take::All,
         };
-        let in_flight = next(&mut line)?;
-        Ok(Self { sql: line.to_owned(), take, in_flight, ..Self::default() })
+        Ok(Self { sql: line.to_owned(), take })
+    }
+}
+
+/// One step of one call, by its number, with its values.
+struct Run {
+    step: usize,
+    values: Vec<Value>,
+}
+
+impl Run {
+    fn parse(text: &str) -> Outcome<Self> {
+        let (step, list) = text.split_once(':').ok_or("a step has no values")?;
+        let values = list.split(',').filter(|word| !word.is_empty()).map(value).collect::<Outcome<_>>()?;
+        Ok(Self { step: step.parse()?, values })
+    }
+}
+
+/// What is run.
+#[derive(Default)]
+struct Work {
+    /// Whether a call is one transaction of all it runs, instead of one statement.
+    is_transaction: bool,
+    in_flight: usize,
+    steps: Vec<Step>,
+    calls: Vec<Vec<Run>>,
+}
+
+impl Work {
+    fn parse(line: &str) -> Outcome<Self> {
+        let (kind, in_flight) = line.split_once(' ').ok_or("the line is too short")?;
+        Ok(Self { is_transaction: kind == "transactions", in_flight: in_flight.parse()?, ..Self::default() })
     }
 
-    fn params(&self, call: usize) -> &[i64] {
-        &self.params[call % self.params.len()]
+    /// Makes the work of one statement without values.
+    fn once(sql: &str) -> Self {
+        let steps = vec![Step { sql: sql.to_owned(), take: Take::None }];
+        Self { in_flight: 1, steps, calls: vec![vec![Run { step: 0, values: Vec::new() }]], ..Self::default() }
+    }
+
+    fn call(&self, call: usize) -> &[Run] {
+        &self.calls[call % self.calls.len()]
     }
 }
 
@@ -130,7 +187,7 @@ impl Floor {
     fn run(&self, work: &Work, calls: usize) -> Outcome<String> {
         let start = Instant::now();
         let rows = match self {
-            Self::Bare(connection) => step(&mut connection.prepare(&work.sql)?, work, 0..calls)?,
+            Self::Bare(connection) => Stepper::new(connection, work)?.run(work, 0..calls)?,
             Self::Flights(connection) => step_in_flights(connection, work, calls)?,
             Self::Core(manager) => submit(manager, work, calls)?,
         };
@@ -140,48 +197,95 @@ impl Floor {
 
 /// Steps the statement in transactions of as many calls as may be under way at once.
 fn step_in_flights(connection: &Connection, work: &Work, calls: usize) -> Outcome<usize> {
-    let mut statement = connection.prepare(&work.sql)?;
-    let mut begin = connection.prepare(if statement.readonly() { "BEGIN" } else { "BEGIN IMMEDIATE" })?;
-    let mut commit = connection.prepare("COMMIT")?;
+    let mut stepper = Stepper::new(connection, work)?;
     let mut count = 0;
     for first in (0..calls).step_by(work.in_flight) {
-        begin.execute([])?;
-        count += step(&mut statement, work, first..calls.min(first + work.in_flight))?;
-        commit.execute([])?;
+        stepper.begin.execute([])?;
+        count += stepper.run(work, first..calls.min(first + work.in_flight))?;
+        stepper.commit.execute([])?;
     }
     Ok(count)
 }
 
+/// The prepared statements of some work.
+struct Stepper<'c> {
+    begin: Statement<'c>,
+    commit: Statement<'c>,
+    steps: Vec<Statement<'c>>,
+}
+
+impl<'c> Stepper<'c> {
+    fn new(connection: &'c Connection, work: &Work) -> Outcome<Self> {
+        let steps = work.steps.iter().map(|step| connection.prepare(&step.sql)).collect::<Result<Vec<_>, _>>()?;
+        let begin = if steps.iter().all(Statement::readonly) { "BEGIN" } else { "BEGIN IMMEDIATE" };
+        Ok(Self { begin: connection.prepare(begin)?, commit: connection.prepare("COMMIT")?, steps })
+    }
+
+    /// Runs the calls on this thread.
+    fn run(&mut self, work: &Work, calls: Range<usize>) -> Outcome<usize> {
+        let mut count = 0;
+        for call in calls {
+            if work.is_transaction {
+                self.begin.execute([])?;
+            }
+            for run in work.call(call) {
+                count += step(&mut self.steps[run.step], work.steps[run.step].take, &run.values)?;
+            }
+            if work.is_transaction {
+                self.commit.execute([])?;
+            }
+        }
+        Ok(count)
+    }
+}
+
 /// Steps the statement on this thread and looks at every value.
-fn step(statement: &mut Statement<'_>, work: &Work, calls: Range<usize>) -> Outcome<usize> {
+fn step(statement: &mut Statement<'_>, take: Take, values: &[Value]) -> Outcome<usize> {
     let columns = statement.column_count();
     let mut count = 0;
-    for call in calls {
-        let mut rows = statement.query(params_from_iter(work.params(call)))?;
-        while let Some(row) = rows.next()? {
-            for column in 0..columns {
-                black_box(row.get_ref(column)?);
-            }
-            count += 1;
-            if work.take == Take::First {
-                break;
-            }
+    let mut rows = statement.query(params_from_iter(values.iter().map(bound)))?;
+    while let Some(row) = rows.next()? {
+        for column in 0..columns {
+            black_box(row.get_ref(column)?);
+        }
+        count += 1;
+        if take == Take::First {
+            break;
         }
     }
     Ok(count)
 }
 
+/// Returns the value as rusqlite binds it, without a copy.
+fn bound(value: &Value) -> ToSqlOutput<'_> {
+    ToSqlOutput::Borrowed(match value {
+        Value::Null => ValueRef::Null,
+        Value::Integer(number) => ValueRef::Integer(*number),
+        Value::Real(number) => ValueRef::Real(*number),
+        Value::Text(text) => ValueRef::Text(text.as_bytes()),
+        Value::Blob(bytes) => ValueRef::Blob(bytes),
+    })
+}
+
 /// Submits the calls to a manager as JavaScript would, with so many under way.
 fn submit(manager: &Manager, work: &Work, calls: usize) -> Outcome<usize> {
-    let query = Query::new(work.sql.as_str());
+    let queries: Vec<_> = work.steps.iter().map(|step| Query::new(step.sql.as_str())).collect();
     let counter = Arc::new(Counter::new(work.in_flight));
+    let sink = Arc::clone(&counter) as Arc<dyn Sink>;
+    let request = |run: &Run| {
+        let mut request = Request::new(Arc::clone(&queries[run.step]), Params::positional(run.values.iter().cloned()));
+        request.take = work.steps[run.step].take;
+        request
+    };
     for call in 0..calls {
         counter.wait_until(work.in_flight);
-        let values = work.params(call).iter().map(|number| Value::Integer(*number));
-        let mut request = Request::new(Arc::clone(&query), Params::positional(values));
-        request.take = work.take;
         counter.open.fetch_add(1, Ordering::AcqRel);
-        manager.submit(request, None, Arc::clone(&counter) as Arc<dyn Sink>, 1);
+        let runs = work.call(call);
+        if work.is_transaction {
+            manager.submit_batch(runs.iter().map(|run| (request(run), ITEM)).collect(), None, &sink, WHOLE);
+        } else {
+            manager.submit(request(&runs[0]), None, Arc::clone(&sink), WHOLE);
+        }
     }
     counter.wait_until(1);
     match counter.failed.load(Ordering::Acquire) {
@@ -189,6 +293,10 @@ fn submit(manager: &Manager, work: &Work, calls: usize) -> Outcome<usize> {
         failed => Err(format!("{failed} of {calls} calls failed").into()),
     }
 }
+
+/// The numbers that answers come under: those of a call, and those of the single statements of a transaction.
+const WHOLE: u32 = 1;
+const ITEM: u32 = 2;
 
 /// Counts answers, and wakes the submitter once half of what may be under way has been answered.
 struct Counter {
@@ -226,20 +334,20 @@ impl Counter {
 }
 
 impl Sink for Counter {
-    fn deliver(&self, _call: u32, delivery: Delivery) {
-        match delivery.untimed() {
-            Delivery::Rows(_, chunk) => {
+    fn deliver(&self, call: u32, delivery: Delivery) {
+        let delivery = delivery.untimed();
+        match &delivery {
+            Delivery::Rows(_, chunk) | Delivery::End(_, chunk, _) | Delivery::More(_, chunk) => {
                 self.rows.fetch_add(chunk.rows, Ordering::AcqRel);
             }
-            Delivery::End(_, chunk, _) | Delivery::More(_, chunk) => {
-                self.rows.fetch_add(chunk.rows, Ordering::AcqRel);
-                self.answered();
-            }
-            Delivery::Failed(_) => {
-                self.failed.fetch_add(1, Ordering::AcqRel);
-                self.answered();
-            }
-            Delivery::Done | Delivery::Timed(_) => self.answered(),
+            Delivery::Failed(_) | Delivery::Done | Delivery::Timed(_) => {}
         }
+        if call == ITEM || matches!(delivery, Delivery::Rows(..)) {
+            return;
+        }
+        if matches!(delivery, Delivery::Failed(_)) {
+            self.failed.fetch_add(1, Ordering::AcqRel);
+        }
+        self.answered();
     }
 }
