@@ -8,8 +8,8 @@ import { inRoot, root } from '../scripts/paths.mjs'
 function digestOfBuild() {
   const hash = createHash('sha256')
   const addons = readdirSync(root).filter((name) => name.endsWith('.node'))
-  const scripts = readdirSync(inRoot('dist'), { recursive: true }).map((name) => join('dist', name)).filter((name) => /\.[cm]?js$/.test(name))
-  for (const name of [...addons, ...scripts].sort()) hash.update(readFileSync(inRoot(name)))
+  const scripts = readdirSync(inRoot('dist'), { recursive: true }).filter((name) => /\.[cm]?js$/.test(name))
+  for (const name of [...addons, ...scripts.map((script) => join('dist', script))].sort()) hash.update(readFileSync(inRoot(name)))
   return hash.digest('hex')
 }
 

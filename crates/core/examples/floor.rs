@@ -4,11 +4,11 @@
 //!
 //! ```text
 //! open <bare|flights|core> <readers> <cache_size> <normal|full> <path>   one rusqlite connection, where each call is a transaction of
-//!                                                  its own, or all that may be under way at once share one; or a manager
+//!                                                its own, or all that may be under way at once share one; or a manager
 //! load <calls|transactions> <in flight>          what a call is, and how many may be under way at once
 //! step <first|all|run> <sql>                     a statement that calls may run
-//! params 0:1,n|1:r0.5;0:t6869                      the calls, taken in turn: each runs some of the steps, with values; texts
-//!                                                  and BLOBs are in hexadecimal
+//! params 0:1,n|1:r0.5;0:t6869                    the calls, taken in turn: each runs some of the steps, with values; texts
+//!                                                and BLOBs are in hexadecimal
 //! exec <sql>                                     runs a statement once
 //! run <calls>                                    answers "<nanoseconds> <rows>"
 //! ```
