@@ -51,6 +51,7 @@ use order::Order;
 pub use order::ReadOrder;
 pub(crate) use order::UnderWay;
 use readers::Readers;
+pub(crate) use replacement::Writable;
 pub(crate) use status::Counter;
 use status::Counters;
 pub use status::{HolderStatus, ReaderStatus, Status, WalStatus, WriterStatus};
@@ -102,6 +103,10 @@ pub(crate) struct Shared {
     writer: Arc<Worker>,
     /// Whether the writer has a connection.
     has_writer: AtomicBool,
+    /// Whether the writer could write when the database was opened.
+    was_writable: bool,
+    /// Whether it can write now.
+    writable: Mutex<Writable>,
     /// Temporary objects or attached databases live on the writer: everything goes there.
     pinned: AtomicBool,
     wal: Mutex<Option<FileIdentity>>,

@@ -146,6 +146,7 @@ fn be_a_reader(alive: AliveReader, worker: &Arc<Worker>) {
             drop(permit);
         }
         Ok(Exit::Close(receipt)) => drop(receipt.send(result)),
+        Ok(Exit::Renew) => unreachable!("BUG: a reader only reads"),
         // Not a job's own panic, but one of whoever took its answer. The permit is back already.
         Err(_) => {
             shared.counters.panics.add();

@@ -4,15 +4,50 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+use rusqlite::ffi::SQLITE_READONLY;
+
 use super::Shared;
 use super::readers::close;
-use crate::connection::{PolicedConnection, WalRequest, open_writer};
+use crate::connection::{PolicedConnection, Policy, WalRequest, open_writer};
 use crate::error::{Error, Result};
 use crate::trace::tell;
 use crate::worker::{Message, Worker};
 
 /// How long after a failed attempt the next one is made: no storm of attempts.
 const REOPEN_BACKOFF: Duration = Duration::from_millis(100);
+
+/// Whether the writer's connection can write, where it should.
+///
+/// What cannot be written to SQLite opens for reading alone: the files of a file system that became read-only, after a fault of the
+/// disk perhaps. Such a writer serves reads, and is replaced now and then, until one can write again.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Writable {
+    lost_at: Option<Instant>,
+}
+
+impl Writable {
+    /// Tries a connection that was just opened, and that nobody else has.
+    fn try_out(connection: &PolicedConnection) -> Self {
+        let is_lost = connection.is_readonly().unwrap_or(false) || cannot_begin(connection);
+        Self { lost_at: is_lost.then(Instant::now) }
+    }
+
+    /// Whether it is time to open another. What lives only on this one is worth more.
+    pub(crate) fn is_due_again(self, shared: &Shared) -> bool {
+        self.lost_at.is_some_and(|lost| lost.elapsed() >= REOPEN_BACKOFF) && !shared.is_pinned()
+    }
+}
+
+/// Whether the write-ahead log cannot be written to, although the file itself can. A lock of another process is not waited for: it
+/// says nothing of that.
+fn cannot_begin(connection: &PolicedConnection) -> bool {
+    let _policy = connection.with_policy(Policy::Internal);
+    connection.interrupted().store(true, Ordering::SeqCst);
+    let begun = connection.raw().execute_batch("BEGIN IMMEDIATE; ROLLBACK");
+    connection.interrupted().store(false, Ordering::SeqCst);
+    connection.take_rolled_back();
+    begun.is_err_and(|error| Error::from_sqlite(&error).primary_code() == Some(SQLITE_READONLY))
+}
 
 impl Shared {
     /// Closes a writer that broke, and opens another. What lived only on that connection is gone, and said to be.
@@ -38,6 +73,9 @@ impl Shared {
             opened.inspect_err(|error| tell!(ERROR, "sluice::writer", "could not be opened", error = %error))?;
         // Closing the last connection removed the log that was known.
         *self.wal.lock() = self.wal_identity(mode);
+        if self.was_writable {
+            *self.writable.lock() = Writable::try_out(&connection);
+        }
         Ok(connection)
     }
 
@@ -85,6 +123,11 @@ impl Shared {
                 }
             }
         }
+    }
+
+    /// Whether the writer that is open now can write.
+    pub(crate) fn writable(&self) -> Writable {
+        *self.writable.lock()
     }
 
     /// Why there is no writer.

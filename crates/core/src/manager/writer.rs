@@ -33,6 +33,7 @@ use crate::worker::{Checkpointer, Exit, Job, Message, Worker, guard, serve_write
 /// What the writer's thread found when it opened the database.
 struct Opened {
     journal_mode: JournalMode,
+    writable: bool,
     file: Option<DatabaseFile>,
     wal: Option<FileIdentity>,
     /// Where the thread waits for what it shares with the rest of the manager.
@@ -82,6 +83,8 @@ pub(super) async fn open_beside(
         writer,
         pinned: AtomicBool::new(false),
         has_writer: AtomicBool::new(true),
+        was_writable: opened.writable,
+        writable: Mutex::default(),
         wal: Mutex::new(opened.wal),
         lost: Mutex::new(None),
         pragmas: Mutex::default(),
@@ -180,6 +183,7 @@ fn be_the_writer(
                 }
                 drop(permit);
             }
+            Ok(Exit::Renew) => connection = shared.replace_writer(open).ok(),
             // Not a job's own panic, but one of whoever took its answer. The permit is back already.
             Err(_) => {
                 shared.counters.panics.add();
@@ -199,10 +203,11 @@ fn first_connection(location: &Location, options: &Options, interrupted: &Arc<At
         (None, _) => WalRequest::WhenPossible,
     };
     let (connection, journal_mode) = open_writer(location, &connection_config(options, interrupted), wal)?;
+    let writable = !connection.is_readonly()?;
     let file = database_file(location, options, &connection)?;
     let wal = file.as_ref().and_then(|file| file.wal_identity(journal_mode));
     let (start, wait) = mpsc::sync_channel(1);
-    Ok((connection, Opened { journal_mode, file, wal, start }, wait))
+    Ok((connection, Opened { journal_mode, writable, file, wal, start }, wait))
 }
 
 fn database_file(

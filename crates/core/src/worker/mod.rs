@@ -202,6 +202,8 @@ pub(crate) struct Current {
 pub(crate) enum Exit {
     /// The connection must not be used again. The permit is released after it is closed.
     Discard(Permit),
+    /// It can only read, although the database could be written to: another may be able to again.
+    Renew,
     /// The manager closes it.
     Close(CloseReceipt),
 }

@@ -15,7 +15,7 @@ use crate::connection::{PolicedConnection, Policy, Route};
 use crate::cores;
 use crate::error::{Error, ErrorCode, Result};
 use crate::gate::{Class, Mode};
-use crate::manager::{Permit, Shared};
+use crate::manager::{Permit, Shared, Writable};
 use crate::metrics::OpenTransaction;
 use crate::query::{Query, Request};
 use crate::statement::{Statements, Stopped, Transaction, Written, run_script};
@@ -32,6 +32,7 @@ pub(crate) fn serve_writer(worker: &Arc<Worker>, shared: &Arc<Shared>, connectio
         transaction,
         company: Company::default(),
         cursors: Cursors::new(),
+        writable: shared.writable(),
         broken: false,
         private_schema: false,
         session_transaction: OpenTransaction::default(),
@@ -48,6 +49,7 @@ pub(super) struct Writer<'a> {
     pub(super) transaction: Transaction<'a>,
     pub(super) company: Company,
     cursors: Cursors<'a>,
+    writable: Writable,
     /// Whether a job of the present lease left the connection in doubt.
     broken: bool,
     /// Whether a job under the present permit made or dropped temporary objects, which a rollback may undo at any time.
@@ -83,6 +85,10 @@ impl Writer<'_> {
             let message = self.worker.next();
             let _working = cores::work();
             match message {
+                Message::Run(job, permit) if self.writable.is_due_again(self.shared) => {
+                    self.worker.take_back(Message::Run(job, permit));
+                    return Exit::Renew;
+                }
                 Message::Run(job, permit) => {
                     if let Err(permit) = self.run_backlog(job, permit) {
                         return Exit::Discard(permit);
@@ -101,7 +107,8 @@ impl Writer<'_> {
                 Message::Lend(own) => self.broken |= own.run(self.worker, self.connection) == Disposition::Discard,
                 Message::Release(permit, disposition) => {
                     let disposition = disposition.or(end_lease(&mut self));
-                    if self.broken || disposition == Disposition::Discard {
+                    let is_broken = self.broken || disposition == Disposition::Discard;
+                    if is_broken || self.writable.is_due_again(self.shared) {
                         return Exit::Discard(permit);
                     }
                     self.release(&permit);
