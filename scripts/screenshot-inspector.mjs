@@ -3,7 +3,7 @@
 //   npm run screenshot:inspector
 import { mkdtempSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { open } from 'sluice'
 import { startInspector } from 'sluice/inspector'
@@ -66,6 +66,8 @@ async function run(db, late) {
     const signal = AbortSignal.timeout(LOAD_MS)
     await Promise.all([ask(db, signal), ask(db, signal), ask(db, signal), arrive(db, late, signal), migrate(db)])
     await page.click('#pause')
+    // Where a picture is taken is of no interest in it.
+    await page.locator('#database').evaluate((shown, name) => (shown.textContent = name), basename(db.path))
     await page.screenshot({ path: TARGET })
   } finally {
     await browser.close()
