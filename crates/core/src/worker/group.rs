@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::answered::Answered;
+use super::unannounced::announce;
 use super::writer::Writer;
 use super::{
     Disposition, Job, Next, Work, disposition_after, explain_interrupt, guard, is_clean, of_commit, unknown_outcome,
@@ -479,12 +480,12 @@ fn answer(members: Vec<Member>) {
             Some(known) if Arc::ptr_eq(known, &sink) => {}
             Some(_) | None => {
                 if let Some(other) = quiet.replace(sink) {
-                    other.announce();
+                    announce(other);
                 }
             }
         }
     }
     if let Some(sink) = quiet {
-        sink.announce();
+        announce(sink);
     }
 }

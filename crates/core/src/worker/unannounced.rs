@@ -3,7 +3,7 @@
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
-use super::Job;
+use super::{Job, guard};
 use crate::completion::{Delivery, Reply, Sink};
 use crate::control;
 
@@ -48,9 +48,14 @@ impl Unannounced {
 
     pub(super) fn announce(&mut self) {
         if let Some((sink, _)) = self.quiet.take() {
-            sink.announce();
+            announce(sink);
         }
     }
+}
+
+/// Wakes whoever takes the answers. That, or dropping a sink that nobody else has, may panic: no other call is to suffer for it.
+pub(super) fn announce(sink: Arc<dyn Sink>) {
+    drop(guard(move || sink.announce()));
 }
 
 impl Drop for Unannounced {
