@@ -7,11 +7,14 @@ use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use rusqlite::ffi;
-use sluice_core::{Error, ErrorCode, Manager, Options, Params, Result, Value};
+use sluice_core::{Concurrency, Error, ErrorCode, Manager, Options, Params, Result, Value};
 use tempfile::TempDir;
 use tokio::sync::{Mutex, MutexGuard};
 
 const EIO: c_int = 5;
+const ENODEV: c_int = 19;
+const ENOSYS: c_int = 38;
+const F_SETLK: c_int = 6;
 const EROFS: c_int = 30;
 const O_WRITING: c_int = 0o1 | 0o2 | 0o100;
 
@@ -24,6 +27,10 @@ enum Fault {
     ReadOnly,
     /// The disk does not answer reads.
     NoReads,
+    /// The file system cannot share memory between processes.
+    NoSharedMemory,
+    /// The file system has no locks.
+    NoLocks,
 }
 
 static FAULT: AtomicU8 = AtomicU8::new(Fault::None as u8);
@@ -43,6 +50,8 @@ type Open = unsafe extern "C" fn(*const c_char, c_int, c_int) -> c_int;
 type Read = unsafe extern "C" fn(c_int, *mut c_void, usize, i64) -> isize;
 type Write = unsafe extern "C" fn(c_int, *const c_void, usize, i64) -> isize;
 type Truncate = unsafe extern "C" fn(c_int, i64) -> c_int;
+type Map = unsafe extern "C" fn(*mut c_void, usize, c_int, c_int, c_int, i64) -> *mut c_void;
+type Control = unsafe extern "C" fn(c_int, c_int, ...) -> c_int;
 type Unlink = unsafe extern "C" fn(*const c_char) -> c_int;
 
 /// What SQLite called before.
@@ -52,6 +61,8 @@ struct System {
     pwrite: Write,
     ftruncate: Truncate,
     unlink: Unlink,
+    mmap: Map,
+    fcntl: Control,
 }
 
 static SYSTEM: OnceLock<System> = OnceLock::new();
@@ -111,6 +122,29 @@ unsafe extern "C" fn unlink(path: *const c_char) -> c_int {
     unsafe { (system().unlink)(path) }
 }
 
+unsafe extern "C" fn mmap(
+    at: *mut c_void,
+    size: usize,
+    rights: c_int,
+    flags: c_int,
+    fd: c_int,
+    offset: i64,
+) -> *mut c_void {
+    if is_now(Fault::NoSharedMemory) {
+        return std::ptr::without_provenance_mut(failing(ENODEV) as usize);
+    }
+    // SAFETY: the arguments are those SQLite calls it with.
+    unsafe { (system().mmap)(at, size, rights, flags, fd, offset) }
+}
+
+unsafe extern "C" fn fcntl(fd: c_int, command: c_int, argument: *mut c_void) -> c_int {
+    if command == F_SETLK && is_now(Fault::NoLocks) {
+        return failing(ENOSYS);
+    }
+    // SAFETY: the arguments are those SQLite calls it with, of which there is never more than one more.
+    unsafe { (system().fcntl)(fd, command, argument) }
+}
+
 /// Replaces one of SQLite's calls of the system, and returns the one before: <https://sqlite.org/c3ref/vfs.html>.
 fn replace(name: &CStr, by: *const c_void) -> *const c_void {
     // SAFETY: the default file layer lives as long as the process, has both functions, and `by` has the signature of the call it
@@ -139,6 +173,8 @@ fn answer_system_calls() {
                     ftruncate as *const c_void,
                 )),
                 unlink: std::mem::transmute::<*const c_void, Unlink>(replace(c"unlink", unlink as *const c_void)),
+                mmap: std::mem::transmute::<*const c_void, Map>(replace(c"mmap", mmap as *const c_void)),
+                fcntl: std::mem::transmute::<*const c_void, Control>(replace(c"fcntl", fcntl as *const c_void)),
             }
         }
     });
@@ -266,6 +302,47 @@ async fn l11_a_connection_that_breaks_is_replaced_and_counted_and_there_is_no_st
         assert_eq!(rows(&manager).await?, [7, 8]);
         assert!(counter(&manager, "writerReplacements") > 0);
         manager.close().await
+    })
+    .await
+}
+
+#[tokio::test]
+async fn p16_a_file_system_without_shared_memory_is_named_at_open_and_works_without_a_log() -> Result<()> {
+    in_deadline(async {
+        let (_mended, dir, manager) = open_filled(Options::default()).await?;
+        manager.close().await?;
+        set(Fault::NoSharedMemory);
+        for path in [dir.path().join("app.db"), dir.path().join("new.db")] {
+            let error = Manager::open(&path, Options::default()).await.expect_err("no log is possible");
+            assert_eq!(error.code, ErrorCode::NetworkFileSystem, "{error:?}");
+            assert!(error.message.contains(&path.display().to_string()), "{}", error.message);
+            assert!(
+                error.message.contains("shared memory") && error.message.contains("exclusive"),
+                "{}",
+                error.message
+            );
+        }
+        let options = Options { concurrency: Some(Concurrency::Exclusive), ..Options::default() };
+        let manager = Manager::open(dir.path().join("other.db"), options).await?;
+        run(&manager, "CREATE TABLE t(x)").await?;
+        run(&manager, "INSERT INTO t VALUES (1)").await?;
+        assert_eq!(rows(&manager).await?, [1]);
+        manager.close().await
+    })
+    .await
+}
+
+#[tokio::test]
+async fn p16_a_file_system_without_locks_is_named_at_open() -> Result<()> {
+    in_deadline(async {
+        let (_mended, dir, manager) = open_filled(Options::default()).await?;
+        manager.close().await?;
+        set(Fault::NoLocks);
+        let error =
+            Manager::open(dir.path().join("app.db"), Options::default()).await.expect_err("no lock is possible");
+        assert_eq!(error.code, ErrorCode::NetworkFileSystem, "{error:?}");
+        assert!(error.message.contains("locks"), "{}", error.message);
+        Ok(())
     })
     .await
 }

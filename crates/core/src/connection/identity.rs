@@ -111,6 +111,23 @@ pub fn require_local_file_system(path: &Path) -> Result<()> {
     NetworkFileSystem::holding(path).map_or(Ok(()), |file_system| Err(refusal(path, file_system)))
 }
 
+/// Says that the file system is the cause, where an error of opening is one of shared memory or of locks that it does not have.
+pub(super) fn explain_file_system(path: &Path, error: Error) -> Error {
+    use rusqlite::ffi::{SQLITE_IOERR_LOCK, SQLITE_IOERR_RDLOCK, SQLITE_IOERR_SHMLOCK, SQLITE_IOERR_SHMMAP};
+    let (what, advice) = match error.extended_code {
+        Some(SQLITE_IOERR_SHMMAP | SQLITE_IOERR_SHMLOCK) => {
+            ("shared memory", "use a local disk, or concurrency: 'exclusive'")
+        }
+        Some(SQLITE_IOERR_LOCK | SQLITE_IOERR_RDLOCK) => ("locks", "use a local disk"),
+        Some(_) | None => return error,
+    };
+    let path = path.display();
+    Error::new(
+        ErrorCode::NetworkFileSystem,
+        format!("{path} is on a file system without the {what} that SQLite needs; {advice}"),
+    )
+}
+
 fn refusal(path: &Path, file_system: NetworkFileSystem) -> Error {
     Error::new(
         ErrorCode::NetworkFileSystem,

@@ -164,7 +164,7 @@ pub fn open_writer(
     check_pragmas(&config.pragmas)?;
     let conn = connect(location, config, Role::Writer)?;
     let prepared = prepare_writer(&conn, location, config, wal);
-    let mode = prepared.map_err(|error| with_path(error, location))?;
+    let mode = prepared.map_err(|error| with_cause(error, location))?;
     Ok((conn, mode))
 }
 
@@ -446,6 +446,16 @@ fn set_pragmas(conn: &PolicedConnection, pragmas: &[(String, String)], wanted: i
 
 fn is_before_first_page(name: &str) -> bool {
     BEFORE_FIRST_PAGE.iter().any(|known| known.eq_ignore_ascii_case(name))
+}
+
+fn with_cause(error: Error, location: &Location) -> Error {
+    match location {
+        Location::File(path) => match identity::explain_file_system(path, error) {
+            error if error.code == ErrorCode::NetworkFileSystem => error,
+            error => with_path(error, location),
+        },
+        Location::Memory(_) => with_path(error, location),
+    }
 }
 
 fn with_path(error: Error, location: &Location) -> Error {
