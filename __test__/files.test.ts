@@ -97,7 +97,7 @@ describe('P05: the write-ahead log is deleted while the database is open', () =>
   })
 })
 
-describe('the log is where it was', () => {
+describe('L11: a connection that broke is replaced, and the log is where it was', () => {
   it('after a write that found the file corrupt, and so had its connection replaced', async () => {
     const path = scratchPath()
     const made = await openForTest(path)

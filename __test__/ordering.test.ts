@@ -112,7 +112,7 @@ describe("ordering: 'submitted'", () => {
     await tx.rollback()
   })
 
-  it('does not let a read in the callback of a transaction wait for writes that wait for that', async () => {
+  it('D18: does not let a read in the callback of a transaction wait for that, nor for writes that do', async () => {
     const db = await openSubmitted()
     let write: Promise<unknown> = Promise.resolve()
     await db.transaction(async (tx) => {

@@ -146,7 +146,7 @@ async function openWithSchema(): Promise<Database> {
   return db
 }
 
-describe('routing', () => {
+describe('R11, R12, R13: routing', () => {
   it.each(READS)('lets a reader run %j, each time', async (sql) => {
     const db = await openWithSchema()
     for (let time = 0; time < 3; time++) expect(await db.execute(sql)).toMatchObject({ route: 'read', changes: 0, lastInsertRowid: undefined })

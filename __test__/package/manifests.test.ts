@@ -36,7 +36,7 @@ function readManifest(path: string): Manifest {
 
 const main = readManifest('package.json')
 
-describe('manifests', () => {
+describe('H16: manifests', () => {
   it('installs nothing but itself in an application', () => {
     expect(main.dependencies).toBeUndefined()
     expect(main.optionalDependencies).toBeUndefined()

@@ -1,4 +1,4 @@
-// An application installed without the package of its platform, whose name is the argument.
+// H16: an application installed without the package of its platform, whose name is the argument.
 import assert from 'node:assert/strict'
 import { createRequire } from 'node:module'
 
