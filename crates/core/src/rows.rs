@@ -17,6 +17,8 @@ pub const CHUNK_CELLS: usize = 8_192;
 pub const CHUNK_BYTES: usize = 32 * 1024;
 /// What a row counts towards the limit of a result, beside its values: whoever takes it makes an object of it.
 pub const ROW_BYTES: usize = 56;
+/// For how many rows there is room as soon as a result has a second one.
+const FIRST_ROWS: usize = 32;
 /// A text or blob above this many bytes is carried apart.
 pub const INLINE_BYTES: usize = 16 * 1024;
 
@@ -103,6 +105,10 @@ impl Encoder {
     /// # Errors
     /// [`ErrorCode::OutOfRange`] for an integer that cannot be delivered as asked; [`ErrorCode::TooLarge`] past the limit.
     pub(crate) fn push(&mut self, row: PresentRow<'_>) -> Result<()> {
+        if self.chunk.rows == 1 {
+            // Growing step by step from a few cells would move them many times. Most results have one row, and no need of room.
+            self.chunk.cells.reserve(self.columns.saturating_mul(FIRST_ROWS).min(CHUNK_CELLS));
+        }
         for column in 0..self.columns {
             let cell = match row.value(column)? {
                 ValueRef::Null => tagged(Tag::Null, 0),

@@ -16,22 +16,32 @@ use crate::error::{Error, Result};
 
 /// A statement, and SQLite's own handle of it.
 pub(super) struct Prepared<'c> {
+    connection: &'c PolicedConnection,
     /// Never replaced: whoever borrows it binds values and steps it.
     statement: Statement<'c>,
-    /// `None` where it could not be told from other statements.
-    handle: Option<NonNull<sqlite3_stmt>>,
+    handle: Handle,
+}
+
+/// The handle of a statement. It is looked for when the statement gives its second row: many are run once, for one row.
+#[derive(Clone, Copy)]
+enum Handle {
+    /// No row has come yet.
+    Unsought,
+    /// One row has come.
+    Due,
+    /// It has been looked for, and could not be told from others if there is none.
+    Sought(Option<NonNull<sqlite3_stmt>>),
 }
 
 impl<'c> Prepared<'c> {
     /// Takes a statement that was prepared on `connection`.
     pub(super) fn new(connection: &'c PolicedConnection, statement: Statement<'c>) -> Self {
-        let handle = handle_of(connection, &statement);
-        Self { statement, handle }
+        Self { connection, statement, handle: Handle::Unsought }
     }
 
     /// Steps it with the values that are bound.
     pub(super) fn present_rows(&mut self) -> PresentRows<'_> {
-        PresentRows { handle: self.handle, rows: self.statement.raw_query() }
+        PresentRows { connection: self.connection, handle: &mut self.handle, rows: self.statement.raw_query() }
     }
 }
 
@@ -51,7 +61,8 @@ impl DerefMut for Prepared<'_> {
 
 /// The rows of a statement that is being stepped. Dropped, it resets the statement.
 pub(super) struct PresentRows<'s> {
-    handle: Option<NonNull<sqlite3_stmt>>,
+    connection: &'s PolicedConnection,
+    handle: &'s mut Handle,
     rows: Rows<'s>,
 }
 
@@ -61,9 +72,20 @@ impl PresentRows<'_> {
     /// # Errors
     /// SQLite's.
     pub(super) fn next(&mut self) -> Result<Option<PresentRow<'_>>> {
-        let handle = self.handle;
-        let row = self.rows.next().map_err(|error| Error::from_sqlite(&error))?;
-        Ok(row.map(|row| PresentRow { handle, row }))
+        let Some(row) = self.rows.next().map_err(|error| Error::from_sqlite(&error))? else { return Ok(None) };
+        let handle = match *self.handle {
+            Handle::Sought(handle) => handle,
+            Handle::Due => {
+                let handle = handle_of(self.connection, row.as_ref());
+                *self.handle = Handle::Sought(handle);
+                handle
+            }
+            Handle::Unsought => {
+                *self.handle = Handle::Due;
+                None
+            }
+        };
+        Ok(Some(PresentRow { handle, row }))
     }
 }
 
