@@ -15,6 +15,7 @@ pub mod connection;
 pub mod control;
 mod cores;
 pub mod error;
+mod fitness;
 pub mod gate;
 mod lease;
 mod manager;
@@ -38,7 +39,7 @@ pub use error::{Error, ErrorCode, Parameter, Result};
 pub use gate::Concurrency;
 pub use lease::{ExclusiveLease, ReadLease, RowSet, WriteLease};
 pub use manager::{
-    CheckpointMode, CopyOptions, GroupLimits, HolderStatus, Manager, Options, ReadOrder, ReaderStatus, Status,
+    CheckpointMode, CopyOptions, GroupLimits, HolderStatus, Inline, Manager, Options, ReadOrder, ReaderStatus, Status,
     WalStatus, WriterStatus,
 };
 pub use metrics::metric_names;

@@ -7,6 +7,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 
 use crate::connection::Route;
+use crate::fitness::Fitness;
 
 /// A statement's text together with what the connections have learnt about it. Cheap to share, and kept by whoever runs it.
 #[derive(Debug)]
@@ -16,6 +17,7 @@ pub struct Query {
     hint: AtomicU8,
     single: AtomicBool,
     short_runs: AtomicU8,
+    fitness: Fitness,
     long_write: AtomicBool,
     plain: AtomicBool,
     shapes: Mutex<Vec<Arc<Shape>>>,
@@ -44,6 +46,7 @@ impl Query {
             hint: AtomicU8::new(UNKNOWN),
             single: AtomicBool::new(false),
             short_runs: AtomicU8::new(0),
+            fitness: Fitness::default(),
             long_write: AtomicBool::new(false),
             plain: AtomicBool::new(false),
             shapes: Mutex::default(),
@@ -101,6 +104,16 @@ impl Query {
         if learnt != runs {
             self.short_runs.store(learnt, Ordering::Relaxed);
         }
+    }
+
+    /// What is known about whether it may run inline.
+    pub(crate) fn fitness(&self) -> &Fitness {
+        &self.fitness
+    }
+
+    /// Whether it may run inline, where so many short runs are asked for.
+    pub(crate) fn is_fit_inline(&self, runs: u16) -> bool {
+        self.fitness.is_fit(runs) && self.hint() == Some(Route::Read)
     }
 
     /// Whether it is known neither to begin nor to end a transaction. No change of the schema makes another statement of a text.

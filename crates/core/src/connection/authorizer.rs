@@ -118,6 +118,9 @@ impl Authorizer {
         if policy == Policy::Internal {
             return Authorization::Allow;
         }
+        if policy == Policy::Inline {
+            return Authorization::Deny;
+        }
         match Request::of(context) {
             Request::Read => Authorization::Allow,
             Request::Select => self.allow(Seen::Select),

@@ -18,6 +18,7 @@ mod noticed;
 mod open;
 mod policy;
 pub mod pragma;
+mod step_limit;
 
 use std::cell::Cell;
 use std::sync::Arc;
@@ -42,6 +43,8 @@ pub use open::{
     journal_mode, open_reader, open_writer,
 };
 pub use policy::Policy;
+pub(crate) use step_limit::Limited;
+use step_limit::StepLimit;
 
 /// A connection whose authorizer obeys the [`Policy`] in force.
 ///
@@ -58,6 +61,7 @@ pub struct PolicedConnection {
     bell: BellSlot,
     foreign_keys_suspended: Cell<bool>,
     noticed: Arc<Noticed>,
+    step_limit: Arc<StepLimit>,
 }
 
 impl PolicedConnection {
@@ -116,6 +120,12 @@ impl PolicedConnection {
     /// Returns whether a transaction was rolled back since this was last asked.
     pub(crate) fn take_rolled_back(&self) -> bool {
         self.noticed.take_rolled_back()
+    }
+
+    /// Interrupts what runs when SQLite has asked `calls` times whether to go on, which it does after every 1,000 steps of its virtual
+    /// machine, and has it wait for no other process; until the guard is dropped.
+    pub(crate) fn limit_steps(&self, calls: u32) -> Limited<'_> {
+        self.step_limit.begin(calls)
     }
 
     /// Returns how many pages the write-ahead log had after the last commit on this connection.
@@ -180,12 +190,32 @@ impl PolicedConnection {
     /// SQLite's, with the connection, so that closing can be tried again.
     #[expect(clippy::result_large_err, reason = "the connection comes back, so that closing can be tried again")]
     pub fn close(self) -> Result<(), (Self, Error)> {
-        let Self { mut conn, authorizer, role, interrupted, wal_pages, bell, foreign_keys_suspended, noticed } = self;
+        let Self {
+            mut conn,
+            authorizer,
+            role,
+            interrupted,
+            wal_pages,
+            bell,
+            foreign_keys_suspended,
+            noticed,
+            step_limit,
+        } = self;
         // SQLite frees what the hook has before it rolls back a transaction that is open, and calls the hook then.
         drop(conn.rollback_hook(None::<fn()>));
         conn.close().map_err(|(conn, error)| {
             (
-                Self { conn, authorizer, role, interrupted, wal_pages, bell, foreign_keys_suspended, noticed },
+                Self {
+                    conn,
+                    authorizer,
+                    role,
+                    interrupted,
+                    wal_pages,
+                    bell,
+                    foreign_keys_suspended,
+                    noticed,
+                    step_limit,
+                },
                 Error::from_sqlite(&error),
             )
         })

@@ -14,6 +14,7 @@ use rusqlite::{Connection, OpenFlags, ffi};
 use super::commits::BellSlot;
 use super::noticed::Noticed;
 use super::pragma::{self, PragmaKind};
+use super::step_limit::StepLimit;
 use super::{Authorizer, PolicedConnection, Policy, build, commits, identity};
 use crate::error::{Error, ErrorCode, Result};
 
@@ -248,7 +249,9 @@ pub(super) fn connect(location: &Location, config: &ConnectionConfig, role: Role
     authorizer.install(&mut conn)?;
     let interrupted = Arc::new(AtomicBool::new(false));
     let noticed = Arc::new(Noticed::default());
-    conn.busy_handler(Some(busy_handler(config, Arc::clone(&interrupted), Arc::clone(&noticed))))?;
+    let step_limit = Arc::new(StepLimit::default());
+    let waits = busy_handler(config, Arc::clone(&interrupted), Arc::clone(&noticed), Arc::clone(&step_limit));
+    conn.busy_handler(Some(waits))?;
     let rolled_back = Arc::clone(&noticed);
     conn.rollback_hook(Some(move || rolled_back.rolled_back()))?;
     let stop = Arc::clone(&interrupted);
@@ -262,7 +265,9 @@ pub(super) fn connect(location: &Location, config: &ConnectionConfig, role: Role
         false
     }))?;
     // SQLite asks once more when a statement has committed, and would say of it that it was interrupted.
-    let stops = move || !committing.swap(false, Ordering::Relaxed) && stop.load(Ordering::Relaxed);
+    let limit = Arc::clone(&step_limit);
+    let stops =
+        move || !committing.swap(false, Ordering::Relaxed) && (stop.load(Ordering::Relaxed) || limit.is_passed());
     conn.progress_handler(PROGRESS_STEPS, Some(stops))?;
     conn.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
     conn.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;
@@ -278,7 +283,17 @@ pub(super) fn connect(location: &Location, config: &ConnectionConfig, role: Role
         }))?;
     }
     let foreign_keys_suspended = std::cell::Cell::new(false);
-    Ok(PolicedConnection { conn, authorizer, role, interrupted, wal_pages, bell, foreign_keys_suspended, noticed })
+    Ok(PolicedConnection {
+        conn,
+        authorizer,
+        role,
+        interrupted,
+        wal_pages,
+        bell,
+        foreign_keys_suspended,
+        noticed,
+        step_limit,
+    })
 }
 
 fn open_flags(location: &Location, config: &ConnectionConfig, role: Role) -> OpenFlags {
@@ -325,10 +340,14 @@ fn busy_handler(
     config: &ConnectionConfig,
     interrupted: Arc<AtomicBool>,
     noticed: Arc<Noticed>,
+    step_limit: Arc<StepLimit>,
 ) -> impl FnMut(i32) -> bool + Send + 'static {
     let (timeout, closing) = (config.busy_timeout, Arc::clone(&config.closing));
     let mut since = Instant::now();
     move |earlier_calls| {
+        if step_limit.is_set() {
+            return false;
+        }
         if earlier_calls == 0 {
             since = Instant::now();
         }

@@ -13,6 +13,7 @@ use super::pragma::PragmaKind;
 /// | `Transaction` | yes | yes | no | yes | `Database`, `Transaction` |
 /// | `Script`, `Lease` | yes | yes | yes | yes | `Database`, `Transaction` |
 /// | `Exclusive` | yes | yes | yes | yes | `Database`, `Transaction`, `JournalMode` |
+/// | `Inline` | no | no | no | no | none |
 /// | `Tail` | yes | yes | yes | yes | all, but they do nothing |
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]
@@ -21,6 +22,8 @@ pub enum Policy {
     Internal,
     /// Anything on a reader.
     Reader,
+    /// A statement that was prepared as `Reader` and is stepped on the thread of its caller. Nothing may be prepared there, not even anew.
+    Inline,
     /// One statement on the shared writer, outside any transaction.
     Statement,
     /// One statement that shares a transaction with those of other callers, without seeing anything of it.
@@ -38,9 +41,10 @@ pub enum Policy {
 }
 
 impl Policy {
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 10] = [
         Self::Internal,
         Self::Reader,
+        Self::Inline,
         Self::Statement,
         Self::Grouped,
         Self::Transaction,
@@ -57,7 +61,7 @@ impl Policy {
     /// Whether schema changes, temporary objects and attached databases are allowed.
     pub(super) fn allows_schema(self) -> bool {
         match self {
-            Self::Reader | Self::Grouped => false,
+            Self::Reader | Self::Inline | Self::Grouped => false,
             Self::Internal
             | Self::Statement
             | Self::Transaction
@@ -71,7 +75,7 @@ impl Policy {
     /// Whether the text may begin and end transactions.
     pub(super) fn allows_transactions(self) -> bool {
         match self {
-            Self::Reader | Self::Statement | Self::Grouped | Self::Transaction => false,
+            Self::Reader | Self::Inline | Self::Statement | Self::Grouped | Self::Transaction => false,
             Self::Internal | Self::Script | Self::Lease | Self::Exclusive | Self::Tail => true,
         }
     }
@@ -79,7 +83,7 @@ impl Policy {
     /// Whether what earlier statements left on the connection is the caller's own.
     pub(super) fn allows_connection_state(self) -> bool {
         match self {
-            Self::Reader | Self::Statement | Self::Grouped => false,
+            Self::Reader | Self::Inline | Self::Statement | Self::Grouped => false,
             Self::Internal | Self::Transaction | Self::Script | Self::Lease | Self::Exclusive | Self::Tail => true,
         }
     }

@@ -27,6 +27,8 @@ use super::status::{AdmissionStatus, Mode, Phase};
 /// | unclassified | `Read(Short)` would be admitted | it is, and a place joins the write queue, as one step |
 /// | | else, `Write` would be admitted | it is; there is no place |
 /// | | else | a place and its `Read(Short)` join both queues, as one step |
+/// | try | a request of the class would be admitted | it is |
+/// | | else | nothing: nobody waits |
 /// | a request not admitted | fewer than `max_queued` wait | queued under a new ticket |
 /// | | else | `Overloaded` |
 /// | confirm | place queued | the place becomes a waiting write at its position; admitted if it is the head and may run |
@@ -104,6 +106,20 @@ impl Admission {
         };
         self.check_invariants();
         decision
+    }
+
+    /// Admits a request if it can run at once. Returns whether it is; otherwise nothing was changed. Allocates nothing.
+    ///
+    /// # Panics
+    /// On a read request if `max_readers` is 0.
+    pub fn on_try(&mut self, class: Class) -> bool {
+        self.assert_has_readers_for(class);
+        let starts = self.phase == Phase::Open && self.may_start(class);
+        if starts {
+            self.grant(class);
+        }
+        self.check_invariants();
+        starts
     }
 
     /// Takes a place in the write queue and requests a short read, as one step, for a statement that is not yet classified.

@@ -149,6 +149,15 @@ impl<W: Waiter> Gate<W> {
         state.settle(self, decision, class, Waiting { waiter, queued_at })
     }
 
+    /// Returns a permit of `class` if a request for one would be admitted at once. Otherwise nothing happens: nobody waits.
+    ///
+    /// # Panics
+    /// On a read request if `max_readers` is 0.
+    pub fn try_request(self: &Arc<Self>, class: Class) -> Option<Permit<W>> {
+        let admitted = self.state.lock().admission.on_try(class);
+        admitted.then(|| Permit { gate: Arc::clone(self), class })
+    }
+
     /// Requests a short read for a statement that may turn out to be a write, and takes a place among the writes for it, as
     /// one step, so that the statement keeps its position in either case.
     ///

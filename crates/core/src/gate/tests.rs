@@ -455,6 +455,22 @@ fn calls_of_another_gate_made_inside_a_call_are_not_lost() {
 }
 
 #[test]
+fn who_only_tries_gets_a_permit_at_once_or_leaves_no_trace() {
+    let stage = Stage::new(Concurrency::Exclusive, 1, 10);
+    let read = Class::Read(ReadKind::Short);
+    let permit = stage.gate.try_request(read).expect("nothing else runs");
+    let status = stage.gate.status();
+    assert_eq!((status.active_readers, status.queued), (1, 0));
+    assert!(stage.gate.try_request(Class::Write).is_none());
+    assert_eq!(stage.gate.status(), status);
+    drop(permit);
+    let _write = stage.take(Class::Write);
+    assert!(stage.gate.try_request(read).is_none());
+    stage.gate.close();
+    assert_eq!(stage.gate.status().queued, 0);
+}
+
+#[test]
 fn the_concurrency_is_changed_with_the_exclusive_permit() {
     let stage = Stage::new(Concurrency::Wal, 1, 10);
     let exclusive = stage.take(Class::Exclusive);

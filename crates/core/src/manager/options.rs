@@ -48,6 +48,9 @@ pub struct Options {
     pub max_text_bytes: usize,
     /// How many prepared statements each connection keeps. Default: 128.
     pub statement_cache_size: usize,
+    /// After how many short runs in a row, of at most 100 us on a reader, a statement may run on the thread of its caller:
+    /// [`Manager::try_inline`](super::Manager::try_inline). Default: 4; `None`: never.
+    pub inline_reads: Option<u16>,
     /// Enforces foreign keys: <https://sqlite.org/foreignkeys.html>. Default: true.
     pub foreign_keys: bool,
     /// Settings for every connection: <https://sqlite.org/pragma.html>. Default: none.
@@ -95,6 +98,7 @@ impl Default for Options {
             max_result_bytes: 1024 * 1024 * 1024,
             max_text_bytes: usize::MAX,
             statement_cache_size: 128,
+            inline_reads: Some(4),
             foreign_keys: true,
             pragmas: Vec::new(),
             close_timeout: Duration::from_secs(10),
@@ -143,7 +147,7 @@ impl Options {
     }
 
     /// The options that all handles on a database share.
-    fn of_the_database(&self) -> [Shown; 13] {
+    fn of_the_database(&self) -> [Shown; 14] {
         let ms = |duration: Duration| format!("{}", duration.as_secs_f64() * 1_000.0);
         let group = |limits: GroupLimits| {
             format!(
@@ -176,6 +180,7 @@ impl Options {
             ("maxResultBytes", self.max_result_bytes.to_string()),
             ("maxTextBytes", self.max_text_bytes.to_string()),
             ("statementCacheSize", self.statement_cache_size.to_string()),
+            ("inlineReads", if self.inline_reads.is_some() { "'auto'" } else { "'off'" }.to_owned()),
             ("foreignKeys", self.foreign_keys.to_string()),
             ("pragmas", format!("{pragmas:?}")),
         ]

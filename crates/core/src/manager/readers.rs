@@ -56,6 +56,11 @@ impl Readers {
         Served::ByNew(worker)
     }
 
+    /// Takes the idle reader that was used last, if there is one.
+    pub(super) fn take_idle(&mut self) -> Option<Arc<Worker>> {
+        self.idle.pop().map(|idle| idle.worker)
+    }
+
     /// Takes out the readers that have been idle for `ttl` at `now`. Active readers are not among the idle ones (I10).
     pub(super) fn prune(&mut self, now: Instant, ttl: Duration) -> Vec<Arc<Worker>> {
         let expired = self.idle.iter().take_while(|idle| now.duration_since(idle.since) >= ttl).count();
@@ -262,9 +267,8 @@ impl Shared {
     }
 
     /// Puts a reader back. Its permit is dropped after that, so that whoever is admitted next finds it.
-    pub(crate) fn give_back_reader(self: &Arc<Self>, worker: &Arc<Worker>) {
-        let idle = Idle { worker: Arc::clone(worker), since: Instant::now() };
-        self.readers.lock().idle.push(idle);
+    pub(crate) fn give_back_reader(self: &Arc<Self>, worker: Arc<Worker>, now: Instant) {
+        self.readers.lock().idle.push(Idle { worker, since: now });
         self.prune_timer.arm(self);
     }
 

@@ -104,6 +104,8 @@ impl Counter {
 #[derive(Debug, Default)]
 pub(crate) struct Counters {
     pub(crate) reads: Counter,
+    pub(crate) inline_reads: Counter,
+    pub(crate) inline_fallbacks: Counter,
     pub(crate) writes: Counter,
     pub(crate) groups: Counter,
     pub(crate) grouped_writes: Counter,
@@ -130,9 +132,11 @@ pub(crate) struct Counters {
 }
 
 impl Counters {
-    fn list(&self) -> [(&'static str, u64); 24] {
+    fn list(&self) -> [(&'static str, u64); 26] {
         [
             ("reads", self.reads.get()),
+            ("inlineReads", self.inline_reads.get()),
+            ("inlineFallbacks", self.inline_fallbacks.get()),
             ("writes", self.writes.get()),
             ("groups", self.groups.get()),
             ("groupedWrites", self.grouped_writes.get()),

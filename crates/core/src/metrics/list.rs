@@ -101,7 +101,7 @@ fn number(count: u64) -> Values {
 }
 
 /// All metrics, in the order of the text.
-pub(super) static LIST: [Metric; 46] = [
+pub(super) static LIST: [Metric; 48] = [
     gauge("sluice_readers_open", "Connections that read, open or being opened", |now| size(now.status.readers.open)),
     gauge("sluice_readers_active", "Reads that are admitted, and sessions", |now| size(now.status.readers.active)),
     gauge("sluice_readers_idle", "Connections that read, without work", |now| size(now.status.readers.idle)),
@@ -136,6 +136,12 @@ pub(super) static LIST: [Metric; 46] = [
             vec![(vec![("route", "read")], Value::Count(reads)), (vec![("route", "write")], Value::Count(writes))]
         })
     },
+    counter("sluice_inline_reads", "Reads that ran on the thread of their caller", |now| {
+        number(now.count("inlineReads"))
+    }),
+    counter("sluice_inline_fallbacks", "Reads that were given up there, and went to a reader", |now| {
+        number(now.count("inlineFallbacks"))
+    }),
     counter("sluice_fallbacks", "Reads that went to the writer", |now| number(now.count("fallbacks"))),
     counter("sluice_denied_statements", "Statements that a read session refused", |now| number(now.count("denied"))),
     Metric {

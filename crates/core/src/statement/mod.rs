@@ -1,6 +1,7 @@
 //! Statements of one connection: prepared once, bound, stepped, encoded.
 
 mod cursor;
+mod inline;
 mod kept;
 mod present;
 mod rowid;
@@ -22,6 +23,7 @@ use crate::query::{Column, Outcome, Query, Request, Shape, Take};
 use crate::rows::{Chunk, Encoder, Limits};
 
 pub(crate) use cursor::{Fetched, Suspended};
+pub(crate) use inline::NotInline;
 pub(crate) use kept::Kept;
 use present::Prepared;
 pub(crate) use present::PresentRow;

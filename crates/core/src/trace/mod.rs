@@ -52,6 +52,17 @@ pub(crate) fn connection() -> Option<Connection> {
     CONNECTION.try_with(|known| known.try_borrow().ok().and_then(|known| known.clone())).ok().flatten()
 }
 
+/// Runs `tell` as if this thread were that of the connection `worker`.
+pub(crate) fn on_behalf_of<R>(location: &Location, worker: Option<&Arc<str>>, tell: impl FnOnce() -> R) -> R {
+    let before = CONNECTION.with_borrow_mut(Option::take);
+    if let Some(worker) = worker {
+        enter_thread(location, worker);
+    }
+    let told = tell();
+    CONNECTION.with_borrow_mut(|known| *known = before);
+    told
+}
+
 /// A statement's text, cut short if it is very long.
 pub(crate) fn shortened(sql: &str) -> Cow<'_, str> {
     let cut = sql.char_indices().nth(SQL_CHARS).map(|(end, _)| format!("{}…", &sql[..end]));

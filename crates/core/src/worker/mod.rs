@@ -7,6 +7,7 @@ mod checkpointer;
 mod company;
 mod group;
 mod in_session;
+mod loan;
 mod own_work;
 mod reader;
 mod snapshot;
@@ -37,6 +38,7 @@ use crate::session::Asked;
 use crate::trace::tell;
 
 use self::asker::Asker;
+use self::loan::Loan;
 use self::vigil::Vigil;
 
 pub(crate) use checkpointer::{Checkpointer, Found};
@@ -170,6 +172,7 @@ pub(crate) struct Worker {
     queue: Mutex<Queue>,
     ready: Condvar,
     vigil: Vigil,
+    loan: Loan,
     interrupt: Mutex<Option<Interrupt>>,
     /// SQLite's interrupt stops every statement of the connection.
     has_cursors: AtomicBool,
@@ -221,6 +224,7 @@ impl Worker {
             queue: Mutex::default(),
             ready: Condvar::new(),
             vigil: Vigil::default(),
+            loan: Loan::default(),
             interrupt: Mutex::new(None),
             has_cursors: AtomicBool::new(false),
             current: Mutex::new(None),

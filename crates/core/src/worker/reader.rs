@@ -72,7 +72,7 @@ enum Ran {
 impl Reader<'_> {
     fn serve(mut self) -> Exit {
         loop {
-            let message = self.worker.next();
+            let message = self.worker.next_lending(&mut self.statements);
             let _working = cores::work();
             match message {
                 Message::Run(job, permit) => {
@@ -97,7 +97,7 @@ impl Reader<'_> {
                     if self.broken || disposition == Disposition::Discard {
                         return Exit::Discard(permit);
                     }
-                    self.shared.give_back_reader(self.worker);
+                    self.shared.give_back_reader(Arc::clone(self.worker), Instant::now());
                     drop(permit);
                 }
                 Message::Close(receipt) => return Exit::Close(receipt),
@@ -135,7 +135,7 @@ impl Reader<'_> {
                 return Err(permit);
             }
             // Before its permit is released, so that whoever is admitted by that finds it.
-            self.shared.give_back_reader(self.worker);
+            self.shared.give_back_reader(Arc::clone(self.worker), Instant::now());
             drop(permit);
         }
         Ok(())
@@ -199,7 +199,9 @@ impl Reader<'_> {
                 request.query.set_hint(Some(Route::Read));
                 counters.reads.add();
                 let began = std::mem::replace(&mut self.now, Instant::now());
-                request.query.learn_duration(self.now.duration_since(began));
+                let took = self.now.duration_since(began);
+                request.query.learn_duration(took);
+                request.query.fitness().ran_on_a_worker(took);
                 answers.answer(reply, Delivery::End(answer.shape, answer.chunk, answer.outcome), self.now);
                 Ran::Answered
             }

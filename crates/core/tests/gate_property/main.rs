@@ -75,7 +75,12 @@ impl Pair {
     fn request(&mut self, class: Class) -> Result<(), TestCaseError> {
         let id = self.new_id();
         let before = self.machine.status();
+        let mut trial = self.machine.clone();
+        let tried = trial.on_try(class);
         let decision = self.machine.on_request(class);
+        prop_assert_eq!(tried, decision == Decision::Admitted);
+        let after = if tried { self.machine.status() } else { before };
+        prop_assert_eq!(trial.status(), after, "who only tries does not wait");
         prop_assert_eq!(answer(decision, class), self.model.request(&[(id, Want::Permit(class))]));
         match decision {
             Decision::Queued(ticket) => {
