@@ -15,16 +15,8 @@ export declare class BindingChannel {
   constructor(onWake: () => void, inbox: ArrayBuffer)
   /** Sets the buffer that requests are read from. */
   setRequestBuffer(buffer: ArrayBuffer): void
-  /**
-   * Moves finished results into the inbox. Returns how many headers there are; 0 means that the next result wakes again, unless the
-   * caller says that it comes again soon by itself.
-   */
-  drain(comesAgain: boolean): number
-  /**
-   * Waits awake for results for so many microseconds, after `drain` found none and was told that the caller comes again. Returns what it
-   * came to, as `js/layout.ts` numbers it.
-   */
-  watch(patienceUs: number): number
+  /** Moves finished results into the inbox. Returns how many headers there are; 0 means that the next result wakes again. */
+  drain(): number
   /** Takes what the last `drain` could not put into the inbox. */
   takeExtras(): Array<Crossing>
   /** Stops a call that may be stopped, unless it has been answered. */
@@ -61,6 +53,11 @@ export declare class BindingDatabase {
   forget(query: number): void
   /** Submits the requests that stand in the request buffer from `start` to `end`. With `extras`, that is one. */
   submit(start: number, end: number, extras: Extras): void
+  /**
+   * Submits the request that stands in the request buffer from `start` to `end`. If it runs at once, on this thread, its answer is the
+   * only one in the inbox, and how long it took is returned, in nanoseconds. 0: a worker will answer.
+   */
+  submitInline(start: number, end: number, extras: Extras): number
   /** Runs a script. */
   script(call: number, sql: string, cancellable: boolean, timed?: boolean | undefined | null): void
   /** Adds the requests that stand in the request buffer from `start` to `end` to the batch that is being made. With `extras`, that is one. */
@@ -161,6 +158,8 @@ export interface BindingConfig {
   statementCacheSize: number
   durability: 'full' | 'normal' | 'off'
   foreignKeys: boolean
+  /** After how many short runs a statement may run on the thread of its caller. Without it, none does. */
+  inlineAfter?: number
   ordering: 'acknowledged' | 'submitted'
   /** Without it each write commits by itself. */
   groupCommit?: BindingGroupLimits

@@ -415,6 +415,7 @@ export interface TracingOptions {
 export interface MetricLabels {
 	readonly [label: string]: string | undefined;
 }
+type InlineReads = "auto" | "off";
 /**
  * Options of `open`. Unknown keys, and values of the wrong kind or out of range, are errors (`ERR_SLUICE_INVALID_OPTION`).
  */
@@ -514,6 +515,11 @@ export interface OpenOptions extends TracingOptions {
 	 * @defaultValue 128
 	 */
 	readonly statementCacheSize?: number | undefined;
+	/**
+	 * Whether reads that have proved short run on the JavaScript thread (`'auto'`), or all on threads of the driver (`'off'`).
+	 * @defaultValue 'auto'
+	 */
+	readonly inlineReads?: InlineReads | undefined;
 	/**
 	 * How INTEGER values are delivered.
 	 * @defaultValue 'auto'

@@ -31,6 +31,11 @@ export interface BindingDatabase {
   forget(query: number): void
   /** Submits the requests that stand in the request buffer from `start` to `end`. With `extras`, that is one. */
   submit(start: number, end: number, extras?: Array<string | Uint8Array> | null): void
+  /**
+   * Submits one request, which is run at once, on this thread, if it is expected to be short. Its answer is in the inbox then, alone, and how
+   * long it took is returned, in nanoseconds. 0: a worker will answer.
+   */
+  submitInline(start: number, end: number, extras?: Array<string | Uint8Array> | null): number
   script(call: number, sql: string, cancellable: boolean, timed?: boolean): void
   /** Adds the requests that stand in the request buffer from `start` to `end` to the batch that is being made. With `extras`, that is one. */
   stage(start: number, end: number, extras?: Array<string | Uint8Array> | null): void
@@ -113,6 +118,8 @@ export interface BindingConfig {
   durability: 'full' | 'normal' | 'off'
   ordering: 'acknowledged' | 'submitted'
   foreignKeys: boolean
+  /** After how many short runs a statement may run inline; never without it. */
+  inlineAfter: number | undefined
   groupCommit: { maxStatements: number; maxMs: number; maxBytes: number } | undefined
   pragmas: Array<[string, string]>
   leftOut: string[]

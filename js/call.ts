@@ -34,6 +34,14 @@ import {
 /** Settles the promise that was made last. The call itself is not kept here: it would keep its rows and its database from being collected. */
 let settleLast: () => void
 
+/** Whether an inline answer has not reached whoever awaits it. */
+let isOnItsWay = false
+
+/** Whether the call that was last answered inline is still under way: whoever awaits it has not gone on yet. */
+export function isInlineOnItsWay(): boolean {
+  return isOnItsWay
+}
+
 const SETTLED: Promise<void> = Promise.resolve()
 
 function nobodyWaits(): void {}
@@ -85,9 +93,9 @@ export class Call {
   isSettled = false
   /** Settles the call. */
   settle: () => void
-  readonly settled: Promise<void>
+  settled: Promise<void>
 
-  /** `isAwaited`: whether somebody will wait for it; without, it is settled with another one. */
+  /** `isAwaited`: whether somebody will wait for it; without, it is settled with another one, or answered at once. */
   constructor(owner: object, query: Query | null, sql: string | undefined, form: RowForm, bigints: boolean, isAwaited = true) {
     this.owner = owner
     this.query = query
@@ -101,6 +109,19 @@ export class Call {
       this.settle = nobodyWaits
       this.settled = SETTLED
     }
+  }
+
+  /** Makes the promise of a call that could not be answered at once. */
+  wait(): void {
+    this.settled = new Promise(keepResolve)
+    this.settle = settleLast
+  }
+
+  /** Takes the present result from the inbox, which is the whole answer. */
+  receiveInline(inbox: Inbox): void {
+    this.receive(inbox)
+    this.isSettled = true
+    isOnItsWay = true
   }
 
   /** Takes the present result from the inbox. Returns whether it was the last of this call. */
@@ -175,6 +196,7 @@ export class Call {
 
   /** Throws if the call failed. To be called by the public method itself, after its `await`. */
   expectSuccess(): void {
+    isOnItsWay = false
     if (this.failure === null && this.trace === null) return
     const error = this.error()
     this.trace?.conclude(this, error)

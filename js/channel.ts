@@ -2,10 +2,12 @@ import { performance } from 'node:perf_hooks'
 
 import { binding } from './binding.js'
 import type { BindingChannel } from './binding.js'
+import { isInlineOnItsWay } from './call.js'
 import type { Call } from './call.js'
 import { Inbox } from './inbox.js'
 import type { End } from './session.js'
 import { Outbox } from './outbox.js'
+import type { InlineTarget } from './outbox.js'
 import { HEADER_CALL } from './layout.js'
 import { Vigil } from './vigil.js'
 
@@ -13,6 +15,11 @@ import { Vigil } from './vigil.js'
 const TURN_BUDGET_MS = 4
 /** How many calls are settled in one turn: what awaits them runs in the same turn, and takes its own time. */
 const TURN_SETTLEMENTS = 1_000
+/**
+ * How long inline reads keep the event loop in one of its turns, in nanoseconds: a loop that awaits one read after another stays in the turn
+ * in which it began. Then a read goes to a worker, and the event loop turns until its answer wakes it.
+ */
+const INLINE_SHARE_NS = 4_000_000
 /** After how many cells the clock is read. */
 const CELLS_PER_CLOCK = 4_096
 /** What a result costs beside its cells, in cells. */
@@ -38,6 +45,8 @@ export class Channel {
   #referenced = false
   /** Whether the rest of what has arrived is left to a later turn. */
   #deferred = false
+  /** How long inline reads have taken since the event loop was last seen to turn, in nanoseconds. */
+  #inlineNs = 0
   readonly #continue = (): void => {
     this.#deferred = false
     this.#receive(performance.now())
@@ -69,6 +78,33 @@ export class Channel {
       this.#referenced = true
       this.binding.ref()
     }
+    return number
+  }
+
+  /**
+   * Whether a read may run inline: when nothing else is under way, so that reads which are made together run side by side on workers.
+   * The inbox has been read to its end then.
+   */
+  get mayRunInline(): boolean {
+    return this.#unsettled === 0 && this.#inlineNs < INLINE_SHARE_NS && !this.#deferred && !isInlineOnItsWay()
+  }
+
+  /**
+   * Has `target` run the request that was packed last, of `call`, at once if it can. Otherwise enters `call`: a worker will answer.
+   * Returns its number.
+   */
+  runInline(target: InlineTarget, call: Call, query: number): number {
+    const number = this.#freeNumbers.at(-1) ?? this.#calls.length
+    const took = this.outbox.postInline(target, number, query)
+    if (took === 0) {
+      call.wait()
+      // Gives it the number that was said.
+      return this.enterPosted(call)
+    }
+    this.#inlineNs += took
+    this.#inbox.refill(1)
+    this.#inbox.next()
+    call.receiveInline(this.#inbox)
     return number
   }
 
@@ -116,6 +152,7 @@ export class Channel {
   /** Takes results until there are no more or the turn, which began at `now`, has lasted long enough. */
   #receive(now: number): void {
     const deadline = now + TURN_BUDGET_MS
+    this.#inlineNs = 0
     let settlements = 0
     let cells = 0
     while (this.#nextResult()) {

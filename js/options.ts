@@ -3,18 +3,12 @@ import { availableParallelism } from 'node:os'
 import { binding } from './binding.js'
 import type { BindingConfig } from './binding.js'
 import { SluiceError } from './errors.js'
+import { INLINE_AFTER, INLINE_READS } from './inline-reads.js'
+import type { InlineReads } from './inline-reads.js'
 import { isPlainObject, kindOf } from './kinds.js'
 import type { CallLimits } from './signals.js'
 import type {
-  CallOptions,
-  CheckpointMode,
-  CloseOptions,
-  DateMode,
-  ExecOptions,
-  IntegerMode,
-  IterateOptions,
-  RowMode,
-  TransactionBehavior,
+  CallOptions, CheckpointMode, CloseOptions, DateMode, ExecOptions, IntegerMode, IterateOptions, RowMode, TransactionBehavior,
 } from './types.js'
 import { SLOW_QUERY_MS } from './tracing.js'
 import type { TracingOptions } from './tracing.js'
@@ -120,6 +114,11 @@ export interface OpenOptions extends TracingOptions {
    */
   readonly statementCacheSize?: number | undefined
   /**
+   * Whether reads that have proved short run on the JavaScript thread (`'auto'`), or all on threads of the driver (`'off'`).
+   * @defaultValue 'auto'
+   */
+  readonly inlineReads?: InlineReads | undefined
+  /**
    * How INTEGER values are delivered.
    * @defaultValue 'auto'
    */
@@ -223,6 +222,7 @@ const OPEN_RULES: Rules<OpenConfig> = {
   maxQueued: count(262_144, 1, MAX_COUNT),
   maxResultBytes: count(2 ** 30, 1, Number.MAX_SAFE_INTEGER),
   statementCacheSize: count(128, 1, 65_536),
+  inlineReads: choice<InlineReads>(INLINE_READS.initial, ['auto', 'off']),
   integers: INTEGERS,
   dates: DATES,
   rowMode: ROW_MODE,
@@ -290,7 +290,7 @@ interface OpenParts {
 
 /** Checks the options of `open`, and splits them into what the manager gets and what this side keeps. */
 export function openConfig(options: OpenOptions | undefined): OpenParts {
-  const { integers, dates, rowMode, pragmas, groupCommit, ...others } = complete<OpenConfig>(OPEN_RULES, options)
+  const { integers, dates, rowMode, pragmas, groupCommit, inlineReads, ...others } = complete<OpenConfig>(OPEN_RULES, options)
   const { transactionTimeoutMs, transactionIdleTimeoutMs, maxReadLeaseMs, ...more } = others
   const { traceParameters, slowQueryMs, onSlowQuery, ...rest } = more
   if (slowQueryMs !== undefined && onSlowQuery === undefined) throw invalidOption('slowQueryMs', 'left out without onSlowQuery', slowQueryMs)
@@ -298,6 +298,7 @@ export function openConfig(options: OpenOptions | undefined): OpenParts {
     config: {
       ...rest,
       groupCommit: groupLimits(groupCommit),
+      inlineAfter: INLINE_AFTER[inlineReads],
       pragmas: Object.entries(pragmas).map(([name, value]) => [name, pragmaText(name, value)]),
       leftOut: Object.keys(OPEN_RULES).filter((name) => options?.[name as keyof OpenOptions] === undefined),
     },

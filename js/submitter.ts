@@ -2,7 +2,7 @@ import type { BindingCursor } from './binding.js'
 import { Call } from './call.js'
 import type { Channel } from './channel.js'
 import type { CallMode } from './options.js'
-import type { Target as RequestTarget } from './outbox.js'
+import type { InlineTarget, Target as RequestTarget } from './outbox.js'
 import { expectSql } from './queries.js'
 import type { QueryCache } from './queries.js'
 import { RowSource } from './row-source.js'
@@ -24,6 +24,8 @@ export class Submitter {
   readonly queries: QueryCache
   readonly tracer: Tracer
   readonly #target: Target
+  /** The target, if it runs requests inline: a session does not. */
+  readonly #inline: InlineTarget | null
   /** What must stay alive until its calls are settled. */
   readonly owner: object
   /** Ends what its calls are part of. */
@@ -33,6 +35,7 @@ export class Submitter {
     this.owner = owner
     this.#signal = signal
     this.#target = target
+    this.#inline = 'submitInline' in target ? (target as InlineTarget) : null
     this.channel = channel
     this.queries = queries
     this.tracer = tracer
@@ -143,6 +146,7 @@ export class Submitter {
       flags |= CANCELLABLE
     }
     const { outbox } = this.channel
+    if (submit === null && this.#inline !== null && this.channel.mayRunInline) return this.#sendInline(this.#inline, sql, params, mode, form, flags)
     if (submit !== null) outbox.flush()
     outbox.pack(integers | flags, params, mode.dates)
     const query = this.queries.lookup(sql)
@@ -162,6 +166,21 @@ export class Submitter {
       // The addon must know of it before it can be stopped.
       outbox.flush()
       this.#limit(call, number, limits)
+    }
+    return call
+  }
+
+  /** Sends a statement that is run at once, on this thread, if it can be. */
+  #sendInline(target: InlineTarget, sql: string, params: unknown, mode: CallMode, form: RowForm, flags: number): Call {
+    const { channel } = this
+    channel.outbox.pack(mode.integers | flags, params, mode.dates)
+    const query = this.queries.lookup(sql)
+    const call = new Call(this.owner, query, sql, form, mode.integers === INTEGERS_BIGINT, false)
+    try {
+      const number = channel.runInline(target, call, query.id)
+      if (mode.limits !== null && !call.isSettled) this.#limit(call, number, mode.limits)
+    } finally {
+      this.queries.giveBack(query)
     }
     return call
   }

@@ -35,13 +35,31 @@ type Registry = Vec<Weak<OnceLock<Manager>>>;
 pub(crate) struct Shared {
     pub(crate) completions: Arc<Channel>,
     pub(crate) requests: RefCell<Option<SharedMemory>>,
+    inbox: RefCell<Inbox>,
     /// What stops the calls that may be stopped, until they are answered.
     cancels: RefCell<HashMap<u32, Arc<Cancel>>>,
     /// Not owners: a handle that is collected closes its database.
     databases: Arc<Mutex<Registry>>,
 }
 
+/// Where results are laid out for JavaScript.
+struct Inbox {
+    memory: SharedMemory,
+    /// What does not fit the memory.
+    extras: Vec<Extra>,
+}
+
 impl Shared {
+    /// Lays an answer out as the only one in the inbox: JavaScript has read what was there.
+    pub(crate) fn put_alone(&self, env: Env, call: u32, delivery: Delivery) {
+        let Inbox { memory, extras } = &mut *self.inbox.borrow_mut();
+        extras.clear();
+        self.answered(call, &delivery);
+        let mut writer = Writer::new(memory.bytes_mut(&env), extras);
+        writer.push(call, delivery);
+        writer.finish();
+    }
+
     /// Makes the means to stop `call`, if somebody may want to.
     pub(crate) fn cancel(&self, call: u32, cancellable: bool) -> Option<Arc<Cancel>> {
         if !cancellable {
@@ -78,9 +96,7 @@ impl Shared {
 pub struct BindingChannel {
     shared: Rc<Shared>,
     waker: Arc<Waker>,
-    inbox: SharedMemory,
     backlog: VecDeque<(u32, Delivery)>,
-    extras: Vec<Extra>,
 }
 
 #[napi]
@@ -103,13 +119,12 @@ impl BindingChannel {
             shared: Rc::new(Shared {
                 completions,
                 requests: RefCell::new(None),
+                inbox: RefCell::new(Inbox { memory: SharedMemory::new(&env, &inbox)?, extras: Vec::new() }),
                 cancels: RefCell::default(),
                 databases,
             }),
             waker,
-            inbox: SharedMemory::new(&env, &inbox)?,
             backlog: VecDeque::new(),
-            extras: Vec::new(),
         })
     }
 
@@ -134,8 +149,9 @@ impl BindingChannel {
                 self.shared.completions.take(&mut self.backlog);
             }
         }
-        self.extras.clear();
-        let mut writer = Writer::new(self.inbox.bytes_mut(&env), &mut self.extras);
+        let Inbox { memory, extras } = &mut *self.shared.inbox.borrow_mut();
+        extras.clear();
+        let mut writer = Writer::new(memory.bytes_mut(&env), extras);
         let mut bytes = 0;
         while let Some((call, delivery)) = self.backlog.pop_front() {
             if !writer.fits(&delivery) {
@@ -165,7 +181,7 @@ impl BindingChannel {
     /// Takes what the last `drain` could not put into the inbox.
     #[napi]
     pub fn take_extras<'env>(&mut self, env: &'env Env) -> Result<Vec<Crossing<'env>>> {
-        self.extras.drain(..).map(|extra| cross(env, extra)).collect()
+        self.shared.inbox.borrow_mut().extras.drain(..).map(|extra| cross(env, extra)).collect()
     }
 
     /// Stops a call that may be stopped, unless it has been answered.

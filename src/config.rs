@@ -27,6 +27,8 @@ pub struct BindingConfig {
     #[napi(ts_type = "'full' | 'normal' | 'off'")]
     pub durability: String,
     pub foreign_keys: bool,
+    /// After how many short runs a statement may run on the thread of its caller. Without it, none does.
+    pub inline_after: Option<u16>,
     #[napi(ts_type = "'acknowledged' | 'submitted'")]
     pub ordering: String,
     /// Without it each write commits by itself.
@@ -72,6 +74,7 @@ impl BindingConfig {
             statement_cache_size: self.statement_cache_size as usize,
             durability: durability(&self.durability)?,
             foreign_keys: self.foreign_keys,
+            inline_reads: self.inline_after,
             read_order: read_order(&self.ordering)?,
             group_commit: self.group_commit.map(BindingGroupLimits::into_limits).transpose()?,
             pragmas: self.pragmas.into_iter().map(pair).collect::<Result<_>>()?,

@@ -10,8 +10,8 @@ use napi::bindgen_prelude::{Either, Uint8Array};
 use napi::{Env, Error, Result};
 use napi_derive::napi;
 use sluice_core::{
-    Behavior, CheckpointMode, Delivery, ErrorCode, Failure, Manager, Options, PrivateHandle, Query, Request, Scope,
-    Script, SessionKind, SessionLimits, Sink, control,
+    Behavior, CheckpointMode, Delivery, ErrorCode, Failure, Inline, Manager, Options, PrivateHandle, Query, Request,
+    Scope, Script, SessionKind, SessionLimits, Sink, control,
 };
 
 use crate::channel::{BindingChannel, OpenDatabase};
@@ -103,6 +103,26 @@ impl BindingDatabase {
                 (None, None) => self.requests.reply(call).fail(not_open()),
             }
         })
+    }
+
+    /// Submits the request that stands in the request buffer from `start` to `end`. If it runs at once, on this thread, its answer is the
+    /// only one in the inbox, and how long it took is returned, in nanoseconds. 0: a worker will answer.
+    #[napi]
+    pub fn submit_inline(&self, env: Env, start: u32, end: u32, extras: Extras) -> Result<u32> {
+        let Some(manager) = self.database.get().filter(|_| self.private.is_none()) else {
+            return self.submit(env, start, end, extras).map(|()| 0);
+        };
+        let mut took = 0;
+        self.requests.take_all(env, start, end, extras, |Submission { request, cancel, call }| {
+            match manager.try_inline(&request) {
+                Some(Inline { delivery, took: duration }) => {
+                    self.requests.put_alone(env, call, delivery);
+                    took = u32::try_from(duration.as_nanos()).unwrap_or(u32::MAX).max(1);
+                }
+                None => manager.submit(request, cancel, self.requests.sink(), call),
+            }
+        })?;
+        Ok(took)
     }
 
     /// Runs a script.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use napi::bindgen_prelude::{Either, Uint8Array};
 use napi::{Env, Error, Result};
 use sluice_core::completion::Reply;
-use sluice_core::{Cancel, Channel, Query, Request, Value};
+use sluice_core::{Cancel, Channel, Delivery, Query, Request, Value};
 
 use crate::channel::{OpenDatabase, Shared};
 use crate::database::Extras;
@@ -107,6 +107,11 @@ impl Requests {
             }
         }
         Ok(())
+    }
+
+    /// Answers a call that has run on this thread: the answer is the only one in the inbox.
+    pub(crate) fn put_alone(&self, env: Env, call: u32, delivery: Delivery) {
+        self.shared.put_alone(env, call, delivery);
     }
 
     fn read(&self, bytes: &[u8], extras: Extras) -> Result<Option<Submission>> {
