@@ -1,5 +1,6 @@
 // What `npm test` runs, in order. A step is a command, its environment, and how to count the tests in it.
 import { cargoCounts, checkCounts, summaryCounts, vitestCounts } from './counts.mjs'
+import { inRoot } from './paths.mjs'
 import { npm } from './run.mjs'
 
 const node = process.execPath
@@ -21,6 +22,12 @@ function vitest(report, ...args) {
   return { command: [node, 'node_modules/vitest/vitest.mjs', 'run', ...args, ...reporters], count }
 }
 
+/** The same with another setting of `inlineReads` in every process. */
+function vitestWith(setting) {
+  const NODE_OPTIONS = `--require ${JSON.stringify(inRoot('__test__/support/inline-setting.cjs'))}`
+  return { ...vitest(`vitest-${setting}`), env: { NODE_OPTIONS, SLUICE_TEST_INLINE_READS: setting } }
+}
+
 export const stages = [
   { name: 'build', steps: [check(...npm('run', 'build'))] },
   {
@@ -37,6 +44,7 @@ export const stages = [
   { name: 'rust', steps: [cargoTest('-p', 'sluice-core')] },
   { name: 'model', steps: [cargoTest('-p', 'sluice-core', '--features', 'model-check', '--test', 'gate_model')] },
   { name: 'vitest', steps: [vitest('vitest')] },
+  { name: 'vitest-off', steps: [vitestWith('off')] },
   { name: 'types', steps: [vitest('types', '--typecheck.only')] },
   { name: 'package', steps: [{ command: [node, 'scripts/package-test.mjs'], count: summaryCounts }] },
   { name: 'generated', steps: [check(node, 'scripts/check-generated.mjs')] },
