@@ -15,8 +15,16 @@ export declare class BindingChannel {
   constructor(onWake: () => void, inbox: ArrayBuffer)
   /** Sets the buffer that requests are read from. */
   setRequestBuffer(buffer: ArrayBuffer): void
-  /** Moves finished results into the inbox. Returns how many headers there are; 0 means that the next result wakes again. */
-  drain(): number
+  /**
+   * Moves finished results into the inbox. Returns how many headers there are; 0 means that the next result wakes again, unless the
+   * caller says that it comes again soon by itself.
+   */
+  drain(comesAgain: boolean): number
+  /**
+   * Waits awake for results for so many microseconds, after `drain` found none and was told that the caller comes again. Returns what it
+   * came to, as `js/layout.ts` numbers it.
+   */
+  watch(patienceUs: number): number
   /** Takes what the last `drain` could not put into the inbox. */
   takeExtras(): Array<Crossing>
   /** Stops a call that may be stopped, unless it has been answered. */

@@ -29,6 +29,7 @@ const OPTIONS: Record<string, { takes: readonly unknown[]; refuses: readonly unk
   maxQueued: { takes: [1, 2 ** 32 - 1], refuses: [0, -1, 2 ** 32, 1.5, null] },
   maxResultBytes: { takes: [1, Number.MAX_SAFE_INTEGER], refuses: [0, -1, 2 ** 53, 1.5, null] },
   statementCacheSize: { takes: [1, 65_536], refuses: [0, -1, 65_537, 1.5, null] },
+  inlineReads: { takes: ['auto', 'off'], refuses: ['on', false, true, null] },
   integers: { takes: ['auto', 'number', 'bigint'], refuses: ['string', true, null] },
   dates: { takes: ['reject', 'iso', 'ms'], refuses: ['s', 1, null] },
   rowMode: { takes: ['object', 'array'], refuses: ['map', true, null] },
@@ -78,7 +79,7 @@ describe('options of open', () => {
     expect(error.message).toContain(`did you mean '${meant}'?`)
   })
 
-  it.each(['inlineReads', 'attach', 'mirror', 'retry', 'signal'])('refuses %s, which does not exist yet', async (name) => {
+  it.each(['attach', 'mirror', 'retry', 'signal'])('refuses %s, which does not exist yet', async (name) => {
     expect(await failureOf(open(scratchPath(), { [name]: undefined } as never))).toMatchObject({ code: 'ERR_SLUICE_INVALID_OPTION', option: name })
   })
 
