@@ -131,7 +131,9 @@ unsafe extern "C" fn mmap(
     offset: i64,
 ) -> *mut c_void {
     if is_now(Fault::NoSharedMemory) {
-        return std::ptr::without_provenance_mut(failing(ENODEV) as usize);
+        failing(ENODEV);
+        // MAP_FAILED.
+        return std::ptr::without_provenance_mut(usize::MAX);
     }
     // SAFETY: the arguments are those SQLite calls it with.
     unsafe { (system().mmap)(at, size, rights, flags, fd, offset) }
