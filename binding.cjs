@@ -846,3 +846,4 @@ module.exports.memoryUsed = nativeBinding.memoryUsed
 module.exports.metricNames = nativeBinding.metricNames
 module.exports.sqliteVersion = nativeBinding.sqliteVersion
 module.exports.suggest = nativeBinding.suggest
+module.exports.trimMemory = nativeBinding.trimMemory

@@ -287,3 +287,9 @@ export declare function sqliteVersion(): string
 
 /** Returns the word of `known` that `word` was probably meant to be. */
 export declare function suggest(word: string, known: Array<string>): string | null
+
+/**
+ * Gives free memory back to the system, and returns the bytes that the process has allocated with `malloc`; -1 where that is not counted,
+ * as in the package.
+ */
+export declare function trimMemory(): number

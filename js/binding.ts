@@ -197,6 +197,11 @@ export interface Binding {
   metricNames(): string[]
   /** Returns the bytes that SQLite holds in the process; -1 where that is not counted, as in the package. */
   memoryUsed(): number
+  /**
+   * Gives free memory back to the system, and returns the bytes that the process has allocated with `malloc`; -1 where that is not counted,
+   * as in the package.
+   */
+  trimMemory(): number
 }
 
 /** Where the first copy of this package left its file name. */

@@ -2,8 +2,9 @@
 // `npm run test:leaks`.
 //
 //   --calls 100000          how many calls of the fastest kinds; kinds that take longer make a share of them
-//   --only get,run          some kinds
-//   --list                  names the kinds
+//   --only get,run          some kinds, or faults that must be found
+//   --at-once 1             how many kinds are measured at the same time, each in a process of its own; 2 if it is not said
+//   --list                  names the kinds, and the faults that must be found
 import { copyFileSync, mkdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
@@ -16,9 +17,14 @@ const FOLDER = join(cacheFolder, 'leaks')
 const LIBRARIES = { linux: 'libsluice.so', darwin: 'libsluice.dylib', win32: 'sluice.dll' }
 
 const { values } = parseArgs({
-  options: { calls: { type: 'string', default: '1000000' }, only: { type: 'string' }, list: { type: 'boolean', default: false } },
+  options: {
+    calls: { type: 'string', default: '1000000' },
+    only: { type: 'string' },
+    list: { type: 'boolean', default: false },
+    'at-once': { type: 'string', default: '2' },
+  },
 })
-if (!/^[1-9]\d*$/.test(values.calls)) throw new Error('--calls takes a number of at least 1')
+for (const name of ['calls', 'at-once']) if (!/^[1-9]\d*$/.test(values[name])) throw new Error(`--${name} takes a number of at least 1`)
 
 /** Makes a plain program of a TypeScript file, and returns its path. */
 async function bundle(name) {
@@ -41,11 +47,11 @@ async function buildAddon() {
   return addon
 }
 
-/** The kinds that are asked for. */
-function selected(kinds) {
-  const names = values.only?.split(',') ?? kinds
-  const unknown = names.filter((name) => !kinds.includes(name))
-  if (unknown.length > 0) throw new Error(`no such kind: ${unknown.join(', ')}; there are ${kinds.join(', ')}`)
+/** What is asked for. */
+function selected(known) {
+  const names = values.only?.split(',') ?? known
+  const unknown = names.filter((name) => !known.includes(name))
+  if (unknown.length > 0) throw new Error(`no such kind: ${unknown.join(', ')}; there are ${known.join(', ')}`)
   return names
 }
 
@@ -57,30 +63,60 @@ function printLine(cells) {
 }
 
 const [program, face] = await Promise.all(['child', 'measure'].map(bundle))
-const { KIND_NAMES, callsOf, growth, growthFaults, lentFaults, measure } = await import(pathToFileURL(face).href)
+const { FAULT_NAMES, KIND_NAMES, WATCHED, callsOf, growth, growthFaults, lentFaults, measure, missed } = await import(pathToFileURL(face).href)
 
-/** Measures one kind, prints its line, and returns what is wrong with it. */
-async function run(kind, addon) {
-  const calls = callsOf(kind, Number(values.calls))
+/** How many times as many calls a kind makes that grew. */
+const SECOND_LOOK = 3
+
+/** Measures one kind, prints its line, and returns what is wrong with it. Planted faults are too small to be found in fewer calls. */
+async function run(kind, addon, times = 1) {
+  const calls = times * callsOf(kind, FAULT_NAMES.includes(kind) ? 1_000_000 : Number(values.calls))
   const measured = await measure({ program, packagePath: inRoot('index.js'), addon }, kind, calls)
-  const grown = ['rss', 'heapUsed', 'external'].map((of) => mebibytes(growth(measured.samples, of)))
+  const grown = WATCHED.map((of) => mebibytes(growth(measured.samples, of)))
   const lent = ['threads', 'descriptors'].map((of) => `${measured.before[of]} → ${measured.after[of]}`)
   printLine([kind, calls, ...grown, ...lent, measured.memoryUsed, measured.seconds.toFixed(1)])
-  const faults = [...lentFaults(measured), ...growthFaults(measured)]
+  const faults = lentFaults(measured)
   if (measured.memoryUsed < 0) faults.push('SQLite does not count its memory')
-  return faults.map((fault) => `${kind}: ${fault}`)
+  return { faults, grew: growthFaults(measured, times) }
 }
 
+/** Returns the faults of a kind. One that grew is looked at again: what fills once does not go on, a leak does. */
+async function faultsOf(kind, addon) {
+  const { faults, grew } = await run(kind, addon)
+  if (faults.length > 0 || grew.length === 0) return faults
+  const second = await run(kind, addon, SECOND_LOOK)
+  return [...second.faults, ...second.grew]
+}
+
+/** Returns what is wrong: a kind that leaves something, or a fault that was planted and not found. */
+async function judge(name, addon) {
+  if (KIND_NAMES.includes(name)) return (await faultsOf(name, addon)).map((fault) => `${name}: ${fault}`)
+  const { faults, grew } = await run(name, addon)
+  return missed(name, [...faults, ...grew]).map((shown) => `${name}: was planted, and not found in ${shown}`)
+}
+
+/** Judges all that is asked for, some at once, and returns what is wrong. */
+async function judgeAll(asked, addon) {
+  const left = [...asked]
+  const judgeSome = async () => {
+    const wrong = []
+    while (left.length > 0) wrong.push(...(await judge(left.shift(), addon)))
+    return wrong
+  }
+  return (await Promise.all(Array.from({ length: Number(values['at-once']) }, judgeSome))).flat()
+}
+
+const names = [...KIND_NAMES, ...FAULT_NAMES]
 if (values.list) {
-  console.log(KIND_NAMES.join('\n'))
+  console.log(names.join('\n'))
 } else {
-  const kinds = selected(KIND_NAMES)
+  const asked = selected(names)
   const addon = await buildAddon()
-  console.log('\nGrowth in MiB over all calls; what SQLite holds after the close, in bytes.')
-  printLine(['', 'calls', 'RSS', 'heap', 'external', 'threads', 'descriptors', 'SQLite', 'seconds'])
-  const faults = []
-  for (const kind of kinds) faults.push(...(await run(kind, addon)))
-  for (const fault of faults) console.error(fault)
-  console.log(`\n${kinds.length} kinds, ${faults.length} faults`)
-  process.exitCode = faults.length === 0 ? 0 : 1
+  console.log('\nGrowth in MiB over all calls; what SQLite holds after the close, in bytes. The last lines are faults, planted to be found.')
+  printLine(['', 'calls', 'RSS', 'heap', 'external', 'malloc', 'threads', 'descriptors', 'SQLite', 'seconds'])
+  const wrong = await judgeAll(asked, addon)
+  for (const fault of wrong) console.error(fault)
+  const planted = asked.filter((name) => FAULT_NAMES.includes(name)).length
+  console.log(`\n${asked.length - planted} kinds, ${planted} planted faults, ${wrong.length} wrong`)
+  process.exitCode = wrong.length === 0 ? 0 : 1
 }

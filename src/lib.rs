@@ -38,6 +38,15 @@ pub fn memory_used() -> f64 {
     bytes.map_or(-1.0, status::count)
 }
 
+/// Gives free memory back to the system, and returns the bytes that the process has allocated with `malloc`; -1 where that is not counted,
+/// as in the package.
+#[napi]
+#[must_use]
+pub fn trim_memory() -> f64 {
+    let bytes = sluice_core::connection::trim_memory().and_then(|bytes| u64::try_from(bytes).ok());
+    bytes.map_or(-1.0, status::count)
+}
+
 /// Returns every name of a metric.
 #[napi]
 #[must_use]

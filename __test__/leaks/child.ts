@@ -8,12 +8,13 @@ import { dirname, join } from 'node:path'
 import { setImmediate as turn } from 'node:timers/promises'
 
 import type { Database, open as Open } from '../../index.js'
+import type { Binding } from '../../js/binding.js'
 import { FAULTS, KINDS, makeCalls } from './kinds.js'
-import type { Subject } from './kinds.js'
+import type { Kind, Subject } from './kinds.js'
 import type { Lent, Measured, Sample } from './measured.js'
 
-/** How much of all calls is made before the first look: what is kept once, such as caches, is filled by then. */
-const WARM_UP = 0.25
+/** In how many rounds the warm-up is made, each with a look that does not count: what looking needs is there by then. */
+const WARM_UP_ROUNDS = 10
 /** How long to wait for threads to end, in milliseconds. */
 const PATIENCE_MS = 5_000
 
@@ -26,7 +27,7 @@ if (kind === undefined) throw new Error(`no such kind: ${kindName}`)
 
 const require = createRequire(packagePath)
 const { open } = require(packagePath) as { open: typeof Open }
-const { memoryUsed } = require(join(dirname(packagePath), 'binding.cjs')) as { memoryUsed: () => number }
+const { memoryUsed, trimMemory } = require(join(dirname(packagePath), 'binding.cjs')) as Pick<Binding, 'memoryUsed' | 'trimMemory'>
 
 async function openSubject(): Promise<Database> {
   const db = await open(join(folder, 'test.db'), { durability: 'off', maxReaders: 2 })
@@ -50,8 +51,9 @@ async function collectGarbage(): Promise<void> {
 
 async function sample(calls: number): Promise<Sample> {
   await collectGarbage()
+  const allocated = trimMemory()
   const { rss, heapUsed, external } = process.memoryUsage()
-  return { calls, rss, heapUsed, external }
+  return { calls, rss, heapUsed, external, allocated }
 }
 
 /** Waits until what was lent before has been given back; a thread takes a moment to end. */
@@ -62,6 +64,18 @@ async function lentUntil(before: Lent): Promise<Lent> {
   return lent()
 }
 
+/** How many calls are made before the first look that counts: what is kept once, such as caches, is filled by then. */
+function warmUpCalls(): number {
+  return Math.min(calls / 4, Math.max(calls / 10, 25_000))
+}
+
+async function warmUp(subject: Subject, of: Kind): Promise<void> {
+  for (let round = 0; round < WARM_UP_ROUNDS; round++) {
+    await makeCalls(subject, of, Math.ceil(warmUpCalls() / WARM_UP_ROUNDS))
+    await sample(0)
+  }
+}
+
 async function main(): Promise<void> {
   if (kind === undefined) return
   await (await openSubject()).close()
@@ -69,7 +83,7 @@ async function main(): Promise<void> {
   const before = lent()
   const db = await openSubject()
   const subject: Subject = { open, db, folder }
-  await makeCalls(subject, kind, Math.ceil(calls * WARM_UP))
+  await warmUp(subject, kind)
   const samples = [await sample(0)]
   const started = performance.now()
   for (let round = 1; round <= looks; round++) {

@@ -13,7 +13,7 @@ export interface Subject {
 }
 
 /** One kind of call. */
-interface Kind {
+export interface Kind {
   /** How many of them are made where a million of others are: fewer where one takes longer. */
   readonly share: number
   /** Makes one call, or several that belong together, and waits for their end. */
@@ -157,11 +157,40 @@ export const KINDS: { readonly [name: string]: Kind } = {
 }
 
 const kept: unknown[] = []
+/** The newest of a chain of objects. */
+let newest: object | null = null
+let inMemory: Promise<Database> | undefined
+
+/** Keeps 32 bytes of V8's heap each 16th time. */
+async function keepAnObject({ db }: Subject, number: number): Promise<void> {
+  if (number % 16 === 0) newest = { before: newest }
+  await db.get(BY_ID, [ID])
+}
+
+/** Lets SQLite keep 16 bytes, of its own memory and not of V8's, each 8th time: a row of a table in memory, there and in its page cache. */
+async function keepARow({ open, db }: Subject, number: number): Promise<void> {
+  if (number % 8 !== 0) return void (await db.get(BY_ID, [ID]))
+  inMemory ??= open(':memory:').then(async (opened) => {
+    await opened.exec('CREATE TABLE kept (x)')
+    return opened
+  })
+  await (await inMemory).run('INSERT INTO kept VALUES (NULL)')
+}
+
+/** A kind that leaves something. */
+interface Fault extends Kind {
+  /** What the faults that are found must name. */
+  readonly shows: readonly string[]
+}
+
+const planted = (shows: string[], share: number, call: Kind['call'], atOnce = 1): Fault => ({ shows, share, call, atOnce })
 
 /** What the test must be able to find. */
-export const FAULTS: { readonly [name: string]: Kind } = {
-  'not closed': often(async ({ open, folder }, n) => kept.push(await open(join(folder, `${n}.db`))), 1),
-  kept: often(async ({ db }) => kept.push(await db.get('SELECT ? AS blob', [new Uint8Array(10_000)])), 1),
+export const FAULTS: { readonly [name: string]: Fault } = {
+  'not closed': planted(['threads', 'descriptors', 'SQLite'], 0.0001, async ({ open, folder }, n) => kept.push(await open(join(folder, `${n}.db`)))),
+  kept: planted(['rss', 'external', 'allocated'], 0.002, async ({ db }) => kept.push(await db.get('SELECT ? AS blob', [new Uint8Array(10_000)]))),
+  'two bytes of a heap': planted(['rss', 'heapUsed'], 1, keepAnObject, 50),
+  'two bytes of SQLite': planted(['rss', 'allocated'], 1, keepARow, 50),
 }
 
 /** Makes calls of one kind. */

@@ -41,7 +41,7 @@ describe('what calls leave', () => {
 
 describe('the growth of memory', () => {
   const samples = (bytesAt: (calls: number) => number): Sample[] =>
-    Array.from({ length: 41 }, (_, n) => n * 25_000).map((calls) => ({ calls, rss: bytesAt(calls), heapUsed: 0, external: 0 }))
+    Array.from({ length: 41 }, (_, n) => n * 25_000).map((calls) => ({ calls, rss: bytesAt(calls), heapUsed: 0, external: 0, allocated: -1 }))
 
   const measured = (of: Sample[]): Measured => {
     const lent = { threads: 12, descriptors: 19 }
@@ -58,5 +58,11 @@ describe('the growth of memory', () => {
   it('may be one MiB', () => {
     expect(growthFaults(measured(samples((calls) => (calls * MAX_GROWTH * 0.99) / 1e6)))).toEqual([])
     expect(growthFaults(measured(samples((calls) => (calls * MAX_GROWTH * 1.01) / 1e6)))).toEqual(['rss grew by 1.01 MiB'])
+  })
+
+  it('may be three MiB over three times as many calls', () => {
+    const rising = measured(samples((calls) => (calls * MAX_GROWTH * 2.99) / 1e6))
+    expect(growthFaults(rising, 3)).toEqual([])
+    expect(growthFaults(rising, 2)).toEqual(['rss grew by 1.50 MiB'])
   })
 })

@@ -3,17 +3,18 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
-import { KINDS } from './kinds.js'
+import { FAULTS, KINDS } from './kinds.js'
 import type { Measured } from './measured.js'
 
-export { growth, growthFaults, lentFaults } from './measured.js'
+export { WATCHED, growth, growthFaults, lentFaults } from './measured.js'
 export type { Measured } from './measured.js'
 
 /**
- * V8 lets the young generation grow from 1 to 16 MiB when it pleases, long after any warm-up: that step would be taken for a leak. So it has
- * its size from the beginning.
+ * V8 lets the young generation grow from 1 to 16 MiB when it pleases, long after any warm-up, and compiles in the background: what a
+ * compilation needs, up to 5 MiB, would be there at some looks and not at others. So the young generation keeps its first size, and a
+ * function is compiled before the program goes on. What is kept is kept all the same.
  */
-const FLAGS = ['--expose-gc', '--min-semi-space-size=16', '--max-semi-space-size=16']
+const FLAGS = ['--expose-gc', '--min-semi-space-size=1', '--max-semi-space-size=1', '--no-concurrent-recompilation']
 
 /** Where the programs are. */
 export interface Setting {
@@ -28,9 +29,17 @@ export interface Setting {
 /** Names every kind of call. */
 export const KIND_NAMES: readonly string[] = Object.keys(KINDS)
 
+/** Names every fault that must be found. */
+export const FAULT_NAMES: readonly string[] = Object.keys(FAULTS)
+
+/** Returns what a planted fault must show and is not among the faults that were found. */
+export function missed(fault: string, found: readonly string[]): string[] {
+  return (FAULTS[fault]?.shows ?? []).filter((shown) => !found.some((text) => text.includes(shown)))
+}
+
 /** Returns how many calls of a kind are made where `calls` of the fastest are. */
 export function callsOf(kind: string, calls: number): number {
-  return Math.max(40, Math.round(calls * (KINDS[kind]?.share ?? 1)))
+  return Math.max(40, Math.round(calls * ((KINDS[kind] ?? FAULTS[kind])?.share ?? 1)))
 }
 
 /** Runs a child, and returns what it printed. */

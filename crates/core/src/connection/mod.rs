@@ -37,7 +37,7 @@ pub use copy::{MAX_MEMORY_BYTES, copy_into_memory, keep_in_memory};
 pub use denial::Denial;
 pub use identity::FileIdentity;
 pub(crate) use identity::hard_links;
-pub use memory::memory_used;
+pub use memory::{memory_used, trim_memory};
 pub use open::{
     ConnectionConfig, Durability, JournalMode, Location, Role, WalRequest, apply_durability, check_pragmas,
     journal_mode, open_reader, open_writer,
