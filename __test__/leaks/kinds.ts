@@ -87,6 +87,7 @@ async function openAndClose({ open, folder }: Subject, number: number): Promise<
 }
 
 const often = (call: Kind['call'], atOnce = 50): Kind => ({ share: 1, call, atOnce })
+/** For what takes so long that a million would take several minutes. */
 const seldom = (share: number, call: Kind['call'], atOnce = 1): Kind => ({ share, call, atOnce })
 
 /** Every kind of call, by name. */
@@ -94,6 +95,7 @@ export const KINDS: { readonly [name: string]: Kind } = {
   get: often(({ db }) => db.get(BY_ID, [ID])),
   all: often(({ db }) => db.all('SELECT * FROM t LIMIT 10')),
   'values and pluck': often(({ db }, n) => (n % 2 === 0 ? db.values(BY_ID, [ID]) : db.pluck(BY_ID, [ID]))),
+  columnar: often(({ db }) => db.columnar('SELECT id, x FROM t LIMIT 10')),
   execute: often(({ db }, n) => db.execute('SELECT :id AS id, $text AS text', { id: n, text: 'a text' })),
   template: often(({ db }, n) => db.sql`SELECT ${n} AS n`),
   run: often(({ db }, n) => db.run(SET, [n, ID])),
@@ -113,8 +115,8 @@ export const KINDS: { readonly [name: string]: Kind } = {
   ),
   'begin and end': often(beginAndEnd),
   'read session': often(({ db }) => db.read((r) => r.get(BY_ID, [ID]))),
-  iterate: seldom(0.2, ({ db }) => exhaust(db.iterate('SELECT * FROM t', [], { chunkRows: 30 })), 5),
-  'iterate and break': seldom(0.2, ({ db }) => breakOff(db.iterate('SELECT * FROM t', [], { chunkRows: 10 })), 5),
+  iterate: often(({ db }) => exhaust(db.iterate('SELECT * FROM t', [], { chunkRows: 30 })), 5),
+  'iterate and break': often(({ db }) => breakOff(db.iterate('SELECT * FROM t', [], { chunkRows: 10 })), 5),
   prepared: often(({ db }) => {
     const statement = db.prepare(BY_ID)
     return statement.get([ID])
@@ -128,7 +130,7 @@ export const KINDS: { readonly [name: string]: Kind } = {
   'transaction as text': seldom(0.5, transactionAsText, 5),
   'the same file again': seldom(0.2, async ({ open, db }) => (await open(db.path)).close()),
   status: often(async ({ db }) => db.status()),
-  pragma: seldom(0.2, ({ db }) => db.pragma('user_version')),
+  pragma: often(({ db }) => db.pragma('user_version'), 1),
   constraint: often(({ db }) => expectCode(db.run('INSERT INTO t (u) VALUES (1)'), 'SQLITE_CONSTRAINT_UNIQUE')),
   syntax: often(({ db }) => expectCode(db.all('SELEC 1'), 'SQLITE_ERROR')),
   'a new wrong text each time': often(({ db }, n) => expectCode(db.all(`SELECT missing${n}`), 'SQLITE_ERROR')),
