@@ -17,8 +17,13 @@ pub fn memory_used() -> Option<i64> {
 /// library is not glibc.
 #[must_use]
 pub fn trim_memory() -> Option<usize> {
-    glibc::trim()
+    TRIM.map(|trim| trim())
 }
+
+#[cfg(all(feature = "memory-statistics", target_os = "linux", target_env = "gnu"))]
+const TRIM: Option<fn() -> usize> = Some(glibc::trim);
+#[cfg(not(all(feature = "memory-statistics", target_os = "linux", target_env = "gnu")))]
+const TRIM: Option<fn() -> usize> = None;
 
 #[cfg(all(feature = "memory-statistics", target_os = "linux", target_env = "gnu"))]
 mod glibc {
@@ -44,20 +49,13 @@ mod glibc {
         fn mallinfo2() -> Mallinfo2;
     }
 
-    pub(super) fn trim() -> Option<usize> {
+    pub(super) fn trim() -> usize {
         // SAFETY: both may be called at any time from any thread, and take the locks of the allocator themselves. The layout is that of
         // the manual's page, whose fields are all `size_t`.
         let numbers = unsafe {
             malloc_trim(0);
             mallinfo2()
         };
-        Some(numbers.hblkhd + numbers.uordblks)
-    }
-}
-
-#[cfg(not(all(feature = "memory-statistics", target_os = "linux", target_env = "gnu")))]
-mod glibc {
-    pub(super) fn trim() -> Option<usize> {
-        None
+        numbers.hblkhd + numbers.uordblks
     }
 }
