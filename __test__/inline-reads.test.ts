@@ -118,19 +118,19 @@ describe('inline reads', () => {
     onTestFinished(() => void server.close())
     await new Promise((resolve) => server.once('listening', resolve))
     const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/`
-    let ended = false
+    const state = { ended: false }
     let ticks = 0
     const timer = setInterval(() => ticks++, 1)
     onTestFinished(() => clearInterval(timer))
     const before = counter(db, 'inlineReads')
     const reading = (async () => {
-      while (!ended) await db.get('SELECT x FROM t')
+      while (!state.ended) await db.get('SELECT x FROM t')
     })()
     try {
       for (let ping = 0; ping < 10; ping++) expect(await within(fetch(url).then((answer) => answer.text()), 'a ping')).toBe('pong')
       await until(() => ticks >= 10 && counter(db, 'inlineReads') > before + 100, 'timers and reads go on side by side')
     } finally {
-      ended = true
+      state.ended = true
     }
     await reading
   })
