@@ -11,7 +11,7 @@ const SOON_MS = 0.15
 /** How many wake-ups in a row that come late end the vigils, until one comes soon again. */
 const PATIENCE = 4
 /** For how many wake-ups no vigil is kept after every core was found to have work. */
-const CROWDED_WAKE_UPS = 64
+const CROWDED_WAKE_UPS = 16
 // Not a fake one that a test framework puts in place later: it would wait for the test.
 const nextTurn = setImmediate
 

@@ -2,6 +2,7 @@
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 /// How many workers of the process have work.
 static WORKING: AtomicUsize = AtomicUsize::new(0);
@@ -32,6 +33,18 @@ impl Drop for Counted {
         let before = self.0.fetch_sub(1, Ordering::Relaxed);
         debug_assert!(before > 0, "BUG: a thread was counted out twice");
     }
+}
+
+/// How long it takes at most to get a core back that nobody else wanted.
+const RETURN: Duration = Duration::from_micros(40);
+
+/// Offers the core of the calling thread to others, of any process. Returns whether one took it. `now` is when it was last looked at the
+/// clock, a moment ago, and becomes the present.
+pub(crate) fn are_wanted(now: &mut Instant) -> bool {
+    let before = *now;
+    std::thread::yield_now();
+    *now = Instant::now();
+    now.duration_since(before) > RETURN
 }
 
 /// Counts the calling thread as a worker that has work.

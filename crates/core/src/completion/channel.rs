@@ -111,15 +111,23 @@ impl Channel {
         }
         let Some(_awake) = cores::watch() else { return Watched::Crowded };
         let since = Instant::now();
-        while since.elapsed() < patience {
-            for _ in 0..SPINS {
-                if self.called.load(Ordering::Acquire) {
-                    return Watched::Arrived;
-                }
-                std::hint::spin_loop();
+        let mut now = since;
+        while now.duration_since(since) < patience {
+            if self.is_called_soon() {
+                return Watched::Arrived;
+            }
+            if cores::are_wanted(&mut now) {
+                return Watched::Crowded;
             }
         }
         Watched::Nothing
+    }
+
+    fn is_called_soon(&self) -> bool {
+        (0..SPINS).any(|_| {
+            std::hint::spin_loop();
+            self.called.load(Ordering::Acquire)
+        })
     }
 
     /// Tells that the consumer has used up a delivery of so many bytes.

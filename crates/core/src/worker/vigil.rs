@@ -39,9 +39,13 @@ impl Vigil {
             return;
         }
         let Some(_idle) = cores::idle() else { return };
-        while !self.called.load(Ordering::Acquire) && since.elapsed() < VIGIL {
+        let mut now = since;
+        while !self.called.load(Ordering::Acquire) && now.duration_since(since) < VIGIL {
             for _ in 0..SPINS {
                 std::hint::spin_loop();
+            }
+            if cores::are_wanted(&mut now) {
+                return;
             }
         }
     }
