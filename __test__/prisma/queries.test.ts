@@ -189,9 +189,9 @@ describe('many queries at once', () => {
     await writeAuthors(prisma)
     await using holder = await db.begin()
     // Long enough that they meet.
-    const count = 'WITH RECURSIVE c(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM c WHERE i < 300000) SELECT count(*) AS n FROM c'
+    const count = 'WITH RECURSIVE c(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM c WHERE i < 3000000) SELECT count(*) AS n FROM c'
     const found = await Promise.all([prisma.$queryRawUnsafe(count), prisma.$queryRawUnsafe(count), prisma.user.count()])
-    expect(found).toEqual([[{ n: 300_000n }], [{ n: 300_000n }], 2])
+    expect(found).toEqual([[{ n: 3_000_000n }], [{ n: 3_000_000n }], 2])
     expect(db.status().counters['peakReaders']).toBe(2)
     await holder.rollback()
   })
