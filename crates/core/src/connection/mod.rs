@@ -13,6 +13,7 @@ mod deferred;
 mod denial;
 mod foreign_keys;
 pub mod identity;
+mod log_writes;
 mod memory;
 mod noticed;
 mod open;
@@ -37,6 +38,7 @@ pub use copy::{MAX_MEMORY_BYTES, copy_into_memory, keep_in_memory};
 pub use denial::Denial;
 pub use identity::FileIdentity;
 pub(crate) use identity::hard_links;
+pub(crate) use log_writes::gather;
 pub use memory::{memory_used, trim_memory};
 pub use open::{
     ConnectionConfig, Durability, JournalMode, Location, Role, WalRequest, apply_durability, check_pragmas,

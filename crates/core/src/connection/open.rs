@@ -15,7 +15,7 @@ use super::commits::BellSlot;
 use super::noticed::Noticed;
 use super::pragma::{self, PragmaKind};
 use super::step_limit::StepLimit;
-use super::{Authorizer, PolicedConnection, Policy, build, commits, identity};
+use super::{Authorizer, PolicedConnection, Policy, build, commits, identity, log_writes};
 use crate::error::{Error, ErrorCode, Result};
 
 /// Where a database is.
@@ -236,7 +236,7 @@ pub(super) fn connect(location: &Location, config: &ConnectionConfig, role: Role
     let opened = match location {
         Location::File(path) => {
             require_openable(path, flags)?;
-            Connection::open_with_flags(path, flags)
+            Connection::open_with_flags_and_vfs(path, flags, log_writes::vfs()?)
         }
         Location::Memory(name) => Connection::open_with_flags_and_vfs(format!("/{name}"), flags, c"memdb"),
     };

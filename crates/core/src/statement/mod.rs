@@ -15,7 +15,7 @@ use hashlink::LruCache;
 use rusqlite::{Statement, StatementStatus};
 
 use crate::completion::Reply;
-use crate::connection::{Classified, PolicedConnection, Policy, PrepareError, Route, prepare};
+use crate::connection::{Classified, PolicedConnection, Policy, PrepareError, Route, gather, prepare};
 use crate::error::{Error, ErrorCode, Result};
 use crate::metrics::CacheCounts;
 use crate::params::ParameterNames;
@@ -158,6 +158,7 @@ impl<'c> Statements<'c> {
         bind(cached, request)?;
         let class = cached.class;
         let runs = request.take != Take::Describe;
+        let _gathering = connection.raw().is_autocommit().then(gather);
         // Rows are encoded before the commit, so that one that cannot be delivered undoes the statement.
         let returns_rows = cached.statement.as_ref().is_some_and(|statement| statement.column_count() > 0);
         let undo = (class.dml() && returns_rows && runs).then(|| Undo::begin(connection)).transpose()?;

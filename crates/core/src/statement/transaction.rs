@@ -1,7 +1,7 @@
 //! The transactions that the writer makes of calls: groups and batches.
 
 use super::kept::Kept;
-use crate::connection::PolicedConnection;
+use crate::connection::{PolicedConnection, gather};
 use crate::error::Result;
 
 /// Begins and ends transactions of one connection: <https://sqlite.org/lang_transaction.html>.
@@ -30,8 +30,9 @@ impl<'c> Transaction<'c> {
     /// Commits. A lock of another process is waited for as in [`Transaction::begin`].
     ///
     /// # Errors
-    /// SQLite's; the transaction may still be open then.
+    /// SQLite's; the transaction may still be open then, and is to be rolled back.
     pub(crate) fn commit(&mut self) -> Result<()> {
+        let _gathering = gather();
         self.commit.run(self.connection)
     }
 

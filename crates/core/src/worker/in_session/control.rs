@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use super::cursors::close_cursors;
 use super::{Ran, Side, policy_of};
+use crate::connection::gather;
 use crate::error::{Error, ErrorCode, Result};
 use crate::session::{Behavior, Control, SessionKind, SessionState, Transaction};
 use crate::statement::internal;
@@ -101,7 +102,9 @@ pub(super) fn commit<'c>(side: &mut impl Side<'c>, session: &SessionState) -> Ra
     }
     close_cursors(side);
     let began = Instant::now();
+    let gathering = gather();
     let committed = internal(side.connection(), "COMMIT");
+    drop(gathering);
     let ends = is_transaction(session);
     let Err(error) = committed else {
         side.shared().metrics.committed(began.elapsed());
