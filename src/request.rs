@@ -37,8 +37,8 @@ impl Packed {
         let (flags, count) = (word(2), word(3));
         let params = match flags >> 4 & 3 {
             0 => Ok(Params::none()),
-            1 => Params::from_packed(ParamsKind::Positional, count, values.into(), extras),
-            2 => Params::from_packed(ParamsKind::Named, count, values.into(), extras),
+            1 => Params::from_packed(ParamsKind::Positional, count, values, extras),
+            2 => Params::from_packed(ParamsKind::Named, count, values, extras),
             kind => Err(Error::new(ErrorCode::InvalidParameter, format!("unknown kind of parameters: {kind}"))),
         };
         let (cancellable, timed) = (flags >> 9 & 1 == 1, flags >> 10 & 1 == 1);

@@ -2,10 +2,14 @@
 
 use rusqlite::Statement;
 use rusqlite::types::{ToSql, ToSqlOutput, ValueRef};
+use smallvec::SmallVec;
 
 use crate::cell::{Cell, Tag, integer_of, tagged};
 use crate::error::{Error, ErrorCode, Parameter, Result};
 use crate::value::Value;
+
+/// So many bytes of values are kept in place: four cells, or fewer and a short text.
+const PACKED_IN_PLACE: usize = 32;
 
 /// How the values of [`Params`] find their parameters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,7 +37,8 @@ pub enum ParamsKind {
 pub struct Params {
     kind: ParamsKind,
     count: u32,
-    packed: Box<[u8]>,
+    /// In place as long as they are few: what one thread allocates and another frees makes both wait.
+    packed: SmallVec<[u8; PACKED_IN_PLACE]>,
     extras: Vec<Value>,
 }
 
@@ -47,7 +52,7 @@ impl Params {
     /// Makes the parameters of a call that gives none.
     #[must_use]
     pub fn none() -> Self {
-        Self { kind: ParamsKind::None, count: 0, packed: Box::default(), extras: Vec::new() }
+        Self { kind: ParamsKind::None, count: 0, packed: SmallVec::new(), extras: Vec::new() }
     }
 
     /// Makes positional parameters: the first value for the first `?`.
@@ -75,12 +80,12 @@ impl Params {
         packer.finish(ParamsKind::Named, count)
     }
 
-    /// Takes over values that were packed on the other side of the binding, and checks their form once.
+    /// Copies values that were packed on the other side of the binding, and checks their form once.
     ///
     /// # Errors
     /// [`ErrorCode::InvalidParameter`] when the bytes are not of the form described at [`Params`].
-    pub fn from_packed(kind: ParamsKind, count: u32, packed: Box<[u8]>, extras: Vec<Value>) -> Result<Self> {
-        let params = Self { kind, count, packed, extras };
+    pub fn from_packed(kind: ParamsKind, count: u32, packed: &[u8], extras: Vec<Value>) -> Result<Self> {
+        let params = Self { kind, count, packed: SmallVec::from_slice(packed), extras };
         let mut reader = params.reader();
         for _ in 0..params.cell_values() {
             reader.next_value().ok_or_else(malformed)?;
@@ -351,6 +356,6 @@ impl Packer {
     }
 
     fn finish(self, kind: ParamsKind, count: u32) -> Params {
-        Params { kind, count, packed: self.cells.into_boxed_slice(), extras: self.extras }
+        Params { kind, count, packed: SmallVec::from_vec(self.cells), extras: self.extras }
     }
 }

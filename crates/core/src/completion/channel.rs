@@ -193,6 +193,16 @@ impl Sink for Channel {
         drop(self.queue(call, delivery));
     }
 
+    fn deliver_all_quietly(&self, answers: &mut VecDeque<(u32, Delivery)>) {
+        let mut state = self.state.lock();
+        if state.closed {
+            drop(state);
+            return answers.clear();
+        }
+        state.undelivered += answers.iter().map(|(_, delivery)| delivery.bytes()).sum::<usize>();
+        state.queue.append(answers);
+    }
+
     fn announce(&self) {
         self.wake(self.state.lock());
     }

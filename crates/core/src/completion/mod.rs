@@ -2,6 +2,7 @@
 
 mod channel;
 
+use std::collections::VecDeque;
 use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -88,6 +89,15 @@ pub trait Sink: Send + Sync {
     /// Takes one step of an answer without waking anyone: [`Sink::announce`] follows, after more of them.
     fn deliver_quietly(&self, call: u32, delivery: Delivery) {
         self.deliver(call, delivery);
+    }
+
+    /// Takes the last steps of several answers, each with the number of its call, as [`Sink::deliver_quietly`] takes one.
+    ///
+    /// What it has taken is not among them any more: where this panics, it is called again for the rest.
+    fn deliver_all_quietly(&self, answers: &mut VecDeque<(u32, Delivery)>) {
+        while let Some((call, delivery)) = answers.pop_front() {
+            self.deliver_quietly(call, delivery);
+        }
     }
 
     /// Wakes whoever takes what was delivered quietly.
@@ -243,11 +253,17 @@ impl Reply {
 
     /// Answers, and leaves it to the caller to announce that to the sink, which is returned.
     #[must_use]
-    pub(crate) fn settle_quietly(mut self, delivery: Delivery) -> Arc<dyn Sink> {
-        let delivery = self.stop_watch(delivery);
-        let sink = self.take_sink();
-        sink.deliver_quietly(self.call, delivery);
+    pub(crate) fn settle_quietly(self, delivery: Delivery) -> Arc<dyn Sink> {
+        let (sink, call, delivery) = self.conclude(delivery);
+        sink.deliver_quietly(call, delivery);
         sink
+    }
+
+    /// Ends the call, and leaves it to the caller to deliver its answer, under the number of the call, to the sink.
+    #[must_use]
+    pub(crate) fn conclude(mut self, delivery: Delivery) -> (Arc<dyn Sink>, u32, Delivery) {
+        let delivery = self.stop_watch(delivery);
+        (self.take_sink(), self.call, delivery)
     }
 
     /// Answers that the call failed.

@@ -4,6 +4,7 @@
 //! that reaches beyond itself (it ends the transaction, breaks a deferred foreign key, is interrupted, finds the disk full),
 //! everything is rolled back, the members before it run again, it runs alone, and those after it form another group.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -460,9 +461,10 @@ fn fail_members(metrics: &Metrics, members: impl IntoIterator<Item = Member>, er
     Disposition::Discard
 }
 
-/// Answers members in their order, with one wake-up for all that one sink takes in a row.
+/// Answers members in their order. What one sink takes in a row it takes at once, and is woken for once.
 fn answer(members: Vec<Member>) {
-    let mut quiet: Option<Arc<dyn Sink>> = None;
+    let mut answers = VecDeque::with_capacity(members.len());
+    let mut taker: Option<Arc<dyn Sink>> = None;
     for Member { job, outcome } in members {
         let reply = job.reply;
         let last = match outcome {
@@ -474,18 +476,23 @@ fn answer(members: Vec<Member>) {
             }
             Err(failure) => Delivery::Failed(failure),
         };
-        // A sink that panics fails the others' answers no more than their writes.
-        let Ok(sink) = guard(|| reply.settle_quietly(last)) else { continue };
-        match &quiet {
-            Some(known) if Arc::ptr_eq(known, &sink) => {}
-            Some(_) | None => {
-                if let Some(other) = quiet.replace(sink) {
-                    announce(other);
-                }
-            }
+        let Ok((sink, call, last)) = guard(|| reply.conclude(last)) else { continue };
+        if !taker.as_ref().is_some_and(|known| Arc::ptr_eq(known, &sink))
+            && let Some(other) = taker.replace(sink)
+        {
+            deliver(other, &mut answers);
         }
+        answers.push_back((call, last));
     }
-    if let Some(sink) = quiet {
-        announce(sink);
+    if let Some(sink) = taker {
+        deliver(sink, &mut answers);
     }
+}
+
+/// Delivers answers to their sink, and wakes it. One that panics fails the others' answers no more than their writes.
+fn deliver(sink: Arc<dyn Sink>, answers: &mut VecDeque<(u32, Delivery)>) {
+    while !answers.is_empty() {
+        drop(guard(|| sink.deliver_all_quietly(answers)));
+    }
+    announce(sink);
 }

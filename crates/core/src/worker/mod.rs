@@ -371,7 +371,11 @@ impl Worker {
 
     /// Shows what runs.
     fn show(&self, query: &Arc<Query>, since: Instant) {
-        *self.current.lock() = Some(Current { query: Arc::clone(query), since });
+        match &mut *self.current.lock() {
+            // Many runs of one statement follow each other, and whoever submits them counts its uses on another core.
+            Some(current) if Arc::ptr_eq(&current.query, query) => current.since = since,
+            current => *current = Some(Current { query: Arc::clone(query), since }),
+        }
     }
 
     /// Ends a job that has begun: nothing can stop it any more. Returns why it was interrupted, if so.

@@ -90,7 +90,6 @@ impl From<Result<Answered, Failure>> for Ran {
 }
 
 /// Does what a session asks. Returns what to do with the connection when its lease ends.
-#[expect(clippy::boxed_local, reason = "as it comes in its message")]
 pub(super) fn run_asked<'c>(side: &mut impl Side<'c>, asked: Box<Asked>) -> Disposition {
     if let Err(error) = asked.session.expect_active() {
         side.shared().metrics.failed(&error);
