@@ -63,9 +63,12 @@ export declare class BindingDatabase {
   submit(start: number, end: number, extras: Extras): void
   /**
    * Submits the request that stands in the request buffer from `start` to `end`. If it runs at once, on this thread, its answer is the
-   * only one in the inbox, and how long it took is returned, in nanoseconds. 0: a worker will answer.
+   * only one in the inbox, and how long it took is returned, in nanoseconds; with [`HELD`] if it has left a snapshot open, which `endBurst`
+   * ends. 0: a worker will answer.
    */
   submitInline(start: number, end: number, extras: Extras): number
+  /** Ends the snapshots that inline reads have left open. */
+  endBurst(): void
   /** Runs a script. */
   script(call: number, sql: string, cancellable: boolean, timed?: boolean | undefined | null): void
   /** Adds the requests that stand in the request buffer from `start` to `end` to the batch that is being made. With `extras`, that is one. */

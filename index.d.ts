@@ -294,9 +294,12 @@ export interface Status {
 	readonly wal: {
 		/** Its size in bytes; 0 when there is none. */
 		readonly bytes: number;
-		/** How long the oldest read has kept it from being reset, in milliseconds; `null` when no read is running. */
+		/**
+		 * How long the oldest read has kept it from being reset, in milliseconds, or a snapshot that inline reads share; `null` when there is
+		 * neither.
+		 */
 		readonly oldestReaderMs: number | null;
-		/** What that read runs; `null` when no read is running. */
+		/** What that read runs, or the first that left the snapshot open; `null` when there is neither. */
 		readonly oldestReaderSql: string | null;
 	};
 	/** What has been counted since the database was opened, by name. */

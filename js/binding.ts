@@ -33,9 +33,11 @@ export interface BindingDatabase {
   submit(start: number, end: number, extras?: Array<string | Uint8Array> | null): void
   /**
    * Submits one request, which is run at once, on this thread, if it is expected to be short. Its answer is in the inbox then, alone, and how
-   * long it took is returned, in nanoseconds. 0: a worker will answer.
+   * long it took is returned, in nanoseconds, with `HELD` if it has left a snapshot open. 0: a worker will answer.
    */
   submitInline(start: number, end: number, extras?: Array<string | Uint8Array> | null): number
+  /** Ends the snapshots that inline reads have left open. */
+  endBurst(): void
   script(call: number, sql: string, cancellable: boolean, timed?: boolean): void
   /** Adds the requests that stand in the request buffer from `start` to `end` to the batch that is being made. With `extras`, that is one. */
   stage(start: number, end: number, extras?: Array<string | Uint8Array> | null): void

@@ -2,13 +2,14 @@ import { performance } from 'node:perf_hooks'
 
 import { binding } from './binding.js'
 import type { BindingChannel } from './binding.js'
+import { Bursts } from './bursts.js'
 import { isInlineOnItsWay } from './call.js'
 import type { Call } from './call.js'
 import { Inbox } from './inbox.js'
 import type { End } from './session.js'
 import { Outbox } from './outbox.js'
 import type { InlineTarget } from './outbox.js'
-import { HEADER_CALL } from './layout.js'
+import { HEADER_CALL, HELD } from './layout.js'
 import { Vigil } from './vigil.js'
 
 /** How long results are decoded in one turn of the event loop, in milliseconds. */
@@ -47,6 +48,7 @@ export class Channel {
   #deferred = false
   /** How long inline reads have taken since the event loop was last seen to turn, in nanoseconds. */
   #inlineNs = 0
+  readonly #bursts = new Bursts()
   readonly #continue = (): void => {
     this.#deferred = false
     this.#receive(performance.now())
@@ -95,11 +97,15 @@ export class Channel {
    */
   runInline(target: InlineTarget, call: Call, query: number): number {
     const number = this.#freeNumbers.at(-1) ?? this.#calls.length
-    const took = this.outbox.postInline(target, number, query)
+    let took = this.outbox.postInline(target, number, query)
     if (took === 0) {
       call.wait()
       // Gives it the number that was said.
       return this.enterPosted(call)
+    }
+    if (took >= HELD) {
+      took -= HELD
+      this.#bursts.begin(target)
     }
     this.#inlineNs += took
     this.#inbox.refill(1)

@@ -57,6 +57,9 @@ export const CANCELLABLE: number = 1 << 9
 /** The answer tells how long the call waited and ran (request flags); of a batch, when an item of it has the flag. */
 export const TIMED: number = 1 << 10
 
+/** Of the time that an inline read took, in nanoseconds: it has left a snapshot open, which `endBurst` ends. */
+export const HELD: number = 1 << 30
+
 /** What a wait for results came to: they are there, none came, or no core was free to wait on. */
 export const WATCHED_ARRIVED = 0
 export const WATCHED_NOTHING = 1

@@ -9,8 +9,13 @@ export interface Target {
 
 /** What takes requests that it may run at once, on this thread. */
 export interface InlineTarget extends Target {
-  /** Submits one request. Returns how long it took if it was run and its answer is in the inbox, in nanoseconds; otherwise 0. */
+  /**
+   * Submits one request. Returns how long it took if it was run and its answer is in the inbox, in nanoseconds, with `HELD` if it has left a
+   * snapshot open; otherwise 0.
+   */
   submitInline(start: number, end: number, extras?: Array<string | Uint8Array> | null): number
+  /** Ends the snapshots that inline reads have left open. */
+  endBurst(): void
 }
 
 /** How many requests wait for company at most: little of what a call into the addon costs is left for each then. */
@@ -68,7 +73,7 @@ export class Outbox {
 
   /**
    * Sends the request that was packed last to `target` at once, to be run on this thread if it can be. Nothing may be waiting. Returns
-   * how long that took, in nanoseconds; 0 if a worker will answer.
+   * how long that took, as `submitInline` does; 0 if a worker will answer.
    */
   postInline(target: InlineTarget, call: number, query: number): number {
     const packer = this.#packer

@@ -18,13 +18,18 @@ interface Target extends RequestTarget {
   script(call: number, sql: string, cancellable: boolean, timed: boolean): void
 }
 
+/** Whether it runs requests inline: a session does not. */
+function runsInline(target: Target): target is Target & InlineTarget {
+  return 'submitInline' in target
+}
+
 /** Packs calls, gives them numbers, and hands them to the addon. */
 export class Submitter {
   readonly channel: Channel
   readonly queries: QueryCache
   readonly tracer: Tracer
   readonly #target: Target
-  /** The target, if it runs requests inline: a session does not. */
+  /** The target, if it runs requests inline. */
   readonly #inline: InlineTarget | null
   /** What must stay alive until its calls are settled. */
   readonly owner: object
@@ -35,7 +40,7 @@ export class Submitter {
     this.owner = owner
     this.#signal = signal
     this.#target = target
-    this.#inline = 'submitInline' in target ? (target as InlineTarget) : null
+    this.#inline = runsInline(target) ? target : null
     this.channel = channel
     this.queries = queries
     this.tracer = tracer

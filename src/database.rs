@@ -21,6 +21,9 @@ use crate::requests::{Requests, Submission};
 use crate::session::{BindingCursor, BindingSession};
 use crate::status::{BindingStatus, count};
 
+/// Of the time that an inline read took: it has left a snapshot open. `js/layout.ts` has the same number.
+const HELD: u32 = 1 << 30;
+
 /// A handle on a database that is or will be open.
 #[napi]
 pub struct BindingDatabase {
@@ -106,7 +109,8 @@ impl BindingDatabase {
     }
 
     /// Submits the request that stands in the request buffer from `start` to `end`. If it runs at once, on this thread, its answer is the
-    /// only one in the inbox, and how long it took is returned, in nanoseconds. 0: a worker will answer.
+    /// only one in the inbox, and how long it took is returned, in nanoseconds; with [`HELD`] if it has left a snapshot open, which `endBurst`
+    /// ends. 0: a worker will answer.
     #[napi]
     pub fn submit_inline(&self, env: Env, start: u32, end: u32, extras: Extras) -> Result<u32> {
         let Some(manager) = self.database.get().filter(|_| self.private.is_none()) else {
@@ -115,14 +119,23 @@ impl BindingDatabase {
         let mut took = 0;
         self.requests.take_all(env, start, end, extras, |Submission { request, cancel, call }| {
             match manager.try_inline(&request) {
-                Some(Inline { delivery, took: duration }) => {
+                Some(Inline { delivery, took: duration, held }) => {
                     self.requests.put_alone(env, call, delivery);
-                    took = u32::try_from(duration.as_nanos()).unwrap_or(u32::MAX).max(1);
+                    let nanos = u32::try_from(duration.as_nanos()).unwrap_or(u32::MAX);
+                    took = nanos.clamp(1, HELD - 1) | if held { HELD } else { 0 };
                 }
                 None => manager.submit(request, cancel, self.requests.sink(), call),
             }
         })?;
         Ok(took)
+    }
+
+    /// Ends the snapshots that inline reads have left open.
+    #[napi]
+    pub fn end_burst(&self) {
+        if let Some(manager) = self.database.get() {
+            manager.end_burst();
+        }
     }
 
     /// Runs a script.

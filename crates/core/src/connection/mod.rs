@@ -20,6 +20,7 @@ mod open;
 mod policy;
 pub mod pragma;
 mod step_limit;
+mod wal_index;
 
 use std::cell::Cell;
 use std::sync::Arc;
@@ -47,6 +48,7 @@ pub use open::{
 pub use policy::Policy;
 pub(crate) use step_limit::Limited;
 use step_limit::StepLimit;
+pub(crate) use wal_index::{WalHeader, WalIndex};
 
 /// A connection whose authorizer obeys the [`Policy`] in force.
 ///

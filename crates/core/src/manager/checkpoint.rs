@@ -124,6 +124,7 @@ impl Manager {
     /// runs, and holds new ones back: a reader that it met would make it fail.
     pub fn answer_checkpoint(&self, mode: CheckpointMode, reply: Reply) {
         let shared = Arc::clone(&self.shared);
+        self.end_burst();
         let reply = reply
             .through(|sink| Arc::new(Measured { sink, mode, since: Instant::now(), shared: Arc::downgrade(&shared) }));
         match mode {
@@ -132,7 +133,10 @@ impl Manager {
             CheckpointMode::Full | CheckpointMode::Restart | CheckpointMode::Truncate => {
                 control::spawn(async move {
                     match lease(&shared, Class::Exclusive).await {
-                        Ok(lease) => lease.answer(Work::Query(mode.request()), Policy::Lease, reply),
+                        Ok(lease) => {
+                            shared.no_hold_is_open().await;
+                            lease.answer(Work::Query(mode.request()), Policy::Lease, reply);
+                        }
                         Err(error) => reply.fail(error),
                     }
                 });
@@ -227,6 +231,7 @@ async fn truncate_in_a_gap(shared: &Weak<Shared>) {
             // Whoever has a session keeps the log as it is; a request that waited for that would hold back new ones.
             if shared.gate.status().active_sessions == 0 {
                 if let Ok(lease) = lease(&shared, Class::Exclusive).await {
+                    shared.no_hold_is_open().await;
                     lease.empty_wal().await;
                 }
                 shared.wal_care.gap.store(false, Ordering::SeqCst);

@@ -90,6 +90,7 @@ impl Shared {
             return;
         }
         self.queue_timer.stop();
+        self.hold_timer.stop();
         self.prune_timer.stop();
         // Readers that were pruned or discarded a moment ago are in no list any more, and may still be closing.
         while tokio::time::timeout(CLOSE_INTERVAL, self.no_reader_is_alive()).await.is_err() {

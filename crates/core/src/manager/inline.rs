@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::bursts::Bursts;
 use super::{Manager, Permit, Shared};
 use crate::completion::Delivery;
 use crate::error::Error;
@@ -10,7 +11,7 @@ use crate::gate::{Class, ReadKind};
 use crate::query::{Request, Scope};
 use crate::statement::NotInline;
 use crate::trace::{self, Stopwatch};
-use crate::worker::{Disposition, Message, Worker, guard};
+use crate::worker::{Disposition, Message, RanIn, Worker, guard};
 
 /// The answer of a statement that ran on the thread of its caller.
 #[derive(Debug)]
@@ -19,6 +20,8 @@ pub struct Inline {
     pub delivery: Delivery,
     /// How long the thread was kept.
     pub took: Duration,
+    /// Whether it has left its snapshot open for those that follow: [`Manager::end_burst`] ends it.
+    pub held: bool,
 }
 
 impl Manager {
@@ -58,13 +61,14 @@ impl Manager {
         }
         let permit = shared.gate.try_request(Class::Read(ReadKind::Short))?;
         let worker = shared.readers.lock().take_idle()?;
-        AtHand { shared, worker: Some(worker), permit: Some(permit) }.run(request)
+        AtHand { shared, bursts: self.member.bursts(), worker: Some(worker), permit: Some(permit) }.run(request)
     }
 }
 
 /// An idle reader, and the right to use it. Dropping it gives both back, the reader first: whoever is admitted next finds it.
 struct AtHand<'s> {
     shared: &'s Arc<Shared>,
+    bursts: &'s Bursts,
     worker: Option<Arc<Worker>>,
     permit: Option<Permit>,
 }
@@ -76,10 +80,11 @@ impl AtHand<'_> {
         let watch = Stopwatch::start(query, request.timed, || trace::name(&shared.location).into());
         let began = Instant::now();
         let reading = shared.activity.begin_reading();
-        let ran = guard(|| worker.borrow(|statements| statements.read_inline(request)));
+        let ran = guard(|| worker.borrow(|desk| desk.read(request, began)));
         drop(reading);
         let ended = Instant::now();
         let took = ended.saturating_duration_since(began);
+        let mut held = false;
         let delivery = match ran {
             // Its thread was about to wait, but did not yet.
             Ok(None | Some(Err(NotInline::Unprepared))) => return None,
@@ -92,7 +97,12 @@ impl AtHand<'_> {
                 }
                 return None;
             }
-            Ok(Some(Ok(answer))) => {
+            Ok(Some(Err(NotInline::Stuck))) => {
+                self.discard();
+                return None;
+            }
+            Ok(Some(Ok((answer, ran_in)))) => {
+                held = self.follow(ran_in);
                 shared.counters.reads.add();
                 shared.counters.inline_reads.add();
                 query.fitness().ran_inline(took);
@@ -105,18 +115,40 @@ impl AtHand<'_> {
             None => delivery,
         };
         self.give_back(ended);
-        Some(Inline { delivery, took })
+        Some(Inline { delivery, took, held })
     }
 
     /// I9: a panic fails its own call, and its connection is replaced: by its own thread.
     fn replace(&mut self, panic: Error) -> Delivery {
         self.shared.counters.panics.add();
         self.shared.metrics.failed(&panic);
+        self.discard();
+        Delivery::Failed(panic.into())
+    }
+
+    /// Has the connection replaced by its own thread.
+    fn discard(&mut self) {
         if let (Some(worker), Some(permit)) = (&self.worker, self.permit.take()) {
             drop(worker.send(Message::Release(permit, Disposition::Discard)));
             self.worker = None;
         }
-        Delivery::Failed(panic.into())
+    }
+
+    /// Sees to the end of a snapshot that was left open. Returns whether one was.
+    fn follow(&self, ran_in: RanIn) -> bool {
+        match ran_in {
+            RanIn::Own => return false,
+            RanIn::Found => {
+                self.shared.counters.inline_reuses.add();
+                return false;
+            }
+            RanIn::Left => {}
+        }
+        if let Some(worker) = &self.worker {
+            self.bursts.begin(worker);
+        }
+        self.shared.follow_hold();
+        true
     }
 
     /// Stops the watch of a call, as the reader.
@@ -161,7 +193,7 @@ mod tests {
             }
             tokio::task::yield_now().await;
         };
-        let mut hand = AtHand { shared, worker: Some(worker), permit: Some(permit) };
+        let mut hand = AtHand { shared, bursts: manager.member.bursts(), worker: Some(worker), permit: Some(permit) };
         let delivery = hand.replace(Error::new(ErrorCode::Panic, "the job panicked"));
         drop(hand);
         assert!(matches!(delivery, Delivery::Failed(failure) if failure.error.code == ErrorCode::Panic));

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
+use super::bursts::Bursts;
 use super::order::{Order, ReadOrder};
 use super::{Manager, Shared, closed};
 use crate::completion::Sink;
@@ -25,6 +26,7 @@ pub(super) struct Member {
     shared: Arc<Shared>,
     id: u64,
     left: AtomicBool,
+    bursts: Bursts,
 }
 
 impl Member {
@@ -49,12 +51,16 @@ impl Member {
     fn new(shared: &Arc<Shared>, left: bool) -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(1);
         let id = NEXT.fetch_add(1, Ordering::Relaxed);
-        Self { shared: Arc::clone(shared), id, left: AtomicBool::new(left) }
+        Self { shared: Arc::clone(shared), id, left: AtomicBool::new(left), bursts: Bursts::default() }
     }
 
     /// Tells the sessions of this handle from those of others.
     pub(super) fn id(&self) -> u64 {
         self.id
+    }
+
+    pub(super) fn bursts(&self) -> &Bursts {
+        &self.bursts
     }
 
     pub(super) fn has_left(&self) -> bool {

@@ -1,6 +1,7 @@
 //! The connection manager: admits calls, gives them connections, and closes in order.
 
 mod activity;
+mod bursts;
 mod checkpoint;
 mod close;
 mod copy;
@@ -19,7 +20,7 @@ mod writer;
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Instant;
 
 use parking_lot::Mutex;
@@ -124,6 +125,9 @@ pub(crate) struct Shared {
     pub(crate) wal_care: WalCare,
     pub(crate) observer: Observer,
     close: CloseGate,
+    /// How many snapshots inline reads have left open.
+    holds: AtomicUsize,
+    hold_timer: Timer,
     queue_timer: Timer,
     prune_timer: Timer,
 }
@@ -246,6 +250,7 @@ impl Manager {
         if self.member.has_left() {
             return job.fail(closed());
         }
+        self.end_burst();
         self.shared.submit(job, self.order.as_ref());
     }
 

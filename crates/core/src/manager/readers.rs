@@ -151,7 +151,7 @@ fn be_a_reader(alive: AliveReader, worker: &Arc<Worker>) {
             drop(permit);
         }
         Ok(Exit::Close(receipt)) => drop(receipt.send(result)),
-        Ok(Exit::Renew) => unreachable!("BUG: a reader only reads"),
+        Ok(Exit::Renew) => shared.counters.discards.add(),
         // Not a job's own panic, but one of whoever took its answer. The permit is back already.
         Err(_) => {
             shared.counters.panics.add();
@@ -245,7 +245,7 @@ impl Shared {
                 Message::Run(job, permit) => self.run_without_a_reader(job, permit),
                 Message::RunLeased(job, _) => job.fail(error.clone()),
                 Message::Asked(asked) => asked.fail_for_good(error.clone()),
-                Message::CloseCursor(_) | Message::Lend(_) => {}
+                Message::CloseCursor(_) | Message::Lend(_) | Message::EndHold(_) => {}
                 Message::Release(permit, _) => drop(permit),
                 Message::Close(receipt) => drop(receipt),
             }
@@ -259,7 +259,7 @@ impl Shared {
                 Message::Run(job, permit) => self.run_on_a_reader(job, permit),
                 Message::RunLeased(job, _) => job.fail(self.lost_or_closed()),
                 Message::Asked(asked) => asked.fail_for_good(self.lost_or_closed()),
-                Message::CloseCursor(_) | Message::Lend(_) => {}
+                Message::CloseCursor(_) | Message::Lend(_) | Message::EndHold(_) => {}
                 Message::Release(permit, _) => drop(permit),
                 Message::Close(receipt) => drop(receipt),
             }

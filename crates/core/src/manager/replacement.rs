@@ -94,7 +94,7 @@ impl Shared {
                     asked.fail_for_good(self.lost_or(failed.as_ref()));
                     continue;
                 }
-                Message::CloseCursor(_) | Message::Lend(_) => continue,
+                Message::CloseCursor(_) | Message::Lend(_) | Message::EndHold(_) => continue,
                 Message::Release(permit, _) => {
                     drop(permit);
                     continue;

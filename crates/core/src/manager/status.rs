@@ -76,9 +76,9 @@ pub struct HolderStatus {
 pub struct WalStatus {
     /// The size of the `-wal` file; 0 when there is none.
     pub bytes: u64,
-    /// For how long the oldest running read has kept it from being reset.
+    /// For how long the oldest running read has kept it from being reset, or the oldest snapshot that inline reads have left open.
     pub oldest_reader: Option<Duration>,
-    /// The first 200 characters of what that read runs, without values.
+    /// The first 200 characters of what that read runs, or of the one that left the snapshot open, without values.
     pub oldest_reader_sql: Option<String>,
 }
 
@@ -105,6 +105,7 @@ impl Counter {
 pub(crate) struct Counters {
     pub(crate) reads: Counter,
     pub(crate) inline_reads: Counter,
+    pub(crate) inline_reuses: Counter,
     pub(crate) inline_fallbacks: Counter,
     pub(crate) writes: Counter,
     pub(crate) groups: Counter,
@@ -132,10 +133,11 @@ pub(crate) struct Counters {
 }
 
 impl Counters {
-    fn list(&self) -> [(&'static str, u64); 26] {
+    fn list(&self) -> [(&'static str, u64); 27] {
         [
             ("reads", self.reads.get()),
             ("inlineReads", self.inline_reads.get()),
+            ("inlineReuses", self.inline_reuses.get()),
             ("inlineFallbacks", self.inline_fallbacks.get()),
             ("writes", self.writes.get()),
             ("groups", self.groups.get()),
@@ -173,7 +175,8 @@ impl Shared {
         };
         let now = Instant::now();
         let elapsed = |current: &Current| now.saturating_duration_since(current.since);
-        let oldest = open.iter().filter_map(|worker| worker.current()).min_by_key(|current| current.since);
+        let reads = open.iter().flat_map(|worker| [worker.current(), worker.held()]).flatten();
+        let oldest = reads.min_by_key(|current| current.since);
         let shown = |current: &Current| current.query.sql().chars().take(SQL_CHARS).collect();
         let holder =
             self.writer.current().map(|current| HolderStatus { elapsed: elapsed(&current), sql: shown(&current) });

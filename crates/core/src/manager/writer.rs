@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc;
 
 use parking_lot::Mutex;
@@ -96,6 +96,8 @@ pub(super) async fn open_beside(
         wal_care: WalCare::default(),
         observer: Observer::default(),
         close: CloseGate::new(interrupted),
+        holds: AtomicUsize::new(0),
+        hold_timer: Timer::new(Shared::end_old_holds),
         queue_timer: Timer::new(Shared::expire),
         prune_timer: Timer::new(Shared::prune),
         location,
@@ -280,7 +282,7 @@ impl Shared {
             Message::Run(job, permit) => self.fail_run(job, permit, self.lost_or_closed()),
             Message::RunLeased(job, _) => job.fail(self.lost_or_closed()),
             Message::Asked(asked) => asked.fail(self.lost_or_closed()),
-            Message::CloseCursor(_) | Message::Lend(_) => {}
+            Message::CloseCursor(_) | Message::Lend(_) | Message::EndHold(_) => {}
             Message::Release(permit, _) => drop(permit),
             Message::Close(receipt) => drop(receipt),
         }
@@ -367,7 +369,11 @@ impl Shared {
             self.follow_private_objects(connection);
         }
         // Inside a transaction nothing is acknowledged for good: its commit looks.
-        if connection.raw().is_autocommit() { self.check_files() } else { Ok(()) }
+        if !connection.raw().is_autocommit() {
+            return Ok(());
+        }
+        drop(self.end_holds());
+        self.check_files()
     }
 
     /// Looks again at what the end of a transaction may have brought back or taken away. In doubt everything goes to the writer.

@@ -101,7 +101,7 @@ fn number(count: u64) -> Values {
 }
 
 /// All metrics, in the order of the text.
-pub(super) static LIST: [Metric; 48] = [
+pub(super) static LIST: [Metric; 49] = [
     gauge("sluice_readers_open", "Connections that read, open or being opened", |now| size(now.status.readers.open)),
     gauge("sluice_readers_active", "Reads that are admitted, and sessions", |now| size(now.status.readers.active)),
     gauge("sluice_readers_idle", "Connections that read, without work", |now| size(now.status.readers.idle)),
@@ -138,6 +138,9 @@ pub(super) static LIST: [Metric; 48] = [
     },
     counter("sluice_inline_reads", "Reads that ran on the thread of their caller", |now| {
         number(now.count("inlineReads"))
+    }),
+    counter("sluice_inline_reuses", "Those of them that ran in a snapshot that an earlier one had left open", |now| {
+        number(now.count("inlineReuses"))
     }),
     counter("sluice_inline_fallbacks", "Reads that were given up there, and went to a reader", |now| {
         number(now.count("inlineFallbacks"))

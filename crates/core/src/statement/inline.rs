@@ -14,6 +14,8 @@ pub(crate) enum NotInline {
     Unprepared,
     /// It would have had to be prepared anew: the schema has changed.
     Changed,
+    /// The connection is in a transaction that does not end. Nothing was delivered.
+    Stuck,
     /// It took too long, or its result was too large, or another process was in the way, or it failed.
     Unfit,
 }

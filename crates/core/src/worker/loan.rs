@@ -3,15 +3,15 @@
 //! SQLite does not care which thread uses a connection, as long as no two do at once: <https://sqlite.org/threadsafe.html>, "multi-thread".
 #![expect(
     unsafe_code,
-    reason = "the statements of a connection cross to another thread, and come back, under one atomic state"
+    reason = "the desk of a connection crosses to another thread, and comes back, under one atomic state"
 )]
 
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, AtomicU8, Ordering};
 use std::time::Instant;
 
+use super::hold::Desk;
 use super::{Message, Worker};
-use crate::statement::Statements;
 
 /// The connection's own thread has it.
 const HERE: u8 = 0;
@@ -22,7 +22,7 @@ const LENT: u8 = 2;
 /// Another thread has it, and its own waits to have it back.
 const WANTED: u8 = 3;
 
-/// Where the statements of a connection are.
+/// Where a connection is, with its statements and its hold: its desk.
 ///
 /// | from | to | by |
 /// |---|---|---|
@@ -34,15 +34,15 @@ const WANTED: u8 = 3;
 #[derive(Debug, Default)]
 pub(super) struct Loan {
     state: AtomicU8,
-    /// The owner's `Statements`; valid unless `HERE`.
-    statements: AtomicPtr<()>,
+    /// The owner's `Desk`; valid unless `HERE`.
+    desk: AtomicPtr<()>,
 }
 
-/// The statements are offered, until this is dropped: they are back then.
+/// The desk is offered, until this is dropped: it is back then.
 struct Offer<'w>(&'w Loan);
 
 impl Offer<'_> {
-    /// Takes the statements back. Returns whether they are here; if not, the borrower wakes the owner.
+    /// Takes the desk back. Returns whether it is here; if not, the borrower wakes the owner.
     fn take_back(&self) -> bool {
         let state = &self.0.state;
         let mut found = state.load(Ordering::Relaxed);
@@ -65,11 +65,11 @@ impl Drop for Offer<'_> {
         while !self.take_back() {
             std::thread::yield_now();
         }
-        self.0.statements.store(ptr::null_mut(), Ordering::Relaxed);
+        self.0.desk.store(ptr::null_mut(), Ordering::Relaxed);
     }
 }
 
-/// The statements are lent, until this is dropped.
+/// The desk is lent, until this is dropped.
 struct Borrowed<'w>(&'w Worker);
 
 impl Drop for Borrowed<'_> {
@@ -83,9 +83,9 @@ impl Drop for Borrowed<'_> {
 }
 
 impl Worker {
-    /// Waits for the next message, as [`Worker::next`]. Meanwhile [`Worker::borrow`] lends `statements`; they are back when this returns.
-    pub(super) fn next_lending(&self, statements: &mut Statements<'_>) -> Message {
-        let offer = self.offer(statements);
+    /// Waits for the next message, as [`Worker::next`]. Meanwhile [`Worker::borrow`] lends `desk`; it is back when this returns.
+    pub(super) fn next_lending(&self, desk: &mut Desk<'_, '_>) -> Message {
+        let offer = self.offer(desk);
         let since = Instant::now();
         self.vigil.keep(since);
         let mut queue = self.queue.lock();
@@ -101,26 +101,26 @@ impl Worker {
         }
     }
 
-    fn offer(&self, statements: &mut Statements<'_>) -> Offer<'_> {
-        self.loan.statements.store(ptr::from_mut(statements).cast(), Ordering::Relaxed);
+    fn offer(&self, desk: &mut Desk<'_, '_>) -> Offer<'_> {
+        self.loan.desk.store(ptr::from_mut(desk).cast(), Ordering::Relaxed);
         let before = self.loan.state.swap(OFFERED, Ordering::Release);
         assert!(before == HERE, "BUG: a connection is offered that is not here");
         Offer(&self.loan)
     }
 
-    /// Uses the statements of a worker that waits for messages, on this thread. Returns `None` when it does not wait, or has lent them to
+    /// Uses the connection of a worker that waits for messages, on this thread. Returns `None` when it does not wait, or has lent it to
     /// somebody else.
-    pub(crate) fn borrow<R>(&self, work: impl FnOnce(&mut Statements<'_>) -> R) -> Option<R> {
+    pub(crate) fn borrow<R>(&self, work: impl FnOnce(&mut Desk<'_, '_>) -> R) -> Option<R> {
         let lend = self.loan.state.compare_exchange(OFFERED, LENT, Ordering::Acquire, Ordering::Relaxed);
         lend.ok()?;
         let _borrowed = Borrowed(self);
-        let statements = self.loan.statements.load(Ordering::Relaxed).cast::<Statements<'_>>();
+        let desk = self.loan.desk.load(Ordering::Relaxed).cast::<Desk<'_, '_>>();
         // SAFETY: the pointer was made from the `&mut` that `next_lending` holds until `Offer` is dropped, and that needs the state to
         // leave `LENT`, which only `_borrowed` brings about, after `work`. The state went from `OFFERED` to `LENT` here, so nobody else
         // has it; what the owner did before is visible (release in `offer`, acquire above), and what is done here will be to the owner.
         // `work` takes any lifetime, so that nothing it saw gets out. The types are not `Send` only because a connection must not be
         // used by two threads at once: it is opened for use by one at a time, and none of them refers to a thread.
-        Some(work(unsafe { &mut *statements }))
+        Some(work(unsafe { &mut *desk }))
     }
 }
 
@@ -128,7 +128,7 @@ impl Worker {
 mod tests {
     use std::panic::{AssertUnwindSafe, catch_unwind};
     use std::sync::Arc;
-    use std::sync::atomic::AtomicBool;
+    use std::sync::atomic::{AtomicBool, AtomicUsize};
 
     use tokio::sync::oneshot;
 
@@ -136,6 +136,8 @@ mod tests {
     use crate::connection::{ConnectionConfig, Location, WalRequest, open_writer};
     use crate::metrics::CacheCounts;
     use crate::rows::Limits;
+    use crate::statement::Statements;
+    use crate::worker::hold::Hold;
 
     const LIMITS: Limits = Limits { max_result_bytes: 1_000, max_text_bytes: 1_000 };
 
@@ -144,11 +146,14 @@ mod tests {
         let worker = Worker::new("reader.1");
         let owner = Arc::clone(&worker);
         let thread = std::thread::spawn(move || {
+            let holds = AtomicUsize::new(0);
             let location = Location::Memory("loan".to_owned());
             let (connection, _) =
                 open_writer(&location, &ConnectionConfig::default(), WalRequest::Keep).expect("a connection");
             let mut statements = Statements::new(&connection, 1, LIMITS, Arc::new(CacheCounts::default()));
-            drop(owner.next_lending(&mut statements));
+            let mut hold = Hold::new(&owner, &connection, &holds);
+            let mut desk = Desk { statements: &mut statements, hold: &mut hold };
+            drop(owner.next_lending(&mut desk));
             assert_eq!(owner.loan.state.load(Ordering::SeqCst), HERE);
         });
         while worker.loan.state.load(Ordering::SeqCst) != OFFERED {

@@ -6,6 +6,8 @@ mod batch;
 mod checkpointer;
 mod company;
 mod group;
+mod guard;
+mod hold;
 mod in_session;
 mod loan;
 mod own_work;
@@ -15,10 +17,8 @@ mod unannounced;
 mod vigil;
 mod writer;
 
-use std::any::Any;
 use std::collections::VecDeque;
 use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
@@ -35,13 +35,15 @@ use crate::gate::{Passed, Ticket};
 use crate::manager::{Permit, Place};
 use crate::query::{Query, Request, Scope};
 use crate::session::Asked;
-use crate::trace::tell;
 
 use self::asker::Asker;
+use self::hold::Held;
 use self::loan::Loan;
 use self::vigil::Vigil;
 
 pub(crate) use checkpointer::{Checkpointer, Found};
+pub(crate) use guard::guard;
+pub(crate) use hold::RanIn;
 pub(crate) use own_work::OwnWork;
 pub(crate) use reader::serve_reader;
 pub(crate) use writer::serve_writer;
@@ -156,6 +158,8 @@ pub(crate) enum Message {
     Lend(OwnWork),
     /// Closes a cursor of the session that has the connection.
     CloseCursor(u32),
+    /// Ends the hold of a reader, and does nothing else: every message does that. Dropping the sender tells.
+    EndHold(oneshot::Sender<()>),
     /// Ends a lease.
     Release(Permit, Disposition),
     /// Closes the connection and ends the thread. The sender is told the result, or dropped with it.
@@ -173,6 +177,7 @@ pub(crate) struct Worker {
     ready: Condvar,
     vigil: Vigil,
     loan: Loan,
+    held: Held,
     interrupt: Mutex<Option<Interrupt>>,
     /// SQLite's interrupt stops every statement of the connection.
     has_cursors: AtomicBool,
@@ -205,7 +210,7 @@ pub(crate) struct Current {
 pub(crate) enum Exit {
     /// The connection must not be used again. The permit is released after it is closed.
     Discard(Permit),
-    /// It can only read, although the database could be written to: another may be able to again.
+    /// The connection is not as it should be, and nobody's permit goes with it: another takes its place.
     Renew,
     /// The manager closes it.
     Close(CloseReceipt),
@@ -225,6 +230,7 @@ impl Worker {
             ready: Condvar::new(),
             vigil: Vigil::default(),
             loan: Loan::default(),
+            held: Held::default(),
             interrupt: Mutex::new(None),
             has_cursors: AtomicBool::new(false),
             current: Mutex::new(None),
@@ -332,6 +338,7 @@ impl Worker {
             | Message::RunLeased(..)
             | Message::CloseCursor(_)
             | Message::Lend(_)
+            | Message::EndHold(_)
             | Message::Release(..)
             | Message::Close(_) => false,
         };
@@ -479,21 +486,4 @@ fn explain_interrupt(reason: Option<CancelReason>, error: Error) -> Error {
         (Some(reason), Some(SQLITE_INTERRUPT | SQLITE_BUSY)) => reason.to_error(),
         _ => error,
     }
-}
-
-/// I9: a panic fails its own job.
-pub(crate) fn guard<T>(work: impl FnOnce() -> T) -> Result<T> {
-    catch_unwind(AssertUnwindSafe(work)).map_err(|payload| {
-        let message = format!("the job panicked: {}", panic_message(payload.as_ref()));
-        tell!(ERROR, "sluice::worker", "a job panicked", error = &*message);
-        Error::new(ErrorCode::Panic, message)
-    })
-}
-
-fn panic_message(payload: &(dyn Any + Send)) -> &str {
-    payload
-        .downcast_ref::<&str>()
-        .copied()
-        .or_else(|| payload.downcast_ref::<String>().map(String::as_str))
-        .unwrap_or("no message")
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::answered::Answered;
+use super::hold::{Desk, Hold};
 use super::in_session::{Cursors, Rows, Side, close_cursor, end_lease, run_asked};
 use super::snapshot::Snapshot;
 use super::unannounced::{Unannounced, Watch};
@@ -23,6 +24,7 @@ use crate::statement::{ReadError, Statements, Stopped};
 pub(crate) fn serve_reader(worker: &Arc<Worker>, shared: &Arc<Shared>, connection: &PolicedConnection) -> Exit {
     let statements = shared.statements(connection);
     let snapshot = Snapshot::new(connection);
+    let hold = Hold::new(worker, connection, shared.holds());
     Reader {
         worker,
         shared,
@@ -30,6 +32,7 @@ pub(crate) fn serve_reader(worker: &Arc<Worker>, shared: &Arc<Shared>, connectio
         statements,
         cursors: Cursors::new(),
         snapshot,
+        hold,
         broken: false,
         watch: Watch::default(),
         now: Instant::now(),
@@ -44,6 +47,7 @@ struct Reader<'a> {
     statements: Statements<'a>,
     cursors: Cursors<'a>,
     snapshot: Snapshot<'a>,
+    hold: Hold<'a>,
     /// Whether a job of the present lease left the connection in doubt.
     broken: bool,
     watch: Watch,
@@ -72,8 +76,14 @@ enum Ran {
 impl Reader<'_> {
     fn serve(mut self) -> Exit {
         loop {
-            let message = self.worker.next_lending(&mut self.statements);
+            let message =
+                self.worker.next_lending(&mut Desk { statements: &mut self.statements, hold: &mut self.hold });
             let _working = cores::work();
+            // Before anything else: what comes sees the present, and leaves nothing behind.
+            if self.hold.end().is_err() {
+                self.worker.take_back(message);
+                return Exit::Renew;
+            }
             match message {
                 Message::Run(job, permit) => {
                     if let Err(permit) = self.run_backlog(job, permit) {
@@ -92,6 +102,7 @@ impl Reader<'_> {
                 }
                 Message::CloseCursor(cursor) => close_cursor(&mut self, cursor),
                 Message::Lend(own) => self.broken |= own.run(self.worker, self.connection) == Disposition::Discard,
+                Message::EndHold(receipt) => drop(receipt),
                 Message::Release(permit, disposition) => {
                     let disposition = disposition.or(end_lease(&mut self));
                     if self.broken || disposition == Disposition::Discard {

@@ -105,6 +105,7 @@ impl Writer<'_> {
                 }
                 Message::CloseCursor(cursor) => close_cursor(&mut self, cursor),
                 Message::Lend(own) => self.broken |= own.run(self.worker, self.connection) == Disposition::Discard,
+                Message::EndHold(receipt) => drop(receipt),
                 Message::Release(permit, disposition) => {
                     let disposition = disposition.or(end_lease(&mut self));
                     let is_broken = self.broken || disposition == Disposition::Discard;

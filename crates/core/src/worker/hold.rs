@@ -1,0 +1,246 @@
+//! One snapshot for a burst of inline reads.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+use tokio::sync::oneshot;
+
+use super::{Current, Message, Worker};
+use crate::connection::{PolicedConnection, WalHeader, WalIndex};
+use crate::error::{Error, ErrorCode, Result};
+use crate::query::{Query, Request};
+use crate::statement::{Answer, Kept, NotInline, Statements, internal};
+
+/// Two inline reads of which the second begins this soon after the first are a burst.
+const SOON: Duration = Duration::from_micros(20);
+
+/// A read transaction that a connection keeps open from one inline read to the next.
+///
+/// To begin and end one takes two locks on the log's index, which cost more than a point read. So the second read of a burst leaves its own
+/// open. The next one first looks whether anything has been committed since, as SQLite does when a transaction begins: if not, it runs
+/// in the one that is open, and sees what it would see in one of its own. If so, that one is ended, and another begun.
+///
+/// | from | to | when |
+/// |---|---|---|
+/// | closed | begun | a read comes soon after another |
+/// | begun | open | it has run, and nothing was committed meanwhile |
+/// | open | open | a read has run in it, before which nothing had been committed |
+/// | begun, open | closed | a read failed, or something was committed, or somebody wants it closed |
+pub(crate) struct Hold<'c> {
+    worker: &'c Worker,
+    connection: &'c PolicedConnection,
+    /// How many holds of the database are open.
+    holds: &'c AtomicUsize,
+    /// Where to see commits. `None`: nothing is ever held.
+    index: Option<WalIndex<'c>>,
+    begin: Kept<'c>,
+    end: Kept<'c>,
+    state: State<'c>,
+    /// When the last inline read began.
+    last: Option<Instant>,
+}
+
+enum State<'c> {
+    Closed,
+    /// The transaction was begun for the read that runs. What had been committed then is in it.
+    Begun(WalHeader),
+    /// Exactly what had been committed then is in it.
+    Open {
+        seen: WalHeader,
+        _shown: Shown<'c>,
+    },
+}
+
+/// What a worker shows of its hold, until this is dropped.
+struct Shown<'c> {
+    worker: &'c Worker,
+    holds: &'c AtomicUsize,
+}
+
+impl<'c> Shown<'c> {
+    fn new(worker: &'c Worker, holds: &'c AtomicUsize, query: &Arc<Query>, since: Instant) -> Self {
+        *worker.held.0.lock() = Some(Current { query: Arc::clone(query), since });
+        holds.fetch_add(1, Ordering::SeqCst);
+        Self { worker, holds }
+    }
+}
+
+impl Drop for Shown<'_> {
+    fn drop(&mut self) {
+        let before = self.holds.fetch_sub(1, Ordering::SeqCst);
+        debug_assert!(before > 0, "BUG: I5 a hold ended twice");
+        *self.worker.held.0.lock() = None;
+    }
+}
+
+/// What holds a worker's snapshot open: the read that began it, and when.
+#[derive(Debug, Default)]
+pub(super) struct Held(Mutex<Option<Current>>);
+
+/// In which snapshot an inline read ran.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum RanIn {
+    /// One of its own.
+    Own,
+    /// One that it has left open.
+    Left,
+    /// One that a read before it had left open.
+    Found,
+}
+
+impl<'c> Hold<'c> {
+    /// Begins closed. `worker` serves `connection`, and `holds` counts those of the whole database.
+    pub(super) fn new(worker: &'c Worker, connection: &'c PolicedConnection, holds: &'c AtomicUsize) -> Self {
+        let (begin, end) = (Kept::new("BEGIN"), Kept::new("COMMIT"));
+        let index = WalIndex::of(connection);
+        Self { worker, connection, holds, index, begin, end, state: State::Closed, last: None }
+    }
+
+    /// Makes ready for a read that begins at `now`.
+    ///
+    /// # Errors
+    /// The connection must not be used.
+    fn before(&mut self, now: Instant) -> Result<RanIn> {
+        let last = self.last.replace(now);
+        let Some(index) = &self.index else { return Ok(RanIn::Own) };
+        let header = match &self.state {
+            State::Open { seen, .. } => {
+                let header = index.header();
+                if header.as_ref() == Some(seen) {
+                    return Ok(RanIn::Found);
+                }
+                header
+            }
+            State::Begun(_) => None,
+            State::Closed if last.is_some_and(|last| now.duration_since(last) < SOON) => index.header(),
+            State::Closed => return Ok(RanIn::Own),
+        };
+        self.end()?;
+        let Some(header) = header else { return Ok(RanIn::Own) };
+        // SQLite takes the snapshot with the first read, and so not before the header was seen.
+        self.begin.run(self.connection)?;
+        self.state = State::Begun(header);
+        Ok(RanIn::Left)
+    }
+
+    /// Keeps the snapshot after a read that ran in it, or ends it. Returns in which it ran.
+    ///
+    /// # Errors
+    /// The connection must not be used.
+    fn after(&mut self, succeeded: bool, query: &Arc<Query>, began: Instant) -> Result<RanIn> {
+        match &self.state {
+            State::Closed => Ok(RanIn::Own),
+            State::Open { .. } if succeeded => Ok(RanIn::Found),
+            State::Begun(seen) if succeeded && self.index.as_ref().and_then(WalIndex::header) == Some(*seen) => {
+                let shown = Shown::new(self.worker, self.holds, query, began);
+                self.state = State::Open { seen: *seen, _shown: shown };
+                Ok(RanIn::Left)
+            }
+            State::Begun(_) | State::Open { .. } => self.end().map(|()| RanIn::Own),
+        }
+    }
+
+    /// Ends what is held, if anything is.
+    ///
+    /// # Errors
+    /// The connection must not be used, but this may be tried again.
+    pub(super) fn end(&mut self) -> Result<()> {
+        if matches!(self.state, State::Closed) {
+            return Ok(());
+        }
+        let ended = self.end.run(self.connection).or_else(|_| internal(self.connection, "ROLLBACK"));
+        if !self.connection.raw().is_autocommit() {
+            let unexplained = || Error::new(ErrorCode::Panic, "a read transaction does not end");
+            return Err(ended.err().unwrap_or_else(unexplained));
+        }
+        self.state = State::Closed;
+        Ok(())
+    }
+}
+
+/// What an inline read needs of a connection: what its own thread lends.
+pub(crate) struct Desk<'l, 'c> {
+    pub(super) statements: &'l mut Statements<'c>,
+    pub(super) hold: &'l mut Hold<'c>,
+}
+
+impl Desk<'_, '_> {
+    /// Runs a read that begins at `now`, as [`Statements::read_inline`], in the snapshot that is held, if that is as good as one of its own.
+    pub(crate) fn read(&mut self, request: &Request, now: Instant) -> Result<(Answer, RanIn), NotInline> {
+        self.hold.before(now).map_err(|_| NotInline::Stuck)?;
+        let answer = self.statements.read_inline(request);
+        let ran_in = self.hold.after(answer.is_ok(), &request.query, now).map_err(|_| NotInline::Stuck)?;
+        answer.map(|answer| (answer, ran_in))
+    }
+}
+
+impl Worker {
+    /// Returns what holds a snapshot open, if anything does.
+    pub(crate) fn held(&self) -> Option<Current> {
+        self.held.0.lock().clone()
+    }
+
+    /// Ends the hold on this thread, if the connection is to be had, or has the worker's own thread end it.
+    pub(crate) fn end_hold_here(&self) {
+        let ended = self.borrow(|desk| desk.hold.end().is_ok());
+        if ended != Some(true) && self.held().is_some() {
+            drop(self.end_hold());
+        }
+    }
+
+    /// Has the worker's own thread end the hold. The receiver ends when it has.
+    pub(crate) fn end_hold(&self) -> oneshot::Receiver<()> {
+        let (receipt, ended) = oneshot::channel();
+        drop(self.send(Message::EndHold(receipt)));
+        ended
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::connection::{ConnectionConfig, Location, Policy, WalRequest, open_reader, open_writer};
+    use crate::metrics::CacheCounts;
+    use crate::params::Params;
+    use crate::rows::Limits;
+
+    const LIMITS: Limits = Limits { max_result_bytes: 1_000, max_text_bytes: 1_000 };
+
+    #[test]
+    fn reads_apart_from_each_other_leave_nothing_open_and_what_does_not_end_is_said_to_be_stuck() -> Result<()> {
+        let dir = tempfile::TempDir::new().expect("a temporary directory");
+        let location = Location::File(dir.path().join("app.db"));
+        let (writer, _) = open_writer(&location, &ConnectionConfig::default(), WalRequest::Required)?;
+        internal(&writer, "CREATE TABLE t(x)")?;
+        let reader = open_reader(&location, &ConnectionConfig::default())?;
+        let (worker, holds) = (Worker::new("reader.1"), AtomicUsize::new(0));
+        let mut statements = Statements::new(&reader, 8, LIMITS, Arc::new(CacheCounts::default()));
+        let read = Request::new(Query::new("SELECT count(*) FROM t"), Params::none());
+        statements.class(&read.query, Policy::Reader).expect("it is prepared");
+        let mut desk = Desk { statements: &mut statements, hold: &mut Hold::new(&worker, &reader, &holds) };
+        let now = Instant::now();
+        let mut ran_in = |after: Duration| desk.read(&read, now + after).map(|(_, ran_in)| ran_in);
+        assert_eq!(ran_in(Duration::ZERO), Ok(RanIn::Own));
+        assert_eq!(ran_in(SOON), Ok(RanIn::Own));
+        assert_eq!(ran_in(SOON * 3 / 2), Ok(RanIn::Left));
+        assert_eq!(ran_in(SOON * 10), Ok(RanIn::Found), "it is open, whenever the next one comes");
+        assert_eq!((holds.load(Ordering::SeqCst), worker.held().is_some()), (1, true));
+
+        // Whoever is interrupted while a statement runs can do nothing until that has ended.
+        let mut running = reader.raw().prepare("SELECT 1 UNION SELECT 2")?;
+        let mut rows = running.raw_query();
+        assert!(rows.next()?.is_some());
+        reader.raw().get_interrupt_handle().interrupt();
+        internal(&writer, "INSERT INTO t VALUES (1)")?;
+        assert_eq!(ran_in(SOON * 10), Err(NotInline::Stuck));
+        assert_eq!(holds.load(Ordering::SeqCst), 1);
+        drop(rows);
+        drop(running);
+        assert_eq!(ran_in(SOON * 10), Ok(RanIn::Left), "a commit was seen");
+        desk.hold.end()?;
+        assert_eq!((holds.load(Ordering::SeqCst), worker.held().is_some()), (0, false));
+        Ok(())
+    }
+}
