@@ -2,7 +2,6 @@
 //! a thread of its own: <https://sqlite.org/wal.html#ckpt>.
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use parking_lot::{Condvar, Mutex};
 use tokio::sync::oneshot;
@@ -178,17 +177,8 @@ fn serve(shared: &Arc<Shared>) -> Result<()> {
     loop {
         match shared.checkpointer.next() {
             Next::Run => {
-                let began = Instant::now();
-                match checkpoint(&connection) {
-                    Ok(found) => {
-                        shared.counters.checkpoints.add();
-                        shared.metrics.checkpointed(CheckpointMode::Passive, found, began.elapsed());
-                        shared.after_checkpoint(found);
-                    }
-                    Err(error) => {
-                        shared.counters.checkpoint_errors.add();
-                        tell!(WARN, "sluice::checkpoint", "failed", error = %error);
-                    }
+                if let Some(found) = shared.checkpoint_passively(&connection) {
+                    shared.after_checkpoint(found);
                 }
             }
             Next::Answer(replies) => replies.into_iter().for_each(|reply| answer(shared, &connection, reply)),
@@ -206,14 +196,4 @@ fn answer(shared: &Arc<Shared>, connection: &PolicedConnection, reply: Reply) {
         }
         Err(error) => reply.fail(error),
     }
-}
-
-/// Moves what no reader needs any more. It waits for nobody, and delays no commit.
-fn checkpoint(connection: &PolicedConnection) -> Result<Found> {
-    let _policy = connection.with_policy(Policy::Internal);
-    let sql = "PRAGMA wal_checkpoint(PASSIVE)";
-    // -1: there is no log.
-    let pages = |count: i64| u32::try_from(count).unwrap_or(0);
-    let found = connection.raw().query_row(sql, [], |row| Ok((row.get(1)?, row.get(2)?)))?;
-    Ok(Found { pages: pages(found.0), moved: pages(found.1) })
 }
