@@ -34,6 +34,9 @@ impl Manager {
     /// closed here. A run that would wait for another process, takes more than 20,000 steps of SQLite's virtual machine or returns more
     /// than one chunk of rows is given up, and its statement has to show anew that it is short. So is one that fails: the worker fails too, and says why.
     ///
+    /// Where there is a write-ahead log, a read that follows another one within 20 µs may leave its snapshot open for the next ones, each of which uses it
+    /// only if nothing has been committed since, by any process: [`Inline::held`] says so, and [`Manager::end_burst`] ends it.
+    ///
     /// Only the file system can keep this thread longer: a page that is not in memory is read from the disk.
     ///
     /// ```
