@@ -4,7 +4,7 @@ import { Worker } from 'node:worker_threads'
 
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
 
-import type { Database } from '../index.js'
+import type { Database, Status } from '../index.js'
 import { converse, runScript } from './support/child-process.js'
 import { until, within } from './support/deadline.js'
 import { openForTest, openWithTable, scratchPath } from './support/scratch.js'
@@ -13,15 +13,23 @@ const INDEX = new URL('../index.mjs', import.meta.url).href
 
 const counter = (db: Database, name: string): number => db.status().counters[name] ?? Number.NaN
 
-/** Reads until a read has found the snapshot of the one before it open, and leaves it open. */
-async function burst(db: Database): Promise<void> {
+/** Reads until a read has found the snapshot of the one before it open, and leaves it open. Returns the status of that moment. */
+async function burst(db: Database): Promise<Status> {
   const deadline = performance.now() + 15_000
   const before = counter(db, 'inlineReuses')
   while (performance.now() < deadline) {
     for (let time = 0; time < 10; time++) await db.get('SELECT max(x) AS n FROM t')
-    if (counter(db, 'inlineReuses') > before && db.status().wal.oldestReaderMs !== null) return
+    const status = db.status()
+    if (status.counters['inlineReuses']! > before && status.wal.oldestReaderMs !== null) return status
   }
   throw new Error('there was no burst')
+}
+
+/** Reads eight times in a row: what comes between two reads may take longer than they may be apart to be a burst. */
+async function readEight(db: Database): Promise<number[]> {
+  const answers: number[] = []
+  for (let time = 0; time < 8; time++) answers.push((await db.get<{ n: number }>('SELECT max(x) AS n FROM t'))!.n)
+  return answers
 }
 
 async function openWithRow(): Promise<Database> {
@@ -60,11 +68,9 @@ describe('bursts of inline reads', () => {
     for (let least = 0; least < 500 && performance.now() < deadline; ) {
       // Without a turn of the event loop: that would end the burst.
       least = Number(readFileSync(acknowledged, 'utf8'))
-      for (let time = 0; time < 8; time++) {
-        const { n } = (await db.get<{ n: number }>('SELECT max(x) AS n FROM t'))!
-        expect(n).toBeGreaterThanOrEqual(least)
-        seen.add(n)
-      }
+      const answers = await readEight(db)
+      expect(Math.min(...answers)).toBeGreaterThanOrEqual(least)
+      for (const n of answers) seen.add(n)
     }
     expect(await within(other.ended, 'the other process ends')).toMatchObject({ code: 0 })
     expect(seen).toContain(500)
@@ -78,15 +84,14 @@ describe('bursts of inline reads', () => {
     const other = await openForTest(path, { durability: 'off' })
     for (let n = 1; n <= 300; n++) {
       await (n % 2 === 0 ? db : other).run('INSERT INTO t VALUES (?)', [n])
-      for (let time = 0; time < 4; time++) expect(await db.get('SELECT max(x) AS n FROM t')).toEqual({ n })
+      expect(new Set(await readEight(db))).toEqual(new Set([n]))
     }
     expect(counter(db, 'inlineReuses')).toBeGreaterThan(0)
   })
 
   it('keep no snapshot when the event loop turns, whatever timers a test has faked', async () => {
     const db = await openWithRow()
-    await burst(db)
-    expect(db.status()).toMatchObject({ readers: { active: 0, idle: 1 }, wal: { oldestReaderSql: 'SELECT max(x) AS n FROM t' } })
+    expect(await burst(db)).toMatchObject({ wal: { oldestReaderSql: 'SELECT max(x) AS n FROM t' } })
     await turn()
     expect(db.status().wal.oldestReaderMs).toBeNull()
     vi.useFakeTimers({ toFake: ['setImmediate', 'setTimeout', 'setInterval', 'performance', 'Date'] })
