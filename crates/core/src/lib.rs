@@ -17,6 +17,7 @@ mod cores;
 pub mod error;
 mod fitness;
 pub mod gate;
+mod json;
 mod lease;
 mod manager;
 mod metrics;
@@ -45,7 +46,7 @@ pub use manager::{
 pub use metrics::metric_names;
 pub use mirror::Watch;
 pub use params::Params;
-pub use query::{Column, Integers, Outcome, Query, Request, Scope, Script, Take};
+pub use query::{Column, Integers, JsonRows, Outcome, Query, Request, Scope, Script, Take};
 pub use session::{Behavior, Control, Cursor, PrivateHandle, Session, SessionKind, SessionLimits};
 pub use value::Value;
 pub use worker::Disposition;

@@ -1,13 +1,14 @@
 //! A text of SQL that is asked for more than once, and what has been learnt about it.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use parking_lot::Mutex;
 
 use crate::connection::Route;
 use crate::fitness::Fitness;
+use crate::json::Fields;
 
 /// A statement's text together with what the connections have learnt about it. Cheap to share, and kept by whoever runs it.
 ///
@@ -175,6 +176,8 @@ pub struct Shape {
     id: u32,
     columns: Vec<Column>,
     announced: AtomicBool,
+    json_objects: OnceLock<Fields>,
+    json_arrays: OnceLock<Fields>,
 }
 
 impl Shape {
@@ -182,7 +185,13 @@ impl Shape {
         // 0 stands for a statement without columns.
         static NEXT: AtomicU32 = AtomicU32::new(1);
         let id = if columns.is_empty() { 0 } else { NEXT.fetch_add(1, Ordering::Relaxed).max(1) };
-        Self { id, columns, announced: AtomicBool::new(false) }
+        Self {
+            id,
+            columns,
+            announced: AtomicBool::new(false),
+            json_objects: OnceLock::new(),
+            json_arrays: OnceLock::new(),
+        }
     }
 
     /// Returns the number of the shape; 0 has no columns.
@@ -195,6 +204,15 @@ impl Shape {
     #[must_use]
     pub fn columns(&self) -> &[Column] {
         &self.columns
+    }
+
+    /// Returns what stands before the values in a JSON text.
+    pub(crate) fn json_fields(&self, rows: JsonRows) -> &Fields {
+        let fields = match rows {
+            JsonRows::Objects => &self.json_objects,
+            JsonRows::Arrays => &self.json_arrays,
+        };
+        fields.get_or_init(|| Fields::new(&self.columns, rows))
     }
 
     /// Returns `true` once, to the first who asks: whoever carries results elsewhere tells the columns then. Once more when the query
@@ -217,6 +235,17 @@ pub enum Take {
     None,
     /// Nothing is run: only the columns.
     Describe,
+    /// All of them, as one JSON text. A [`RowSet`](crate::RowSet) has one row of one value then, a blob of UTF-8; none where there is no row.
+    Json(JsonRows),
+}
+
+/// What each row is in a JSON text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum JsonRows {
+    /// An object, whose keys stand in the order of JavaScript; of columns with one name the last counts.
+    Objects,
+    /// An array of all values.
+    Arrays,
 }
 
 /// How INTEGER values are delivered.

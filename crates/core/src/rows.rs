@@ -33,6 +33,8 @@ pub struct Chunk {
     pub integers: Vec<i64>,
     /// The texts, one after another, valid UTF-8.
     pub text: String,
+    /// Whether the rows are one JSON text, which the only cell holds as a blob: see [`Take::Json`](crate::Take::Json).
+    pub is_json: bool,
     /// Whether `text` is all ASCII.
     pub ascii: bool,
     /// The blobs, one after another.
@@ -78,6 +80,20 @@ pub(crate) struct Limits {
     pub(crate) max_text_bytes: usize,
 }
 
+/// The error of a result that is larger than `limit` bytes.
+#[cold]
+pub(crate) fn too_large(limit: usize) -> Error {
+    Error::new(ErrorCode::TooLarge, format!("the result is larger than maxResultBytes ({limit})"))
+}
+
+/// The error of an integer that was asked for as a number, and is too large for one.
+#[cold]
+pub(crate) fn unsafe_integer(shape: &Shape, column: usize) -> Error {
+    let name = &shape.columns()[column].name;
+    let message = format!("column '{name}' holds an integer that a number cannot carry exactly");
+    Error::new(ErrorCode::OutOfRange, message)
+}
+
 /// Encodes the rows of one result into chunks.
 pub(crate) struct Encoder {
     shape: Arc<Shape>,
@@ -121,8 +137,7 @@ impl Encoder {
         }
         self.chunk.rows += 1;
         if self.carried + self.present() > self.limits.max_result_bytes {
-            let limit = self.limits.max_result_bytes;
-            return Err(Error::new(ErrorCode::TooLarge, format!("the result is larger than maxResultBytes ({limit})")));
+            return Err(too_large(self.limits.max_result_bytes));
         }
         Ok(())
     }
@@ -161,11 +176,7 @@ impl Encoder {
                 self.chunk.integers.push(integer);
                 Ok(tagged(Tag::Int64, index_of(self.chunk.integers.len())))
             }
-            (Integers::Number, false) => {
-                let name = &self.shape.columns()[column].name;
-                let message = format!("column '{name}' holds an integer that a number cannot carry exactly");
-                Err(Error::new(ErrorCode::OutOfRange, message))
-            }
+            (Integers::Number, false) => Err(unsafe_integer(&self.shape, column)),
         }
     }
 

@@ -3,6 +3,7 @@
 use super::{Answer, Statements, bind, explains, fetch};
 use crate::connection::{Policy, Route};
 use crate::query::{Outcome, Request, Take};
+use crate::rows::{CHUNK_BYTES, Limits};
 
 /// How often SQLite asks whether to go on before an inline run is stopped: after 20,000 steps of its virtual machine, about 200 us.
 const MAX_CALLS: u32 = 20;
@@ -22,7 +23,7 @@ pub(crate) enum NotInline {
 
 impl Statements<'_> {
     /// Runs a read that this connection has prepared, if that takes little: it prepares nothing, waits for nobody, and answers with one
-    /// chunk of rows at most. What fails is left to a worker too, which finds out why.
+    /// chunk of rows at most, or a JSON text that is no longer. What fails is left to a worker too, which finds out why.
     pub(crate) fn read_inline(&mut self, request: &Request) -> Result<Answer, NotInline> {
         let (connection, limits) = (self.connection, self.limits);
         if request.take == Take::Describe {
@@ -38,6 +39,7 @@ impl Statements<'_> {
         let policy = connection.with_policy(Policy::Inline);
         let limited = connection.limit_steps(MAX_CALLS);
         let mut too_large = false;
+        let limits = inline_limits(request, limits);
         let fetched = bind(cached, request).and_then(|()| {
             fetch(cached, request, limits, &mut |_, _| {
                 too_large = true;
@@ -55,5 +57,13 @@ impl Statements<'_> {
             Err(error) if error.primary_code() == Some(rusqlite::ffi::SQLITE_AUTH) => Err(NotInline::Changed),
             Ok(_) | Err(_) => Err(NotInline::Unfit),
         }
+    }
+}
+
+/// A JSON text goes out as a whole: its length is limited as that of a chunk is.
+fn inline_limits(request: &Request, limits: Limits) -> Limits {
+    match request.take {
+        Take::Json(_) => Limits { max_result_bytes: limits.max_result_bytes.min(CHUNK_BYTES), ..limits },
+        Take::All | Take::First | Take::None | Take::Describe => limits,
     }
 }

@@ -1,6 +1,7 @@
 //! Statements of one connection: prepared once, bound, stepped, encoded.
 
 mod cursor;
+mod encoding;
 mod inline;
 mod kept;
 mod present;
@@ -17,12 +18,14 @@ use rusqlite::{Statement, StatementStatus};
 use crate::completion::Reply;
 use crate::connection::{Classified, PolicedConnection, Policy, PrepareError, Route, gather, prepare};
 use crate::error::{Error, ErrorCode, Result};
+use crate::json::JsonEncoder;
 use crate::metrics::CacheCounts;
 use crate::params::ParameterNames;
 use crate::query::{Column, Outcome, Query, Request, Shape, Take};
 use crate::rows::{Chunk, Encoder, Limits};
 
 pub(crate) use cursor::{Fetched, Suspended};
+use encoding::Encode;
 pub(crate) use inline::NotInline;
 pub(crate) use kept::Kept;
 use present::Prepared;
@@ -363,15 +366,31 @@ type Emit<'a> = &'a mut dyn FnMut(&Arc<Shape>, Chunk) -> bool;
 
 /// Steps a bound statement to the end of what is wanted.
 fn fetch(cached: &mut Cached<'_>, request: &Request, limits: Limits, emit: Emit<'_>) -> Result<(Arc<Shape>, Chunk)> {
+    let integers = request.integers;
+    match request.take {
+        Take::All | Take::First | Take::None | Take::Describe => {
+            fetch_with(cached, request, emit, |shape| Encoder::new(shape, integers, limits))
+        }
+        Take::Json(rows) => fetch_with(cached, request, emit, |shape| JsonEncoder::new(shape, rows, integers, limits)),
+    }
+}
+
+/// The same, with the encoder that `encode` makes for the first row.
+fn fetch_with<E: Encode>(
+    cached: &mut Cached<'_>,
+    request: &Request,
+    emit: Emit<'_>,
+    encode: impl Fn(Arc<Shape>) -> E,
+) -> Result<(Arc<Shape>, Chunk)> {
     let read_only = cached.class.route == Route::Read;
     let Some(statement) = cached.statement.as_mut().filter(|_| request.take != Take::Describe) else {
         return Ok((Arc::clone(&cached.shape), Chunk::default()));
     };
-    let mut encoder: Option<Encoder> = None;
+    let mut encoder: Option<E> = None;
     let mut rows = statement.present_rows();
     while let Some(row) = rows.next()? {
         let wanted = match request.take {
-            Take::All => true,
+            Take::All | Take::Json(_) => true,
             Take::First => encoder.is_none(),
             Take::None | Take::Describe => false,
         };
@@ -386,14 +405,13 @@ fn fetch(cached: &mut Cached<'_>, request: &Request, limits: Limits, emit: Emit<
             Some(encoder) => encoder,
             none => {
                 refresh_shape(&mut cached.shape, &mut cached.reprepares, row.statement(), &request.query);
-                none.insert(Encoder::new(Arc::clone(&cached.shape), request.integers, limits))
+                none.insert(encode(Arc::clone(&cached.shape)))
             }
         };
-        if encoder.is_full() {
-            let chunk = encoder.take();
-            if !emit(encoder.shape(), chunk) {
-                break;
-            }
+        if let Some(chunk) = encoder.take_full()
+            && !emit(encoder.shape(), chunk)
+        {
+            break;
         }
         encoder.push(row)?;
         if read_only && request.take == Take::First {

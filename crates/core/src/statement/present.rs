@@ -106,7 +106,8 @@ impl<'r> PresentRow<'r> {
     ///
     /// # Errors
     /// SQLite's: a text that is stored as UTF-16 is converted, which needs memory.
-    #[inline]
+    #[expect(clippy::inline_always, reason = "a call per value makes large results a tenth slower")]
+    #[inline(always)]
     pub(crate) fn value(&self, column: usize) -> Result<ValueRef<'r>> {
         let (Some(handle), Ok(index)) = (self.handle, i32::try_from(column)) else {
             return self.row.get_ref(column).map_err(|error| Error::from_sqlite(&error));
@@ -124,7 +125,8 @@ impl<'r> PresentRow<'r> {
 ///
 /// # Safety
 /// It must be a live value of SQLite's that stays as it is for `'v`, and that no other thread uses.
-#[inline]
+#[expect(clippy::inline_always, reason = "as `PresentRow::value`, of which it is the most")]
+#[inline(always)]
 unsafe fn read<'v>(value: *mut sqlite3_value) -> Result<ValueRef<'v>> {
     // SAFETY: the value is alive, as the caller says.
     let kind = unsafe { ffi::sqlite3_value_type(value) };
