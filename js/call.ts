@@ -1,6 +1,7 @@
 import type { BindingFailure, BindingShape } from './binding.js'
 import { AbortError, SluiceError, errorOf } from './errors.js'
 import type { ColumnarRows } from './columnar.js'
+import type { JsonRows } from './json.js'
 import { CarriedFailure } from './inbox.js'
 import type { Inbox } from './inbox.js'
 import { dilute } from './pauses.js'
@@ -219,7 +220,15 @@ export class Call {
   /** How many rows have come. */
   get rowCount(): number {
     if (this.rows === null) return 0
-    return this.form === 'columnar' ? (this.rows[0] as ColumnarRows).count : this.rows.length
+    switch (this.form) {
+      case 'columnar':
+      case 'json':
+        return (this.rows[0] as ColumnarRows | JsonRows).count
+      case 'object':
+      case 'array':
+      case 'pluck':
+        return this.rows.length
+    }
   }
 
   /** Returns the rows, in an array of the caller's own. */

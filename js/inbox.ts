@@ -164,6 +164,17 @@ export class Inbox {
     }
   }
 
+  /** Returns the BLOB of a cell as a `Buffer`. A short one may share the memory of others, as those of `Buffer.from` do. */
+  bytes(cell: number): Buffer {
+    if (this.#words[cell * 2 + 1] !== TAG_BLOB) return this.value(cell) as Buffer
+    const start = this.#blobAt
+    const length = this.#words[cell * 2] as number
+    this.#blobAt = start + length
+    const bytes = Buffer.allocUnsafe(length)
+    this.#bytes.copy(bytes, 0, start, this.#blobAt)
+    return bytes
+  }
+
   #nextText(length: number): string {
     const start = this.#textAt
     this.#textAt = start + length

@@ -28,6 +28,7 @@ export type {
   ExecuteResult,
   IntegerMode,
   IterateOptions,
+  NodeBuffer,
   Route,
   Row,
   RowMode,

@@ -31,6 +31,8 @@ export const REQUEST_LENGTH = 4
 export const TAKE_ALL = 0
 export const TAKE_FIRST = 1
 export const TAKE_NONE = 2
+/** All of them, as one JSON text (request flags). */
+export const TAKE_JSON = 3
 /** Nothing is run; only the columns are wanted (request flags). */
 export const DESCRIBE: number = 1 << 6
 
@@ -56,6 +58,9 @@ export const CANCELLABLE: number = 1 << 9
 
 /** The answer tells how long the call waited and ran (request flags); of a batch, when an item of it has the flag. */
 export const TIMED: number = 1 << 10
+
+/** The rows of a JSON text are arrays, not objects (request flags). */
+export const JSON_ARRAYS: number = 1 << 11
 
 /** Of the time that an inline read took, in nanoseconds: it has left a snapshot open, which `endBurst` ends. */
 export const HELD: number = 1 << 30
@@ -83,6 +88,8 @@ export const HEADER_FLAGS = 2
 export const HEADER_SHAPE = 3
 export const HEADER_ROWS = 4
 export const HEADER_FAILURE_EXTRA = 5
+/** How many rows a JSON text holds, which itself is one value of one row. */
+export const HEADER_JSON_ROWS = 5
 export const HEADER_SHAPE_EXTRA = 6
 export const HEADER_COLUMNS = 7
 export const HEADER_CHANGES = 8

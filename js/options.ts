@@ -104,7 +104,7 @@ export interface OpenOptions extends TracingOptions {
   readonly maxQueued?: number | undefined
   /**
    * How large the result of one call may be, in bytes; a larger one is rejected with `ERR_SLUICE_TOO_LARGE`. A row counts 56 bytes,
-   * a value 8, and texts and BLOBs as many as they have: about what they take in the heap.
+   * a value 8, and texts and BLOBs as many as they have: about what they take in the heap. Of `executeJson` the bytes of the text count.
    * @defaultValue 1_073_741_824
    */
   readonly maxResultBytes?: number | undefined

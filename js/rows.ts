@@ -1,9 +1,10 @@
 import { ColumnarRows } from './columnar.js'
+import { JsonRows } from './json.js'
 import type { Inbox } from './inbox.js'
 import type { SqlValue } from './types.js'
 
-/** The form of a row: an object, an array, or the value of its first column; `'columnar'` takes all rows apart. */
-export type RowForm = 'object' | 'array' | 'pluck' | 'columnar'
+/** The form of a row: an object, an array, or the value of its first column; `'columnar'` takes all rows apart, `'json'` takes their JSON text. */
+export type RowForm = 'object' | 'array' | 'pluck' | 'columnar' | 'json'
 
 /** Makes rows of one shape and form from the cells of the inbox. */
 export interface RowFactory {
@@ -16,6 +17,7 @@ export interface RowFactory {
 /** Makes a factory out of closures. It does exactly what a compiled one does, only slower. */
 export function interpretRows(form: RowForm, names: readonly string[]): RowFactory {
   if (form === 'columnar') return columnarRows(names.length)
+  if (form === 'json') return JSON_ROWS
   const one = interpretRow(form, names)
   const many = (inbox: Inbox, count: number, rows: unknown[]): void => {
     for (let row = 0; row < count; row++) rows.push(one(inbox))
@@ -23,7 +25,7 @@ export function interpretRows(form: RowForm, names: readonly string[]): RowFacto
   return { one, many }
 }
 
-function interpretRow(form: Exclude<RowForm, 'columnar'>, names: readonly string[]): (inbox: Inbox) => unknown {
+function interpretRow(form: Exclude<RowForm, 'columnar' | 'json'>, names: readonly string[]): (inbox: Inbox) => unknown {
   switch (form) {
     case 'object':
       return objectRow(names)
@@ -81,6 +83,11 @@ function columnarRows(columns: number): RowFactory {
     return rows
   }
   return { one, many }
+}
+
+const JSON_ROWS: RowFactory = {
+  one: (inbox) => new JsonRows(inbox),
+  many: (inbox, _count, rows) => rows.push(new JsonRows(inbox)),
 }
 
 /** Code generation from strings may be disallowed for the whole process or realm; it is tried once. */

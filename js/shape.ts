@@ -17,8 +17,8 @@ export class Shape {
   #columns: readonly Column[] | null = null
   #results = 0
   /** The factories that will not get any better. */
-  readonly #best: { [form in RowForm]: RowFactory | null } = { object: null, array: null, pluck: null, columnar: null }
-  readonly #interpreted: { [form in RowForm]: RowFactory | null } = { object: null, array: null, pluck: null, columnar: null }
+  readonly #best: { [form in RowForm]: RowFactory | null } = { object: null, array: null, pluck: null, columnar: null, json: null }
+  readonly #interpreted: { [form in RowForm]: RowFactory | null } = { object: null, array: null, pluck: null, columnar: null, json: null }
 
   constructor(told: BindingShape) {
     this.id = told.id
@@ -49,7 +49,7 @@ export class Shape {
   #improve(form: RowForm, rows: number): RowFactory {
     const { names } = this.#told
     const interpreted = (this.#interpreted[form] ??= interpretRows(form, names))
-    if (form === 'pluck' || form === 'columnar' || names.length > MAX_COMPILED_COLUMNS) {
+    if (form === 'pluck' || form === 'columnar' || form === 'json' || names.length > MAX_COMPILED_COLUMNS) {
       this.#best[form] = interpreted
     } else if (++this.#results > COMPILE_AFTER_RESULTS || rows >= COMPILE_AT_ROWS) {
       this.#best[form] = compileRows(form, names) ?? interpreted

@@ -1,11 +1,12 @@
 import { SluiceError } from './errors.js'
 import { iterateMode, rowCallMode, valueCallMode } from './options.js'
 import { columnarResult } from './columnar.js'
+import { jsonResult, jsonTake } from './json.js'
 import { executeResult, runResult } from './results.js'
 import { makeRowIterator } from './row-iterator.js'
 import type { RowIterator } from './row-iterator.js'
 import type { Runner } from './runner.js'
-import type { CallOptions, Column, ColumnVector, ColumnarResult, ExecuteResult, IterateOptions, Row, RunResult, SqlParameters, SqlValue, ValueOptions } from './types.js'
+import type { CallOptions, Column, ColumnVector, ColumnarResult, ExecuteResult, IterateOptions, NodeBuffer, Row, RunResult, SqlParameters, SqlValue, ValueOptions } from './types.js'
 import { DESCRIBE, TAKE_ALL, TAKE_FIRST, TAKE_NONE } from './layout.js'
 
 /** Says who makes statements: they are not for users to make. */
@@ -100,6 +101,17 @@ export class ReadStatement<P extends SqlParameters = SqlParameters, T = Row> {
     await call.settled
     call.expectSuccess()
     return columnarResult<C>(call)
+  }
+
+  /** Runs the statement and returns all rows as the bytes of one JSON text. See {@link Database.executeJson}. */
+  async executeJson(params?: P, options?: CallOptions): Promise<NodeBuffer> {
+    const runner = this.#runner
+    while (runner.busy !== null) await runner.busy
+    const mode = rowCallMode(options, runner.mode)
+    const call = runner.statement(this.sql, params, mode, 'json', jsonTake(mode.rowMode), 'executeJson')
+    await call.settled
+    call.expectSuccess()
+    return jsonResult(call)
   }
 
   /** Runs the statement and delivers its rows one after another. See {@link Database.iterate}. */

@@ -14,6 +14,7 @@ export type QueryOperation =
   | 'values'
   | 'pluck'
   | 'columnar'
+  | 'executeJson'
   | 'sql'
   | 'run'
   | 'exec'

@@ -188,6 +188,9 @@ export interface ExecuteResult<T = Row> extends RunResult {
   readonly route: Route
 }
 
+/** A `Buffer` of Node. Where the types of Node are not installed: the `Uint8Array` that it is. */
+export type NodeBuffer = typeof globalThis extends { Buffer: { alloc(size: number): infer B } } ? B : Uint8Array
+
 /** The values of one column, in the order of the rows: {@link Database.columnar} says when it is which. */
 export type ColumnVector = Float64Array | BigInt64Array | SqlValue[]
 

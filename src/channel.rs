@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
-use napi::bindgen_prelude::{ArrayBuffer, Either4, Function, Uint8ArraySlice};
+use napi::bindgen_prelude::{ArrayBuffer, BufferSlice, Either5, Function, Uint8ArraySlice};
 use napi::{Env, Error, Result};
 use napi_derive::napi;
 use parking_lot::Mutex;
@@ -220,18 +220,20 @@ impl BindingChannel {
     }
 }
 
-type Crossing<'env> = Either4<String, Uint8ArraySlice<'env>, BindingFailure, BindingShape>;
+type Crossing<'env> = Either5<String, Uint8ArraySlice<'env>, BindingFailure, BindingShape, BufferSlice<'env>>;
 
 fn cross(env: &Env, extra: Extra) -> Result<Crossing<'_>> {
     Ok(match extra {
-        Extra::Value(Value::Text(text)) => Either4::A(text),
+        Extra::Value(Value::Text(text)) => Either5::A(text),
         // A copy: memory of Rust's own could not be transferred to another thread, and Electron forbids it.
-        Extra::Value(Value::Blob(blob)) => Either4::B(Uint8ArraySlice::copy_from(env, blob)?),
+        Extra::Value(Value::Blob(blob)) => Either5::B(Uint8ArraySlice::copy_from(env, blob)?),
         Extra::Value(Value::Null | Value::Integer(_) | Value::Real(_)) => {
             unreachable!("BUG: a small value is in its cell")
         }
-        Extra::Failure(failure) => Either4::C(BindingFailure::new(&failure)),
-        Extra::Shape(shape) => Either4::D(BindingShape::new(&shape)),
+        // No copy, where external memory is allowed; under Electron it is not, and this makes one.
+        Extra::Json(bytes) => Either5::E(BufferSlice::from_data(env, bytes)?),
+        Extra::Failure(failure) => Either5::C(BindingFailure::new(&failure)),
+        Extra::Shape(shape) => Either5::D(BindingShape::new(&shape)),
     })
 }
 

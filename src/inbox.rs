@@ -33,6 +33,8 @@ const HAS_TIMES: u32 = 1 << 4;
 /// What does not fit the inbox, by index.
 pub(crate) enum Extra {
     Value(Value),
+    /// Rows as JSON.
+    Json(Vec<u8>),
     Failure(Failure),
     Shape(Arc<Shape>),
 }
@@ -126,8 +128,12 @@ impl<'a> Writer<'a> {
 
     fn rows(&mut self, header: &mut Header, shape: &Arc<Shape>, chunk: Chunk) {
         header.shape_id = shape.id();
-        header.rows = index(chunk.rows);
-        header.columns = index(shape.columns().len());
+        if chunk.is_json {
+            // To whoever reads it, it is one row of one value.
+            (header.rows, header.columns, header.json_rows) = (1, 1, index(chunk.rows));
+        } else {
+            (header.rows, header.columns) = (index(chunk.rows), index(shape.columns().len()));
+        }
         if shape.id() != 0 && shape.announce() {
             header.flags |= SHAPE_NEW | HAS_EXTRAS;
             header.shape = self.extra(Extra::Shape(Arc::clone(shape)));
@@ -153,12 +159,19 @@ impl<'a> Writer<'a> {
         self.integers += chunk.integers.len();
         self.text = append(self.bytes, TEXT.start, self.text, chunk.text.as_bytes());
         self.blobs = append(self.bytes, BLOBS.start, self.blobs, &chunk.blobs);
-        self.extras.extend(chunk.extras.into_iter().map(Extra::Value));
+        self.extras.extend(chunk.extras.into_iter().map(|value| extra(value, chunk.is_json)));
     }
 
     fn extra(&mut self, extra: Extra) -> u32 {
         self.extras.push(extra);
         index(self.extras.len() - 1)
+    }
+}
+
+fn extra(value: Value, is_json: bool) -> Extra {
+    match value {
+        Value::Blob(bytes) if is_json => Extra::Json(bytes),
+        Value::Null | Value::Integer(_) | Value::Real(_) | Value::Text(_) | Value::Blob(_) => Extra::Value(value),
     }
 }
 
@@ -198,6 +211,8 @@ struct Header {
     shape_id: u32,
     rows: u32,
     failure: u32,
+    /// How many rows a JSON text holds; in the place of `failure`.
+    json_rows: u32,
     shape: u32,
     columns: u32,
     changes: f64,
@@ -222,8 +237,16 @@ impl Header {
     }
 
     fn write(&self, bytes: &mut [u8]) {
-        let words =
-            [self.call, self.kind, self.flags, self.shape_id, self.rows, self.failure, self.shape, self.columns];
+        let words = [
+            self.call,
+            self.kind,
+            self.flags,
+            self.shape_id,
+            self.rows,
+            self.failure | self.json_rows,
+            self.shape,
+            self.columns,
+        ];
         for (word, value) in words.into_iter().enumerate() {
             put(bytes, word, value);
         }

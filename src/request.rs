@@ -1,7 +1,7 @@
 //! Requests, as JavaScript packs them: a header of six words, the cells of the values, the bytes of the texts.
 
 use sluice_core::params::ParamsKind;
-use sluice_core::{Error, ErrorCode, Integers, Params, Result, Scope, Take, Value};
+use sluice_core::{Error, ErrorCode, Integers, JsonRows, Params, Result, Scope, Take, Value};
 
 const HEADER_BYTES: usize = 24;
 
@@ -50,6 +50,7 @@ impl Packed {
 fn take(flags: u32) -> Take {
     match (flags >> 6 & 1, flags & 3) {
         (1, _) => Take::Describe,
+        (_, 3) => Take::Json(if flags >> 11 & 1 == 1 { JsonRows::Arrays } else { JsonRows::Objects }),
         (_, 1) => Take::First,
         (_, 2) => Take::None,
         _ => Take::All,

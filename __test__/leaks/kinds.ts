@@ -96,6 +96,7 @@ export const KINDS: { readonly [name: string]: Kind } = {
   all: often(({ db }) => db.all('SELECT * FROM t LIMIT 10')),
   'values and pluck': often(({ db }, n) => (n % 2 === 0 ? db.values(BY_ID, [ID]) : db.pluck(BY_ID, [ID]))),
   columnar: often(({ db }) => db.columnar('SELECT id, x FROM t LIMIT 10')),
+  executeJson: often(({ db }, n) => db.executeJson('SELECT id, x, hex(zeroblob(?)) AS text FROM t LIMIT 10', [n % 10 === 0 ? 2_000 : 10])),
   execute: often(({ db }, n) => db.execute('SELECT :id AS id, $text AS text', { id: n, text: 'a text' })),
   template: often(({ db }, n) => db.sql`SELECT ${n} AS n`),
   run: often(({ db }, n) => db.run(SET, [n, ID])),

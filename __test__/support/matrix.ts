@@ -23,7 +23,7 @@ const BOTH = { reads: READ, writes: WRITE }
 
 /** The methods that take a statement, each once with a read and once with a write. */
 function statementCalls(): [string, Operation][] {
-  const methods = ['execute', 'all', 'get', 'values', 'pluck', 'columnar', 'run'] as const
+  const methods = ['execute', 'all', 'get', 'values', 'pluck', 'columnar', 'executeJson', 'run'] as const
   const ofDatabase = methods.flatMap((method) =>
     Object.entries(BOTH).map(([kind, sql]): [string, Operation] => [`\`db.${method}\` ${kind}`, ({ db }) => db[method](sql)]),
   )

@@ -30,6 +30,12 @@ it('gives columns of the type that is asked for', () => {
   expectTypeOf(db.columnar<{ id: Float64Array; name: string[] }>('SELECT 1')).resolves.toHaveProperty('byName').toEqualTypeOf<{ id: Float64Array; name: string[] }>()
 })
 
+it('gives a Buffer with JSON', () => {
+  expectTypeOf(db.executeJson('SELECT ?', [1], { rowMode: 'array' })).resolves.toExtend<Buffer>()
+  expectTypeOf(db.prepare<[number]>('SELECT ?').executeJson([1])).resolves.toExtend<Buffer>()
+  expectTypeOf(db.read((r) => r.executeJson('SELECT 1'))).resolves.toExtend<Buffer>()
+})
+
 it('says that there may be no first row', async () => {
   const user = await db.get<User>('SELECT 1')
   expectTypeOf(user).toEqualTypeOf<User | undefined>()
