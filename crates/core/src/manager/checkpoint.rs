@@ -8,6 +8,8 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
+use parking_lot::Mutex;
+
 use super::waiting::lease;
 use super::{Manager, Permit, Shared};
 use crate::completion::{Delivery, Reply, Sink};
@@ -30,8 +32,11 @@ const LIMIT: u64 = 64 * 1024 * 1024;
 /// that making a file longer does. The log begins anew before it is larger, with pages of 4 KiB.
 const KEPT: u64 = 20 * 1024 * 1024;
 
-/// How many pages the log must have before the writer moves the last of them.
+/// How many pages the log must have before the writer moves the last of them, where they come fast: that takes it about a millisecond.
 const LONG: u32 = 4_000;
+
+/// For how long [`PAGES`] must have been written for that millisecond not to matter: the log need not be longer then.
+const UNHURRIED: Duration = Duration::from_millis(20);
 
 /// How many pages the checkpointer may have left for the writer: a few milliseconds of work, and what is written while the others are moved, or more.
 const LAST: u32 = 1_000;
@@ -120,10 +125,23 @@ pub(crate) struct WalCare {
     seen: AtomicU32,
     /// How many pages of a log that is long the checkpointer has just moved, all there were; 0 when nothing is to be done about it.
     moved: AtomicU32,
+    /// When the checkpointer was last nudged.
+    nudged: Mutex<Option<Instant>>,
+    /// Whether it was [`UNHURRIED`] before that, or more, that it had been nudged.
+    unhurried: AtomicBool,
     /// Whether a gap is being waited for.
     gap: AtomicBool,
     /// Whether somebody waits to see if nothing happens.
     waiting_for_quiet: AtomicBool,
+}
+
+impl WalCare {
+    fn time_nudge(&self) {
+        let now = Instant::now();
+        let before = self.nudged.lock().replace(now);
+        let unhurried = before.is_some_and(|before| now.duration_since(before) >= UNHURRIED);
+        self.unhurried.store(unhurried, Ordering::Relaxed);
+    }
 }
 
 impl Manager {
@@ -172,6 +190,7 @@ impl Shared {
         let grown = pages.checked_sub(seen).unwrap_or(pages);
         if grown >= PAGES && !self.is_closing() {
             self.wal_care.seen.store(pages, Ordering::Relaxed);
+            self.wal_care.time_nudge();
             self.checkpointer.nudge(self);
         }
     }
@@ -224,7 +243,7 @@ impl Shared {
     /// Looks at what a checkpoint left in the log.
     pub(crate) fn after_checkpoint(self: &Arc<Self>, found: Found) {
         let is_moved = found.moved == found.pages;
-        if is_moved && found.pages >= LONG {
+        if is_moved && (found.pages >= LONG || self.wal_care.unhurried.load(Ordering::Relaxed)) {
             self.wal_care.moved.store(found.moved, Ordering::Relaxed);
         }
         let bytes = self.wal_bytes();
