@@ -49,6 +49,27 @@ impl Manager {
     ///
     /// To be called when the caller has nothing more to read for now. Everything that is submitted through this handle does it too, and
     /// after 10 ms, or when something is committed in this process, it is done without a call.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> sluice_core::Result<()> {
+    /// use sluice_core::{Manager, Options, Params, Query, Request};
+    /// # let dir = tempfile::TempDir::new().expect("a temporary directory");
+    /// # let path = dir.path().join("app.db");
+    /// let manager = Manager::open(path, Options::default()).await?;
+    /// let request = Request::new(Query::new("SELECT count(*) FROM sqlite_schema"), Params::none());
+    /// let mut is_held = false;
+    /// for _ in 0..100 {
+    ///     match manager.try_inline(&request) {
+    ///         Some(inline) => is_held |= inline.held,
+    ///         None => drop(manager.run(request.clone()).await?),
+    ///     }
+    /// }
+    /// if is_held {
+    ///     manager.end_burst();
+    /// }
+    /// # manager.close().await
+    /// # }
+    /// ```
     pub fn end_burst(&self) {
         self.member.bursts().end();
     }
