@@ -19,6 +19,9 @@ const SOON: Duration = Duration::from_micros(20);
 /// How often the number of reads doubles that have to come soon before one leaves its snapshot open: 1 becomes 16.
 const DOUBLINGS: u32 = 4;
 
+/// After how many reads that did not come soon a doubling is taken back.
+const PARDON: u32 = 16;
+
 /// A read transaction that a connection keeps open from one inline read to the next.
 ///
 /// To begin and end one takes two locks on the log's index, which cost more than a point read. So the second read of a burst leaves its own
@@ -47,6 +50,8 @@ pub(crate) struct Hold<'c> {
     soon: u32,
     /// How many snapshots in a row were left open for nobody.
     wasted: u32,
+    /// How many reads have not come soon since the last pardon.
+    pauses: u32,
 }
 
 enum State<'c> {
@@ -103,7 +108,19 @@ impl<'c> Hold<'c> {
     pub(super) fn new(worker: &'c Worker, connection: &'c PolicedConnection, holds: &'c AtomicUsize) -> Self {
         let (begin, end) = (Kept::new("BEGIN"), Kept::new("COMMIT"));
         let index = WalIndex::of(connection);
-        Self { worker, connection, holds, index, begin, end, state: State::Closed, last: None, soon: 0, wasted: 0 }
+        Self {
+            worker,
+            connection,
+            holds,
+            index,
+            begin,
+            end,
+            state: State::Closed,
+            last: None,
+            soon: 0,
+            wasted: 0,
+            pauses: 0,
+        }
     }
 
     /// Makes ready for a read that begins at `now`.
@@ -122,6 +139,9 @@ impl<'c> Hold<'c> {
         self.end()?;
         let is_soon = last.is_some_and(|last| now.saturating_duration_since(last) < SOON);
         self.soon = if is_soon { self.soon + 1 } else { 0 };
+        if !is_soon {
+            self.pause();
+        }
         if self.soon < self.asked() {
             return Ok(RanIn::Own);
         }
@@ -137,6 +157,15 @@ impl<'c> Hold<'c> {
     /// for nobody.
     fn asked(&self) -> u32 {
         (1 << self.wasted.min(DOUBLINGS)) + (self.wasted & 1)
+    }
+
+    /// Bursts that are too short for what is asked are met again now and then.
+    fn pause(&mut self) {
+        self.pauses += 1;
+        if self.pauses == PARDON {
+            self.pauses = 0;
+            self.wasted = self.wasted.min(DOUBLINGS).saturating_sub(1);
+        }
     }
 
     /// Keeps the snapshot after a read that ran in it, or ends it. Returns in which it ran.
@@ -318,6 +347,26 @@ mod tests {
             // Forgets it.
             desk.hold.wasted = 6 + (reads & 1);
         }
+        Ok(())
+    }
+
+    #[test]
+    fn short_bursts_with_pauses_between_them_are_not_given_up_for_good() -> Result<()> {
+        let (_dir, _writer, reader) = writer_and_reader()?;
+        let (worker, holds) = (Worker::new("reader.1"), AtomicUsize::new(0));
+        let read = request("SELECT count(*) FROM t");
+        let mut statements = statements(&reader, &[&read]);
+        let mut desk = Desk { statements: &mut statements, hold: &mut Hold::new(&worker, &reader, &holds) };
+        desk.hold.wasted = 100;
+        let (mut now, mut found) = (Instant::now(), 0);
+        for _turn in 0..200 {
+            now += SOON;
+            for _ in 0..3 {
+                found += u32::from(desk.read(&read, now).is_ok_and(|(_, ran_in)| ran_in == RanIn::Found));
+            }
+            desk.hold.end()?;
+        }
+        assert!(found > 100, "{found} found one open");
         Ok(())
     }
 
