@@ -11,8 +11,8 @@ impl PolicedConnection {
     /// # Errors
     /// SQLite's.
     pub fn suspend_foreign_keys(&self) -> Result<()> {
-        if self.conn.db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_FKEY)? {
-            self.conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_FKEY, false)?;
+        if self.raw().db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_FKEY)? {
+            self.raw().set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_FKEY, false)?;
             self.foreign_keys_suspended.set(true);
         }
         Ok(())
@@ -24,7 +24,7 @@ impl PolicedConnection {
     /// SQLite's.
     pub fn resume_foreign_keys(&self) -> Result<()> {
         if self.foreign_keys_suspended.replace(false) {
-            self.conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_FKEY, true)?;
+            self.raw().set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_FKEY, true)?;
         }
         Ok(())
     }

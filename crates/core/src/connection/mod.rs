@@ -55,7 +55,8 @@ pub(crate) use wal_index::{WalHeader, WalIndex};
 /// A writer rests under [`Policy::Statement`], a reader under [`Policy::Reader`].
 #[derive(Debug)]
 pub struct PolicedConnection {
-    conn: rusqlite::Connection,
+    /// `None` only while it is being closed.
+    conn: Option<rusqlite::Connection>,
     authorizer: Arc<Authorizer>,
     role: Role,
     interrupted: Arc<AtomicBool>,
@@ -72,12 +73,12 @@ impl PolicedConnection {
     /// Returns the connection itself. What is prepared on it is under the policy in force.
     #[must_use]
     pub fn raw(&self) -> &rusqlite::Connection {
-        &self.conn
+        self.conn.as_ref().expect("BUG: a connection is used that is being closed")
     }
 
     /// Returns the connection itself, to install hooks on it. The authorizer and the busy handler must stay.
     pub fn raw_mut(&mut self) -> &mut rusqlite::Connection {
-        &mut self.conn
+        self.conn.as_mut().expect("BUG: a connection is used that is being closed")
     }
 
     /// Returns the policy in force, and the log of what was asked.
@@ -149,7 +150,7 @@ impl PolicedConnection {
     /// # Errors
     /// SQLite's.
     pub fn is_readonly(&self) -> Result<bool> {
-        Ok(self.conn.is_readonly(rusqlite::MAIN_DB)?)
+        Ok(self.raw().is_readonly(rusqlite::MAIN_DB)?)
     }
 
     /// Reads the schema again if another connection changed it.
@@ -158,7 +159,7 @@ impl PolicedConnection {
     /// SQLite's, among them those of a file that is no database, or whose schema is corrupt.
     pub fn refresh_schema(&self) -> Result<()> {
         let _policy = self.with_policy(Policy::Internal);
-        Ok(self.conn.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))?)
+        Ok(self.raw().query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))?)
     }
 
     /// Returns whether it holds temporary objects or attached databases, which no other connection sees.
@@ -169,19 +170,19 @@ impl PolicedConnection {
         let _policy = self.with_policy(Policy::Internal);
         let sql = "SELECT EXISTS (SELECT 1 FROM sqlite_temp_schema) \
                    OR EXISTS (SELECT 1 FROM pragma_database_list WHERE name NOT IN ('main', 'temp'))";
-        Ok(self.conn.query_row(sql, [], |row| row.get(0))?)
+        Ok(self.raw().query_row(sql, [], |row| row.get(0))?)
     }
 
     /// Returns whether `name` is a trigger, in whichever database of this connection.
     fn is_trigger(&self, name: &str) -> Result<bool> {
         let _policy = self.with_policy(Policy::Internal);
-        let mut databases = self.conn.prepare("SELECT name FROM pragma_database_list")?;
+        let mut databases = self.raw().prepare("SELECT name FROM pragma_database_list")?;
         let databases: Vec<String> = databases.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
         for database in databases {
             let quoted = database.replace('"', "\"\"");
             let sql =
                 format!("SELECT 1 FROM \"{quoted}\".sqlite_schema WHERE type = 'trigger' AND name = ?1 COLLATE NOCASE");
-            if self.conn.prepare(&sql)?.exists([name])? {
+            if self.raw().prepare(&sql)?.exists([name])? {
                 return Ok(true);
             }
         }
@@ -193,35 +194,52 @@ impl PolicedConnection {
     /// # Errors
     /// SQLite's, with the connection, so that closing can be tried again.
     #[expect(clippy::result_large_err, reason = "the connection comes back, so that closing can be tried again")]
-    pub fn close(self) -> Result<(), (Self, Error)> {
-        let Self {
-            mut conn,
-            authorizer,
-            role,
-            interrupted,
-            wal_pages,
-            bell,
-            foreign_keys_suspended,
-            noticed,
-            step_limit,
-        } = self;
-        // SQLite frees what the hook has before it rolls back a transaction that is open, and calls the hook then.
-        drop(conn.rollback_hook(None::<fn()>));
+    pub fn close(mut self) -> Result<(), (Self, Error)> {
+        let Some(conn) = self.take() else { return Ok(()) };
         conn.close().map_err(|(conn, error)| {
-            (
-                Self {
-                    conn,
-                    authorizer,
-                    role,
-                    interrupted,
-                    wal_pages,
-                    bell,
-                    foreign_keys_suspended,
-                    noticed,
-                    step_limit,
-                },
-                Error::from_sqlite(&error),
-            )
+            self.conn = Some(conn);
+            (self, Error::from_sqlite(&error))
         })
+    }
+
+    /// Takes the connection out, to be closed. SQLite frees what the hook has before it rolls back a transaction that is open, and would
+    /// call the hook then.
+    fn take(&mut self) -> Option<rusqlite::Connection> {
+        let mut conn = self.conn.take()?;
+        drop(conn.rollback_hook(None::<fn()>));
+        Some(conn)
+    }
+}
+
+impl Drop for PolicedConnection {
+    fn drop(&mut self) {
+        drop(self.take());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_connection_that_is_dropped_within_a_transaction_rolls_it_back_and_tells_nobody() -> Result<()> {
+        let dir = tempfile::TempDir::new().expect("a temporary directory");
+        let location = Location::File(dir.path().join("app.db"));
+        let open = || open_writer(&location, &ConnectionConfig::default(), WalRequest::Required);
+        let (kept, _) = open()?;
+        // The memory that the hook would write to is given to others at once.
+        for _ in 0..100 {
+            let (dropped, _) = open()?;
+            let policy = dropped.with_policy(Policy::Internal);
+            dropped.raw().execute_batch("BEGIN IMMEDIATE; CREATE TABLE t(x)")?;
+            drop(policy);
+            drop(dropped);
+            drop(vec![vec![0_u8; 64]; 64]);
+        }
+        let policy = kept.with_policy(Policy::Internal);
+        assert!(kept.raw().execute_batch("SELECT * FROM t").is_err(), "it was rolled back");
+        drop(policy);
+        assert!(kept.close().is_ok());
+        Ok(())
     }
 }

@@ -284,7 +284,7 @@ pub(super) fn connect(location: &Location, config: &ConnectionConfig, role: Role
     }
     let foreign_keys_suspended = std::cell::Cell::new(false);
     Ok(PolicedConnection {
-        conn,
+        conn: Some(conn),
         authorizer,
         role,
         interrupted,

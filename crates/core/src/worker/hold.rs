@@ -207,7 +207,7 @@ impl<'c> Hold<'c> {
     }
 }
 
-/// A connection must not be dropped within a transaction.
+/// Nothing is held, and counted as held, beyond it.
 impl Drop for Hold<'_> {
     fn drop(&mut self) {
         drop(self.end());
