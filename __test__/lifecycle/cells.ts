@@ -140,7 +140,7 @@ async function fateOf(db: Database, { state }: Cell, notes: readonly Note[]): Pr
   if (state === 'idle') return 'closed'
   if (words.length > 0) return words.join(', ')
   if (state === 'group' || state === 'busy' || state === 'mirroring') return kept === 0 ? 'lost' : 'what was acknowledged is kept'
-  return state === 'reading' || state === 'iterating' ? 'stopped' : kept === 0 ? 'rolled back' : 'kept'
+  return state === 'reading' || state === 'inline' || state === 'iterating' ? 'stopped' : kept === 0 ? 'rolled back' : 'kept'
 }
 
 /** What was found of one cell. */

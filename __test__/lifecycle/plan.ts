@@ -1,7 +1,7 @@
 /** What the life-cycle test knows on both sides: in the children, and where they are judged. */
 
 /** What the database is doing when the end comes. */
-export const STATES = ['idle', 'reading', 'writing', 'group', 'transaction', 'iterating', 'busy', 'mirroring', 'closing'] as const
+export const STATES = ['idle', 'reading', 'inline', 'writing', 'group', 'transaction', 'iterating', 'busy', 'mirroring', 'closing'] as const
 export type State = (typeof STATES)[number]
 
 /** How a child ends, or what ends in it. */

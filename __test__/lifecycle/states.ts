@@ -58,6 +58,27 @@ async function read(scene: Scene): Promise<void> {
   await until(() => db.status().readers.active === 2)
 }
 
+/** How many reads run inline before the state is reached, and at least before finite work ends. */
+const INLINE_READS = 1_000
+
+/** Reads one row after another, on this thread: one read holds a snapshot that the next one finds. */
+async function readInline(scene: Scene): Promise<void> {
+  const { db } = scene
+  const statement = db.prepare('SELECT * FROM ledger WHERE number = ?')
+  const inline = (): number => db.status().counters['inlineReads'] ?? 0
+  const loop = async (): Promise<void> => {
+    let isInside = false
+    for (let time = 0; scene.endless || time < 2 * INLINE_READS; time++) {
+      await statement.get([WORK])
+      if (isInside || time % 64 > 0 || inline() < INLINE_READS) continue
+      isInside = true
+      scene.inside()
+    }
+  }
+  scene.watch(loop())
+  await until(() => inline() >= INLINE_READS)
+}
+
 async function write(scene: Scene): Promise<void> {
   const { db } = scene
   scene.watch(db.run(WRITE, limit(scene)))
@@ -159,6 +180,7 @@ export const ENTER: { readonly [state in State]: Enter } = {
     await db.all('SELECT * FROM ledger')
   },
   reading: read,
+  inline: readInline,
   writing: write,
   group: writeInGroups,
   transaction: writeInTransaction,
