@@ -18,8 +18,8 @@ export interface InlineTarget extends Target {
   endBurst(): void
 }
 
-/** How many requests wait for company at most: little of what a call into the addon costs is left for each then. */
-const MAX_WAITING = 32
+/** How many requests wait for company at most: little of what a call into the addon costs is left for each then, and a worker begins with them. */
+const MAX_WAITING = 8
 
 /**
  * Hands requests over to the addon, those of one turn together: the call into it costs as much as all the rest of submitting.

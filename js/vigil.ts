@@ -10,8 +10,6 @@ const SPIN_US = 20
 const SOON_MS = 0.15
 /** How many wake-ups in a row that come late end the vigils, until one comes soon again. */
 const PATIENCE = 4
-/** For how many wake-ups no vigil is kept after every core was found to have work. */
-const CROWDED_WAKE_UPS = 16
 // Not a fake one that a test framework puts in place later: it would wait for the test.
 const nextTurn = setImmediate
 
@@ -34,8 +32,8 @@ export class Vigil {
   #state: 'off' | 'expected' | 'kept' = 'off'
   /** How many more late wake-ups are put up with. */
   #patience = 0
-  /** How many more wake-ups are followed by no vigil. */
-  #heldOff = 0
+  /** Whether every core was found to have work: the next wake-up is followed by no vigil. */
+  #isCrowded = false
   /** When the last results had been taken. */
   #since = 0
   readonly #look = (): void => {
@@ -46,7 +44,7 @@ export class Vigil {
       this.#state = 'expected'
       this.#watched.receive()
     } else if (found === WATCHED_CROWDED) {
-      this.#heldOff = CROWDED_WAKE_UPS
+      this.#isCrowded = true
       this.#end()
     } else if (performance.now() - this.#since < VIGIL_MS) {
       nextTurn(this.#look)
@@ -69,7 +67,7 @@ export class Vigil {
   woken(now: number): void {
     if (now - this.#since < SOON_MS) this.#patience = PATIENCE
     else if (this.#patience > 0) this.#patience--
-    if (this.#heldOff > 0) this.#heldOff--
+    if (this.#isCrowded) this.#isCrowded = false
     else if (this.#patience > 0 && this.#state === 'off') this.#state = 'expected'
   }
 
