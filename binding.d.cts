@@ -159,6 +159,7 @@ export interface BindingConfig {
   readonly: boolean
   create: boolean
   uri: boolean
+  followLinks: boolean
   concurrency?: 'wal' | 'exclusive'
   maxReaders: number
   idleTtlMs: number

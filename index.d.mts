@@ -425,9 +425,7 @@ export interface MetricLabels {
 	readonly [label: string]: string | undefined;
 }
 type InlineReads = "auto" | "off";
-/**
- * Options of `open`. Unknown keys, and values of the wrong kind or out of range, are errors (`ERR_SLUICE_INVALID_OPTION`).
- */
+/** Options of `open`. Unknown keys, and values of the wrong kind or out of range, are errors (`ERR_SLUICE_INVALID_OPTION`). */
 export interface OpenOptions extends TracingOptions {
 	/**
 	 * Whether to open without the right to write: {@link https://sqlite.org/c3ref/open.html}.
@@ -445,6 +443,11 @@ export interface OpenOptions extends TracingOptions {
 	 * @defaultValue false
 	 */
 	readonly uri?: boolean | undefined;
+	/**
+	 * Whether symbolic links are followed. With `false`, one in any part of the path is an error: `SQLITE_CANTOPEN_SYMLINK`.
+	 * @defaultValue true
+	 */
+	readonly followLinks?: boolean | undefined;
 	/**
 	 * Whether reads run beside the writer (`'wal'`) or take turns with it (`'exclusive'`).
 	 * @defaultValue `'wal'` for files whose journal mode is WAL, otherwise `'exclusive'`

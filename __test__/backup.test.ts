@@ -1,4 +1,4 @@
-import { readdirSync } from 'node:fs'
+import { existsSync, readdirSync, statSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 
@@ -117,6 +117,20 @@ describe('L20: copying and rebuilding a database that is in use', () => {
     await precious.close()
     expect(await codeOf(db.run('VACUUM INTO ?', [other]))).toBe('SQLITE_ERROR')
     expect(await (await openForTest(other)).pluck('SELECT x FROM t')).toEqual([1])
+  })
+
+  it('VACUUM INTO that is aborted leaves no file, and frees the writer', async () => {
+    const db = await openAccounts(scratchPath())
+    const target = join(scratchFolder(), 'copy.db')
+    const abort = new AbortController()
+    const copying = codeOf(db.run('VACUUM INTO ?', [target], { signal: abort.signal }))
+    await until(() => existsSync(target) && statSync(target).size > 0, 'some of it is copied')
+    abort.abort()
+    expect(await within(copying, 'the copy is given up')).toBe('ABORT_ERR')
+    expect(readdirSync(dirname(target))).toEqual([])
+    await db.run(TRANSFER, [1, 5, 5, 1, 2])
+    await db.run('VACUUM INTO ?', [target])
+    await expectWhole(target)
   })
 
   it('VACUUM that is aborted leaves the database as it was, and no file beside it', async () => {

@@ -2,6 +2,7 @@ import { mkdirSync, readFileSync, readdirSync, renameSync, symlinkSync, writeFil
 import { basename, dirname, join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 
+import { open } from '../index.js'
 import { runScript } from './support/child-process.js'
 import { within } from './support/deadline.js'
 import { codeOf, outcomeOf } from './support/failure.js'
@@ -191,6 +192,25 @@ describe('H15: paths from users, and symbolic links', () => {
     const db = await openForTest(join(folder, 'link.db'))
     await db.exec('CREATE TABLE t (x)')
     await db.close()
+    expect(readdirSync(dirname(path))).toEqual([basename(path)])
+  })
+
+  it('with followLinks: false a link in any part of the path is refused, at first and where the file is open', async () => {
+    const [path, folder] = [scratchPath(), scratchFolder()]
+    const db = await openForTest(path, { followLinks: false })
+    await db.exec('CREATE TABLE t (x)')
+    symlinkSync(path, join(folder, 'link.db'))
+    symlinkSync(dirname(path), join(folder, 'inner'))
+    const refused = [join(folder, 'link.db'), join(folder, 'inner', basename(path)), join(folder, 'inner', 'new.db')]
+    for (const name of refused) {
+      const opened = open(name, { followLinks: false })
+      await expect(opened).rejects.toMatchObject({ code: 'SQLITE_CANTOPEN_SYMLINK', message: expect.stringContaining('is a symbolic link') })
+      await expect(opened).rejects.toThrow(name)
+    }
+    const joined = await openForTest(join(folder, 'link.db'))
+    expect(await joined.pluck('SELECT count(*) FROM t')).toEqual([0])
+    await Promise.all([db.close(), joined.close()])
+    await expect(open(join(folder, 'link.db'), { followLinks: false })).rejects.toMatchObject({ code: 'SQLITE_CANTOPEN_SYMLINK' })
     expect(readdirSync(dirname(path))).toEqual([basename(path)])
   })
 

@@ -12,6 +12,7 @@ const OPTIONS: Record<string, { takes: readonly unknown[]; refuses: readonly unk
   readonly: { takes: [false], refuses: ['true', 1, null] },
   create: { takes: [true], refuses: [0, null, 'yes'] },
   uri: { takes: [true, false], refuses: [1, null, 'file:'] },
+  followLinks: { takes: [true, false], refuses: [1, null, 'no'] },
   concurrency: { takes: ['wal', 'exclusive'], refuses: ['WAL', '', true, null] },
   maxReaders: { takes: [0, 1, 1_024], refuses: [-1, 1_025, 1.5, '4', Number.NaN, Infinity, 4n, null] },
   idleTtlMs: { takes: [0, 1, 2 ** 31 - 1], refuses: [-1, 2 ** 31, 0.5, '0', Infinity, null] },

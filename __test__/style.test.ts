@@ -100,7 +100,9 @@ describe('style', () => {
 
   it('leaves opening files to SQLite, whose locks another open and close would drop', () => {
     const code = sources(SHIPPED_RUST).map(({ file, text }) => ({ file, text: codeOf(file, text.replace(RUST_TESTS, '')) }))
-    expect(linesMatching(FILE_ACCESS, code)).toEqual([])
+    // What is left of a copy that was broken off is nobody's database.
+    const isRemoval = (line: string): boolean => /^crates\/core\/src\/connection\/new_file\.rs:.*fs::remove_file/.test(line)
+    expect(linesMatching(FILE_ACCESS, code).filter((line) => !isRemoval(line))).toEqual([])
   })
 
   it('loads the addon in one place', () => {

@@ -109,6 +109,7 @@ export interface BindingConfig {
   readonly: boolean
   create: boolean
   uri: boolean
+  followLinks: boolean
   concurrency: 'wal' | 'exclusive' | undefined
   maxReaders: number
   idleTtlMs: number

@@ -14,9 +14,7 @@ import { SLOW_QUERY_MS } from './tracing.js'
 import type { TracingOptions } from './tracing.js'
 import { INTEGERS_AUTO, INTEGERS_BIGINT, INTEGERS_NUMBER } from './layout.js'
 
-/**
- * Options of `open`. Unknown keys, and values of the wrong kind or out of range, are errors (`ERR_SLUICE_INVALID_OPTION`).
- */
+/** Options of `open`. Unknown keys, and values of the wrong kind or out of range, are errors (`ERR_SLUICE_INVALID_OPTION`). */
 export interface OpenOptions extends TracingOptions {
   /**
    * Whether to open without the right to write: {@link https://sqlite.org/c3ref/open.html}.
@@ -34,6 +32,11 @@ export interface OpenOptions extends TracingOptions {
    * @defaultValue false
    */
   readonly uri?: boolean | undefined
+  /**
+   * Whether symbolic links are followed. With `false`, one in any part of the path is an error: `SQLITE_CANTOPEN_SYMLINK`.
+   * @defaultValue true
+   */
+  readonly followLinks?: boolean | undefined
   /**
    * Whether reads run beside the writer (`'wal'`) or take turns with it (`'exclusive'`).
    * @defaultValue `'wal'` for files whose journal mode is WAL, otherwise `'exclusive'`
@@ -204,6 +207,7 @@ const OPEN_RULES: Rules<OpenConfig> = {
   readonly: flag(false),
   create: flag(true),
   uri: flag(false),
+  followLinks: flag(true),
   concurrency: choice<OpenConfig['concurrency']>(undefined, ['wal', 'exclusive']),
   maxReaders: count(Math.min(Math.max(availableParallelism(), 2), 8), 0, 1_024),
   idleTtlMs: count(60_000, 0, MAX_MS),

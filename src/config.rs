@@ -15,6 +15,7 @@ pub struct BindingConfig {
     pub readonly: bool,
     pub create: bool,
     pub uri: bool,
+    pub follow_links: bool,
     #[napi(ts_type = "'wal' | 'exclusive'")]
     pub concurrency: Option<String>,
     pub max_readers: u32,
@@ -63,6 +64,7 @@ impl BindingConfig {
             readonly: self.readonly,
             create: self.create,
             uri: self.uri,
+            follow_links: self.follow_links,
             concurrency: self.concurrency.as_deref().map(concurrency).transpose()?,
             max_readers: self.max_readers,
             idle_ttl: duration("idleTtlMs", self.idle_ttl_ms)?,

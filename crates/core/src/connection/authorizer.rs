@@ -12,6 +12,7 @@ use rusqlite::hooks::{AuthAction, AuthContext, Authorization, TransactionOperati
 
 use super::auth_log::{AuthLog, Seen};
 use super::denial::Denial;
+use super::new_file::NewFile;
 use super::policy::Policy;
 use super::pragma::{self, PragmaKind};
 
@@ -35,6 +36,7 @@ pub struct Authorizer {
     denial: Mutex<Option<Denial>>,
     /// Who was let read the connection's state.
     state_readers: Mutex<Vec<StateReader>>,
+    pub(super) new_file: NewFile,
 }
 
 impl Authorizer {
@@ -46,6 +48,7 @@ impl Authorizer {
             holding: AtomicBool::new(false),
             denial: Mutex::default(),
             state_readers: Mutex::default(),
+            new_file: NewFile::default(),
         })
     }
 
@@ -114,6 +117,9 @@ impl Authorizer {
     }
 
     fn authorize(&self, context: &AuthContext<'_>) -> Authorization {
+        if let AuthAction::Attach { filename } = context.action {
+            self.new_file.attaches(filename);
+        }
         let policy = self.policy();
         if policy == Policy::Internal {
             return Authorization::Allow;

@@ -103,6 +103,20 @@ impl NetworkFileSystem {
     }
 }
 
+/// Refuses a path with a symbolic link in it, and says which part is one. Where a link comes later, SQLite refuses it.
+///
+/// # Errors
+/// `SQLITE_CANTOPEN_SYMLINK`.
+pub fn require_no_link(path: &Path) -> Result<()> {
+    let is_link = |part: &&Path| part.symlink_metadata().is_ok_and(|metadata| metadata.is_symlink());
+    path.ancestors().find(is_link).map_or(Ok(()), |link| {
+        let message =
+            format!("cannot open {}: {} is a symbolic link, and followLinks is false", path.display(), link.display());
+        let error = Error::new(ErrorCode::Sqlite, message);
+        Err(Error { extended_code: Some(rusqlite::ffi::SQLITE_CANTOPEN_SYMLINK), ..error })
+    })
+}
+
 /// Refuses a write-ahead log at `path` when its file system cannot share memory between machines.
 ///
 /// # Errors

@@ -15,6 +15,7 @@ mod foreign_keys;
 pub mod identity;
 mod log_writes;
 mod memory;
+mod new_file;
 mod noticed;
 mod open;
 mod policy;
@@ -37,8 +38,8 @@ pub use commits::Bell;
 use commits::BellSlot;
 pub use copy::{MAX_MEMORY_BYTES, copy_into_memory, keep_in_memory};
 pub use denial::Denial;
-pub use identity::FileIdentity;
 pub(crate) use identity::hard_links;
+pub use identity::{FileIdentity, require_no_link};
 pub(crate) use log_writes::gather;
 pub use memory::{memory_used, trim_memory};
 pub use open::{

@@ -112,6 +112,8 @@ pub struct ConnectionConfig {
     pub create: bool,
     /// Whether a path that begins with `file:` is a URI: <https://sqlite.org/uri.html>. Default: false.
     pub uri: bool,
+    /// Whether symbolic links in the path are followed; otherwise one is an error. Default: true.
+    pub follow_links: bool,
     /// How long to wait for a lock of another process. Default: 5 s.
     pub busy_timeout: Duration,
     /// What an acknowledged write survives. Default: [`Durability::Full`].
@@ -130,6 +132,7 @@ impl Default for ConnectionConfig {
             readonly: false,
             create: true,
             uri: false,
+            follow_links: true,
             busy_timeout: Duration::from_secs(5),
             durability: Durability::default(),
             foreign_keys: true,
@@ -306,7 +309,8 @@ fn open_flags(location: &Location, config: &ConnectionConfig, role: Role) -> Ope
         OpenFlags::SQLITE_OPEN_READ_WRITE
     };
     let uri = if config.uri && is_uri(location) { OpenFlags::SQLITE_OPEN_URI } else { OpenFlags::empty() };
-    always | access | uri
+    let links = if config.follow_links { OpenFlags::empty() } else { OpenFlags::SQLITE_OPEN_NOFOLLOW };
+    always | access | uri | links
 }
 
 fn is_uri(location: &Location) -> bool {

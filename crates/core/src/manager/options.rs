@@ -23,6 +23,9 @@ pub struct Options {
     pub create: bool,
     /// Takes a path that starts with `file:` as a URI: <https://sqlite.org/uri.html>. Default: false, a path is a literal name.
     pub uri: bool,
+    /// Follows symbolic links in the path. Otherwise one in any part of it is `SQLITE_CANTOPEN_SYMLINK`, also where the file is open
+    /// already. Default: true.
+    pub follow_links: bool,
     /// How reads and writes meet. Default (`None`): [`Concurrency::Wal`] for a file whose journal mode is WAL, or can be made
     /// so; else [`Concurrency::Exclusive`].
     pub concurrency: Option<Concurrency>,
@@ -86,6 +89,7 @@ impl Default for Options {
             readonly: false,
             create: true,
             uri: false,
+            follow_links: true,
             concurrency: None,
             max_readers: u32::try_from(cores.clamp(2, 8)).expect("BUG: at most 8"),
             idle_ttl: Duration::from_mins(1),
@@ -227,6 +231,7 @@ pub(super) fn connection_config(options: &Options, closing: &Arc<AtomicBool>) ->
         readonly: options.readonly,
         create: options.create,
         uri: options.uri,
+        follow_links: options.follow_links,
         busy_timeout: options.busy_timeout,
         durability: options.durability,
         foreign_keys: options.foreign_keys,

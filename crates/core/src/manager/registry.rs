@@ -13,7 +13,7 @@ use tokio::sync::watch;
 
 use super::member::Member;
 use super::{Options, Shared, writer};
-use crate::connection::{FileIdentity, Location};
+use crate::connection::{FileIdentity, Location, require_no_link};
 use crate::error::Result;
 
 /// Which opens share a manager.
@@ -76,6 +76,10 @@ pub(super) async fn open(location: Location, options: Options) -> Result<(Arc<Sh
         }
         Location::File(path) => path.clone(),
     };
+    if !options.follow_links && !is_uri(&path, &options) {
+        // Whoever joins others opens nothing, and would not be refused by SQLite.
+        require_no_link(&path)?;
+    }
     loop {
         match find(key_of(&path, &options)) {
             Found::Opening(mut opening) => drop(opening.changed().await),
@@ -98,9 +102,12 @@ pub(super) async fn open(location: Location, options: Options) -> Result<(Arc<Sh
     }
 }
 
+fn is_uri(path: &Path, options: &Options) -> bool {
+    options.uri && path.as_os_str().as_encoded_bytes().starts_with(b"file:")
+}
+
 fn key_of(path: &Path, options: &Options) -> Key {
-    let is_uri = options.uri && path.as_os_str().as_encoded_bytes().starts_with(b"file:");
-    Key { file: known(path), readonly: options.readonly, uri: is_uri.then(|| path.to_owned()) }
+    Key { file: known(path), readonly: options.readonly, uri: is_uri(path, options).then(|| path.to_owned()) }
 }
 
 fn known(path: &Path) -> Known {

@@ -169,9 +169,11 @@ impl<'c> Statements<'c> {
         let policy = connection.with_policy(class.step_policy(policy));
         let inserted = (class.inserts() && runs).then(|| rowid::Watch::begin(connection, class.log.state_read()));
         let mut chunks = Vec::new();
-        let fetched = fetch(cached, request, limits, &mut |_, chunk| {
-            chunks.push(chunk);
-            true
+        let fetched = connection.run_without_part(class.log, || {
+            fetch(cached, request, limits, &mut |_, chunk| {
+                chunks.push(chunk);
+                true
+            })
         });
         let changes = if class.dml() && runs { connection.raw().changes() } else { 0 };
         let last_insert_rowid = inserted.and_then(|watch| watch.end(changes));

@@ -66,14 +66,16 @@ fn run_next<'c>(connection: &'c PolicedConnection, batch: &mut Batch<'c, '_>, po
     connection.expect_not_interrupted()?;
     ParameterNames::of(&statement).expect_none()?;
     let _policy = connection.with_policy(class.step_policy(policy));
-    let mut rows = statement.raw_query();
-    let stepped = loop {
-        match rows.next() {
-            Ok(Some(_)) => {}
-            Ok(None) => break Ok(true),
-            Err(error) => break Err(explain(connection, Error::from_sqlite(&error))),
+    let stepped = connection.run_without_part(class.log, || {
+        let mut rows = statement.raw_query();
+        loop {
+            match rows.next() {
+                Ok(Some(_)) => {}
+                Ok(None) => return Ok(true),
+                Err(error) => return Err(explain(connection, Error::from_sqlite(&error))),
+            }
         }
-    };
+    });
     undo_interrupted(connection, class, stepped)
 }
 
