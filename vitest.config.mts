@@ -31,6 +31,8 @@ const config: ViteUserConfig = defineConfig({
     testTimeout: 30_000,
     hookTimeout: 30_000,
     teardownTimeout: 10_000,
+    // Another addon: only the tests are to have it, for the runner's own tools ask this variable too.
+    env: process.env['SLUICE_TEST_ADDON'] === undefined ? {} : { NAPI_RS_NATIVE_LIBRARY_PATH: process.env['SLUICE_TEST_ADDON'] },
     typecheck: {
       include: ['__test__/types/**/*.test-d.ts'],
       tsconfig: './__test__/types/tsconfig.json',

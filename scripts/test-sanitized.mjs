@@ -28,15 +28,27 @@ async function buildAddon() {
   return addon
 }
 
-/** Has AddressSanitizer in the process from its start, as it must be, although Node was compiled without it. */
-function environment(addon) {
+/** Throws if a process that is started so does not have what it should. */
+function expectLoaded(children, addon) {
+  const look = "require(process.argv[1]); console.log(require('node:fs').readFileSync('/proc/self/maps', 'utf8'))"
+  const env = { ...process.env, ...children, NAPI_RS_NATIVE_LIBRARY_PATH: addon }
+  const maps = capture([process.execPath, '-e', look, inRoot('index.js')], { env })
+  if (!maps.includes(addon) || !maps.includes('libasan')) throw new Error('AddressSanitizer is not in force')
+}
+
+/**
+ * Starts vitest in a process that has its children begin with AddressSanitizer, as they must, because Node was compiled without it. Its own
+ * tools do not run with that.
+ */
+function vitest(addon, files) {
   const runtime = capture(['gcc', '-print-file-name=libasan.so']).trim()
   // V8 keeps memory until the end on purpose.
   const options = 'detect_leaks=0:halt_on_error=1:abort_on_error=1'
-  return { ...process.env, LD_PRELOAD: runtime, ASAN_OPTIONS: options, NAPI_RS_NATIVE_LIBRARY_PATH: addon }
+  const children = { LD_PRELOAD: runtime, ASAN_OPTIONS: options, SLUICE_TEST_ADDON: addon }
+  expectLoaded(children, addon)
+  const prelude = `data:text/javascript,Object.assign(process.env, ${JSON.stringify(children)})`
+  return tee([process.execPath, '--import', prelude, inRoot('node_modules/vitest/vitest.mjs'), 'run', ...files])
 }
 
-const addon = await buildAddon()
-const vitest = [process.execPath, inRoot('node_modules/vitest/vitest.mjs'), 'run']
-const { code } = await tee([...vitest, ...(positionals.length > 0 ? positionals : FILES)], { env: environment(addon) })
+const { code } = await vitest(await buildAddon(), positionals.length > 0 ? positionals : FILES)
 process.exitCode = code
