@@ -205,6 +205,25 @@ describe('handles that nobody closes', () => {
     expect(said).toBe('true true\n')
   })
 
+  it.each(['', 'process.exit()'])('H05: 100,000 of one database do not keep the process from its end: %s', async (end) => {
+    const said = await output(
+      `main(async () => {
+        const db = await open(process.argv[1])
+        await db.exec('CREATE TABLE t (x)')
+        const held = []
+        for (let n = 0; n < 100_000; n++) {
+          const handle = db.handle()
+          if (n % 10 === 0) held.push(handle)
+          if (n % 1_000 === 0) await handle.all('SELECT * FROM t')
+        }
+        console.log(db.handleCount > held.length)
+        ${end}
+      })`,
+      [scratchPath()],
+    )
+    expect(said).toBe('true\n')
+  })
+
   it('are closed although theirs was the last call of all', async () => {
     const said = await output(
       `const { readdirSync } = require('node:fs')

@@ -86,7 +86,12 @@ impl Shared {
     /// Lets the environment's end close a database.
     pub(crate) fn register(&self, database: &OpenDatabase) {
         let mut databases = self.databases.lock();
-        databases.retain(|known| known.strong_count() > 0);
+        if databases.len() == databases.capacity() {
+            databases.retain(|known| known.strong_count() > 0);
+            // As many more may come before those that are gone are looked for again: each costs the same, however many there are.
+            let live = databases.len();
+            databases.reserve(live.max(16));
+        }
         databases.push(Arc::downgrade(database));
     }
 }
