@@ -42,6 +42,7 @@ pub(crate) use identity::hard_links;
 pub use identity::{FileIdentity, require_no_link};
 pub(crate) use log_writes::gather;
 pub use memory::{memory_used, trim_memory};
+pub(crate) use open::names_uri;
 pub use open::{
     ConnectionConfig, Durability, JournalMode, Location, Role, WalRequest, apply_durability, check_pragmas,
     journal_mode, open_reader, open_writer,

@@ -11,6 +11,7 @@ use rusqlite::ffi::{SQLITE_FULL, SQLITE_INTERRUPT, SQLITE_IOERR, SQLITE_NOMEM};
 
 use super::{AuthLog, PolicedConnection};
 use crate::error::{Error, Result};
+use crate::trace::tell;
 
 /// Whether there was no file of the name that a statement attached.
 #[derive(Debug, Default)]
@@ -75,6 +76,6 @@ fn remove(path: &Path) {
     if let Err(error) = std::fs::remove_file(path)
         && error.kind() != std::io::ErrorKind::NotFound
     {
-        tracing::warn!(target: "sluice::open", path = %path.display(), %error, "a part of a copy could not be removed");
+        tell!(WARN, "sluice::open", "a part of a copy could not be removed", path = %path.display(), error = %error);
     }
 }

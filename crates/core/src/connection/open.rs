@@ -313,9 +313,14 @@ fn open_flags(location: &Location, config: &ConnectionConfig, role: Role) -> Ope
     always | access | uri | links
 }
 
+/// Whether SQLite takes a name for a URI, where it may: <https://sqlite.org/uri.html>.
+pub(crate) fn names_uri(name: &Path) -> bool {
+    name.as_os_str().as_encoded_bytes().starts_with(b"file:")
+}
+
 fn is_uri(location: &Location) -> bool {
     match location {
-        Location::File(path) => path.as_os_str().as_encoded_bytes().starts_with(b"file:"),
+        Location::File(path) => names_uri(path),
         Location::Memory(_) => false,
     }
 }

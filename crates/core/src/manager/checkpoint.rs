@@ -1,8 +1,8 @@
 //! When the write-ahead log is moved into the database, and emptied: <https://sqlite.org/wal.html#ckpt>.
 //!
 //! SQLite would checkpoint inside a commit, and so delay its acknowledgement. Here a connection of its own does, as the log grows. It
-//! waits for nobody, and so it cannot empty the log while reads overlap without a gap: past a limit, or when nothing happens, a gap
-//! is asked for at the gate, in which the writer empties it.
+//! waits for nobody: what is written meanwhile the writer moves itself, so that the log begins anew. That cannot be while reads overlap
+//! without a gap: past a limit, or when nothing happens, a gap is asked for at the gate, in which the writer empties it.
 
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Weak};
@@ -38,7 +38,8 @@ const LONG: u32 = 4_000;
 /// For how long [`PAGES`] must have been written for that millisecond not to matter: the log need not be longer then.
 const UNHURRIED: Duration = Duration::from_millis(20);
 
-/// How many pages the checkpointer may have left for the writer: a few milliseconds of work, and what is written while the others are moved, or more.
+/// How many pages the checkpointer may have left for the writer, as many as are written while it moves the others: more would hold up the
+/// next write for longer than a few milliseconds.
 const LAST: u32 = 1_000;
 
 /// For how long nothing must have been written before the log is emptied for tidiness.
@@ -127,7 +128,7 @@ pub(crate) struct WalCare {
     moved: AtomicU32,
     /// When the checkpointer was last nudged.
     nudged: Mutex<Option<Instant>>,
-    /// Whether it was [`UNHURRIED`] before that, or more, that it had been nudged.
+    /// Whether the [`PAGES`] before that took [`UNHURRIED`] or longer to come.
     unhurried: AtomicBool,
     /// Whether a gap is being waited for.
     gap: AtomicBool,
@@ -329,7 +330,7 @@ mod tests {
         manager.query("INSERT INTO t VALUES (1)", Params::none()).await.map(drop)
     }
 
-    /// Looks at the log without changing it.
+    /// Returns how many pages are in the log, all of which are moved by that.
     fn pages_in_log(shared: &Shared) -> Result<Found> {
         checkpoint(&shared.open_checkpointer_connection()?)
     }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use super::{ReadOrder, Shared};
-use crate::connection::{ConnectionConfig, Durability, Location};
+use crate::connection::{ConnectionConfig, Durability, Location, names_uri};
 use crate::error::{Error, ErrorCode, Result};
 use crate::gate::Concurrency;
 
@@ -202,7 +202,7 @@ pub(super) fn locate(path: &Path, uri: bool) -> Result<Location> {
     if name.is_empty() || name == ":memory:" {
         return Ok(in_memory());
     }
-    if uri && name.as_encoded_bytes().starts_with(b"file:") {
+    if uri && names_uri(path) {
         return Ok(Location::File(path.to_owned()));
     }
     std::path::absolute(path)

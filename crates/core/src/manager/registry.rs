@@ -13,7 +13,7 @@ use tokio::sync::watch;
 
 use super::member::Member;
 use super::{Options, Shared, writer};
-use crate::connection::{FileIdentity, Location, require_no_link};
+use crate::connection::{FileIdentity, Location, names_uri, require_no_link};
 use crate::error::Result;
 
 /// Which opens share a manager.
@@ -103,7 +103,7 @@ pub(super) async fn open(location: Location, options: Options) -> Result<(Arc<Sh
 }
 
 fn is_uri(path: &Path, options: &Options) -> bool {
-    options.uri && path.as_os_str().as_encoded_bytes().starts_with(b"file:")
+    options.uri && names_uri(path)
 }
 
 fn key_of(path: &Path, options: &Options) -> Key {

@@ -25,8 +25,9 @@ const PARDON: u32 = 16;
 /// A read transaction that a connection keeps open from one inline read to the next.
 ///
 /// To begin and end one takes two locks on the log's index, which cost more than a point read. So the second read of a burst leaves its own
-/// open; a later one, where earlier ones have done so for nothing. The next one first looks whether anything has been committed since, as SQLite does when a transaction begins: if not, it runs
-/// in the one that is open, and sees what it would see in one of its own. If so, that one is ended, and another begun.
+/// open; a later one, where earlier ones have done so for nothing. The next one first looks whether anything has been committed since, as
+/// SQLite does when a transaction begins: if not, it runs in the one that is open, and sees what it would see in one of its own. If so, that
+/// one is ended, and another begun.
 ///
 /// | from | to | when |
 /// |---|---|---|
