@@ -119,11 +119,12 @@ describe('L20: copying and rebuilding a database that is in use', () => {
     expect(await (await openForTest(other)).pluck('SELECT x FROM t')).toEqual([1])
   })
 
-  it('VACUUM INTO that is aborted leaves no file, and frees the writer', async () => {
+  it.each(['run', 'exec'] as const)('VACUUM INTO that is aborted leaves no file, and frees the writer: %s', async (method) => {
     const db = await openAccounts(scratchPath())
     const target = join(scratchFolder(), 'copy.db')
     const abort = new AbortController()
-    const copying = codeOf(db.run('VACUUM INTO ?', [target], { signal: abort.signal }))
+    const stop = { signal: abort.signal }
+    const copying = codeOf(method === 'run' ? db.run('VACUUM INTO ?', [target], stop) : db.exec(`VACUUM INTO '${target}'`, stop))
     await until(() => existsSync(target) && statSync(target).size > 0, 'some of it is copied')
     abort.abort()
     expect(await within(copying, 'the copy is given up')).toBe('ABORT_ERR')

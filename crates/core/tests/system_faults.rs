@@ -13,6 +13,7 @@ use tokio::sync::{Mutex, MutexGuard};
 
 const EIO: c_int = 5;
 const ENODEV: c_int = 19;
+const ENOSPC: c_int = 28;
 const ENOSYS: c_int = 38;
 const F_SETLK: c_int = 6;
 const EROFS: c_int = 30;
@@ -25,6 +26,8 @@ enum Fault {
     None,
     /// The file system may only be read.
     ReadOnly,
+    /// The disk is full.
+    Full,
     /// The disk does not answer reads.
     NoReads,
     /// The file system cannot share memory between processes.
@@ -101,6 +104,9 @@ unsafe extern "C" fn pread(fd: c_int, to: *mut c_void, count: usize, offset: i64
 unsafe extern "C" fn pwrite(fd: c_int, from: *const c_void, count: usize, offset: i64) -> isize {
     if is_now(Fault::ReadOnly) {
         return failing(EROFS) as isize;
+    }
+    if is_now(Fault::Full) {
+        return failing(ENOSPC) as isize;
     }
     // SAFETY: the arguments are those SQLite calls it with.
     unsafe { (system().pwrite)(fd, from, count, offset) }
@@ -268,6 +274,28 @@ async fn p14_a_file_system_that_becomes_read_only_fails_writes_and_no_read_and_r
 #[tokio::test]
 async fn p14_so_it_does_where_the_writer_serves_all() -> Result<()> {
     in_deadline(becomes_read_only_and_writable_again(Options { max_readers: 0, ..Options::default() })).await
+}
+
+#[tokio::test]
+async fn l20_a_copy_that_does_not_fit_the_disk_leaves_nothing_of_itself() -> Result<()> {
+    in_deadline(async {
+        let (_mended, dir, manager) = open_filled(Options::default()).await?;
+        let copy = dir.path().join("copy.db");
+        let sql = format!("VACUUM INTO '{}'", copy.display());
+        set(Fault::Full);
+        let error = run(&manager, &sql).await.expect_err("there is no room");
+        assert_eq!(error.primary_code(), Some(ffi::SQLITE_FULL), "{error:?}");
+        assert!(!copy.exists());
+        // A file that was there is its owner's, empty as it is.
+        std::fs::write(&copy, "").expect("an empty file");
+        run(&manager, &sql).await.expect_err("there is no room");
+        assert!(copy.exists());
+        set(Fault::None);
+        run(&manager, &sql).await?;
+        assert_eq!(rows(&manager).await?, [1]);
+        manager.close().await
+    })
+    .await
 }
 
 #[tokio::test]
