@@ -146,7 +146,7 @@ async function main(options) {
   try {
     const sources = readSources()
     const found = await withFile(options.file, (path) => run(path, sources, stop.signal))
-    const report = { ...found, kept: options.file !== undefined, sources: sources.credits, workLeft: workLeft() }
+    const report = { ...found, kept: options.file !== undefined, sources: sources.credits, workLeft: await workLeft() }
     if (options.json) console.log(JSON.stringify(report, undefined, 2))
     else printReport(report)
   } catch (error) {

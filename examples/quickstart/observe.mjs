@@ -1,6 +1,6 @@
 // Watches the database and the event loop at work.
 import { monitorEventLoopDelay } from 'node:perf_hooks'
-import { setTimeout as sleep } from 'node:timers/promises'
+import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises'
 
 const SAMPLE_EVERY_MS = 2
 const LOOP_TICK_MS = 10
@@ -53,7 +53,8 @@ export async function waitForPruning(db, idleTtlMs) {
   return { idleTtlMs, opened: counters.readerOpens, pruned: counters.prunes, open: readers.open, ms: performance.now() - started }
 }
 
-/** Lists what would keep the process from ending, but for its own input and output. */
-export function workLeft() {
+/** Lists what would keep the process from ending after the present turn of the event loop, but for its own input and output. */
+export async function workLeft() {
+  await nextTurn()
   return process.getActiveResourcesInfo().filter((resource) => resource !== 'TTYWrap' && resource !== 'PipeWrap')
 }
