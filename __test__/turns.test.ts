@@ -1,6 +1,7 @@
 import { statSync } from 'node:fs'
+import { inspect } from 'node:util'
 
-import { describe, expect, it } from 'vitest'
+import { afterEach, describe, expect, it, vi } from 'vitest'
 
 import { openForTest, scratchPath } from './support/scratch.js'
 import { outcomeOf } from './support/failure.js'
@@ -114,5 +115,39 @@ describe('calls of one turn', () => {
       expect(statSync(`${db.path}-wal`).size).toBeGreaterThan(count * 8_000)
       await Promise.all(calls)
     }
+  })
+})
+
+/** Results that have come together are handed out in one turn of the event loop, but not all before anybody goes on. */
+describe('results that came together', () => {
+  afterEach(() => {
+    vi.useRealTimers()
+  })
+
+  it('let the first callers go on before the last are settled, in order', async () => {
+    const db = await openForTest(scratchPath(), { inlineReads: 'off', maxReaders: 1 })
+    // Known to be a read, and so none for the writer.
+    await db.get('SELECT ?', [0])
+    const order: number[] = []
+    const calls = Array.from({ length: 200 }, async (_, n) => {
+      await db.get('SELECT ?', [n])
+      order.push(n)
+    })
+    const isLastPending: boolean[] = []
+    void calls[0]?.then(() => isLastPending.push(inspect(calls.at(-1)).includes('pending')))
+    const deadline = Date.now() + 10_000
+    // The event loop is held until all are done.
+    for (let status = db.status(); status.readers.active + status.queued > 0 && Date.now() < deadline; status = db.status());
+    await Promise.all(calls)
+    expect(isLastPending).toEqual([true])
+    expect(order).toEqual(Array.from({ length: 200 }, (_, n) => n))
+  })
+
+  it('are handed out without the timers that a test has put in place', async () => {
+    const db = await openForTest(scratchPath())
+    vi.useFakeTimers()
+    const calls = Array.from({ length: 3_000 }, (_, n) => db.get<{ n: number }>('SELECT ? AS n', [n]))
+    const rows = await Promise.all(calls)
+    expect(rows.every((row, n) => row?.n === n)).toBe(true)
   })
 })

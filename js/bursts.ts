@@ -1,7 +1,5 @@
 import type { InlineTarget } from './outbox.js'
-
-// Not a fake one that a test framework puts in place later: it would wait for the test.
-const nextTurn = setImmediate
+import { nextTurn } from './turn.js'
 
 /**
  * Ends the snapshots that inline reads leave open, when the turn of the event loop ends in which they were made: what follows reads anew, and

@@ -10,12 +10,19 @@ import type { End } from './session.js'
 import { Outbox } from './outbox.js'
 import type { InlineTarget } from './outbox.js'
 import { HEADER_CALL, HELD } from './layout.js'
+import { nextTurn } from './turn.js'
 import { Vigil } from './vigil.js'
 
 /** How long results are decoded in one turn of the event loop, in milliseconds. */
 const TURN_BUDGET_MS = 4
 /** How many calls are settled in one turn: what awaits them runs in the same turn, and takes its own time. */
 const TURN_SETTLEMENTS = 1_000
+/**
+ * How many calls are settled at least before what awaits them runs. It often has new calls, which workers can begin while others are settled.
+ */
+const SETTLED_AT_ONCE = 8
+/** Which part of the calls under way are settled at once where that is more: what each pause costs is little beside it. */
+const SHARE_AT_ONCE = 1 / 8
 /**
  * How long inline reads keep the event loop in one of its turns, in nanoseconds: a loop that awaits one read after another stays in the turn
  * in which it began. Then a read goes to a worker, and the event loop turns until its answer wakes it.
@@ -44,14 +51,28 @@ export class Channel {
   #unsettled = 0
   /** Whether the wake-up keeps the event loop alive. */
   #referenced = false
-  /** Whether the rest of what has arrived is left to a later turn. */
+  /** Whether the rest of what has arrived is left to a later turn, or until what awaits some of it has run. */
   #deferred = false
+  /** Until when results are taken in the present turn. */
+  #deadline = 0
+  /** How many calls were settled in the present turn. */
+  #settlements = 0
+  /** How many cells were read since the clock was. */
+  #cells = 0
   /** How long inline reads have taken since the event loop was last seen to turn, in nanoseconds. */
   #inlineNs = 0
   readonly #bursts = new Bursts()
-  readonly #continue = (): void => {
+  readonly #settled: Promise<void> = Promise.resolve()
+  readonly #receiveInNewTurn = (): void => {
     this.#deferred = false
     this.#receive(performance.now())
+  }
+  readonly #receiveMore = (): void => {
+    this.#deferred = false
+    this.outbox.expectsCompany = false
+    // What awaited the settled calls has taken its time too.
+    if (performance.now() > this.#deadline) this.#defer()
+    else this.#receiveSome()
   }
 
   constructor() {
@@ -157,26 +178,43 @@ export class Channel {
 
   /** Takes results until there are no more or the turn, which began at `now`, has lasted long enough. */
   #receive(now: number): void {
-    const deadline = now + TURN_BUDGET_MS
+    this.#deadline = now + TURN_BUDGET_MS
+    this.#settlements = 0
+    this.#cells = 0
     this.#inlineNs = 0
-    let settlements = 0
-    let cells = 0
+    this.#receiveSome()
+  }
+
+  #receiveSome(): void {
+    const pauseAt = this.#settlements + Math.max(SETTLED_AT_ONCE, Math.floor(this.#unsettled * SHARE_AT_ONCE))
     while (this.#nextResult()) {
-      cells += CELLS_PER_RESULT + this.#inbox.resultCells()
-      if (this.#receiveResult()) settlements++
-      if (cells >= CELLS_PER_CLOCK) {
-        cells = 0
-        if (performance.now() > deadline) return this.#defer()
-      }
-      if (settlements >= TURN_SETTLEMENTS) return this.#defer()
+      this.#cells += CELLS_PER_RESULT + this.#inbox.resultCells()
+      if (this.#receiveResult()) this.#settlements++
+      if (this.#isTurnOver()) return this.#defer()
+      if (this.#settlements === pauseAt) return this.#pause()
     }
     this.#rest()
     this.#vigil.begin()
   }
 
+  #isTurnOver(): boolean {
+    if (this.#settlements >= TURN_SETTLEMENTS) return true
+    if (this.#cells < CELLS_PER_CLOCK) return false
+    this.#cells = 0
+    return performance.now() > this.#deadline
+  }
+
+  /** Leaves the rest to a later turn. */
   #defer(): void {
     this.#deferred = true
-    setImmediate(this.#continue)
+    nextTurn(this.#receiveInNewTurn)
+  }
+
+  /** Lets what awaits the settled calls run, and goes on in the same turn. */
+  #pause(): void {
+    this.#deferred = true
+    this.outbox.expectsCompany = true
+    void this.#settled.then(this.#receiveMore)
   }
 
   #nextResult(): boolean {

@@ -6,6 +6,7 @@ import { SluiceError } from './errors.js'
 import { kindOf } from './kinds.js'
 import { choice, complete } from './options.js'
 import type { Rule, Rules } from './options.js'
+import { nextTurn } from './turn.js'
 
 /** How much a log tells: each level tells what those before it do, and more. */
 export type LogLevel = 'error' | 'warn' | 'info' | 'debug' | 'trace'
@@ -184,7 +185,7 @@ class OpenLog implements Log {
 
   #defer(): void {
     this.#deferred = true
-    setImmediate(() => {
+    nextTurn(() => {
       this.#deferred = false
       if (!this.#closed) this.#tell()
     })

@@ -24,8 +24,8 @@ const MAX_WAITING = 8
 /**
  * Hands requests over to the addon, those of one turn together: the call into it costs as much as all the rest of submitting.
  *
- * The first of a turn is handed over at once, so that a call by itself waits for nothing. The others follow at the end of the turn (in a
- * microtask), when there are {@link MAX_WAITING}, or before anything else is asked of the addon, which must not overtake them.
+ * The first of a turn is handed over at once, so that a call by itself waits for nothing, unless company is expected. The others follow at
+ * the end of the turn (in a microtask), when there are {@link MAX_WAITING}, or before anything else is asked of the addon, which must not overtake them.
  */
 export class Outbox {
   readonly #packer: Packer
@@ -36,6 +36,8 @@ export class Outbox {
   #target: Target | null = null
   /** Whether the end of the turn will be noticed. */
   #inTurn = false
+  /** Whether others will be given requests in this turn: then the first of them waits for company too. */
+  expectsCompany = false
   readonly #settled: Promise<void> = Promise.resolve()
   readonly #endTurn = (): void => {
     this.#inTurn = false
@@ -59,16 +61,16 @@ export class Outbox {
     const packer = this.#packer
     packer.address(call, query)
     const extras = packer.takeExtras()
-    if (target === this.#target && extras === null) {
-      if (this.#waiting === 0) this.#start = packer.start
-      packer.keep()
-      if (++this.#waiting === MAX_WAITING) this.flush()
-      return
+    const isFirst = target !== this.#target
+    if (isFirst || extras !== null) {
+      this.flush()
+      this.#target = target
+      this.#beginTurn()
     }
-    this.flush()
-    this.#target = target
-    this.#beginTurn()
-    target.submit(packer.start, packer.end, extras)
+    if (extras !== null || (isFirst && !this.expectsCompany)) return target.submit(packer.start, packer.end, extras)
+    if (this.#waiting === 0) this.#start = packer.start
+    packer.keep()
+    if (++this.#waiting === MAX_WAITING) this.flush()
   }
 
   /**

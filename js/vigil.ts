@@ -1,6 +1,7 @@
 import { performance } from 'node:perf_hooks'
 
 import { WATCHED_ARRIVED, WATCHED_CROWDED } from './layout.js'
+import { nextTurn } from './turn.js'
 
 /** For how long results are waited for awake, in milliseconds. */
 const VIGIL_MS = 0.1
@@ -10,8 +11,6 @@ const SPIN_US = 20
 const SOON_MS = 0.15
 /** How many wake-ups in a row that come late end the vigils, until one comes soon again. */
 const PATIENCE = 4
-// Not a fake one that a test framework puts in place later: it would wait for the test.
-const nextTurn = setImmediate
 
 /** What a vigil is kept over. */
 export interface Watched {
