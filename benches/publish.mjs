@@ -61,6 +61,11 @@ async function writePage(result, place, name) {
 }
 
 function jsonOf(value) {
-  const rounded = (_, one) => (typeof one === 'number' && !Number.isInteger(one) ? Number(one.toPrecision(FIGURES)) : one)
-  return `${JSON.stringify(value, rounded, 1)}\n`
+  return `${JSON.stringify(value, (_, one) => publicOf(one), 1)}\n`
+}
+
+function publicOf(one) {
+  // Of a failure the words, and not the stack: it names folders of the machine.
+  if (typeof one === 'string') return one.replace(/\n +at .*/s, '')
+  return typeof one === 'number' && !Number.isInteger(one) ? Number(one.toPrecision(FIGURES)) : one
 }
