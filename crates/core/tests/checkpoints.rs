@@ -203,6 +203,53 @@ async fn d08_a_truncating_checkpoint_meets_neither_readers_nor_writes_and_close_
 }
 
 #[tokio::test]
+async fn a_checkpoint_that_needs_a_gap_moves_what_it_can_before_it_holds_anybody_back() -> Result<()> {
+    in_deadline(async {
+        let (_dir, manager) = open(Options::default()).await?;
+        run(&manager, "INSERT INTO t VALUES (zeroblob(1000000))").await?;
+        assert_eq!(counter(&manager, "checkpoints"), 0);
+        // The gap cannot begin.
+        let read = manager.read().await?;
+        let asked = tokio::spawn({
+            let manager = manager.clone();
+            async move { checkpoint(&manager, CheckpointMode::Truncate).await }
+        });
+        until(|| counter(&manager, "checkpoints") == 1).await;
+        let found = checkpoint(&manager, CheckpointMode::Passive).await?;
+        assert!(found[1] > 200.0 && (found[1] - found[2]).abs() < 0.5, "{found:?}");
+        assert!(!asked.is_finished());
+        drop(read);
+        assert_eq!(asked.await.expect("the task ends")?, [0.0, 0.0, 0.0]);
+        assert_eq!(manager.status().wal.bytes, 0);
+        manager.close().await
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_checkpoint_that_needs_a_gap_does_not_meet_the_driver_s_own() -> Result<()> {
+    in_deadline(async {
+        let (_dir, manager) = open(Options::default()).await?;
+        for mode in
+            [CheckpointMode::Full, CheckpointMode::Restart, CheckpointMode::Truncate].into_iter().cycle().take(30)
+        {
+            // So much that the checkpointer begins by itself.
+            run(&manager, "INSERT INTO t VALUES (zeroblob(6000000))").await?;
+            let late = tokio::spawn({
+                let manager = manager.clone();
+                async move { run(&manager, "INSERT INTO t VALUES (zeroblob(6000000))").await.map(drop) }
+            });
+            let found = checkpoint(&manager, mode).await?;
+            assert!(found[0] == 0.0 && (found[1] - found[2]).abs() < 0.5, "{mode:?}: {found:?}");
+            late.await.expect("the task ends")?;
+            run(&manager, "DELETE FROM t").await?;
+        }
+        manager.close().await
+    })
+    .await
+}
+
+#[tokio::test]
 async fn in_exclusive_mode_no_checkpointer_is_open_and_afterwards_there_is_one_again() -> Result<()> {
     in_deadline(async {
         let (_dir, manager) = open(Options::default()).await?;

@@ -17,6 +17,7 @@ use crate::connection::{PolicedConnection, Policy, Route, WalRequest, open_write
 use crate::control;
 use crate::error::Result;
 use crate::gate::Class;
+use crate::lease::{RawLease, collect};
 use crate::params::Params;
 use crate::query::{Query, Request};
 use crate::trace::tell;
@@ -149,8 +150,8 @@ impl Manager {
     /// Moves pages from the write-ahead log into the database, and answers `reply` with one row, as the PRAGMA does: whether
     /// somebody was in the way, the pages in the log, and those of them that are in the database now.
     ///
-    /// [`CheckpointMode::Passive`] waits for nobody, unless the database is in exclusive mode. Every other mode waits until no read and no write of this process
-    /// runs, and holds new ones back: a reader that it met would make it fail.
+    /// [`CheckpointMode::Passive`] waits for nobody, unless the database is in exclusive mode. Every other mode does the same first, and then
+    /// waits until no read and no write of this process runs, and holds new ones back: a reader that it met would make it fail.
     pub fn answer_checkpoint(&self, mode: CheckpointMode, reply: Reply) {
         let shared = Arc::clone(&self.shared);
         self.end_burst();
@@ -161,11 +162,9 @@ impl Manager {
             CheckpointMode::Passive => self.submit_job(Job::new(Work::Query(mode.request()), reply)),
             CheckpointMode::Full | CheckpointMode::Restart | CheckpointMode::Truncate => {
                 control::spawn(async move {
-                    match lease(&shared, Class::Exclusive).await {
-                        Ok(lease) => {
-                            shared.no_hold_is_open().await;
-                            lease.answer(Work::Query(mode.request()), Policy::Lease, reply);
-                        }
+                    shared.move_ahead().await;
+                    match gap(&shared).await {
+                        Ok(lease) => lease.answer(Work::Query(mode.request()), Policy::Lease, reply),
                         Err(error) => reply.fail(error),
                     }
                 });
@@ -222,6 +221,16 @@ impl Shared {
                 tell!(WARN, "sluice::checkpoint", "failed", error = %error);
                 None
             }
+        }
+    }
+
+    /// Moves what can be moved while reads and writes go on, so that the gap in which the rest follows is short. What fails here fails
+    /// there too.
+    async fn move_ahead(self: &Arc<Self>) {
+        if self.may_checkpoint_beside() {
+            let (sink, moved) = collect();
+            self.checkpointer.ask(self, Reply::new(sink, 0));
+            drop(moved.await);
         }
     }
 
@@ -283,6 +292,15 @@ fn checkpoint(connection: &PolicedConnection) -> Result<Found> {
     Ok(Found { pages: pages(found.0), moved: pages(found.1) })
 }
 
+/// Waits until nobody is left whom a checkpoint could meet, and holds new ones back.
+async fn gap(shared: &Arc<Shared>) -> Result<RawLease> {
+    let lease = lease(shared, Class::Exclusive).await?;
+    shared.no_hold_is_open().await;
+    // What was written last may have had it begin again. A later nudge opens another.
+    shared.checkpointer.close().await;
+    Ok(lease)
+}
+
 async fn wait_for_quiet(shared: &Weak<Shared>) {
     let mut written = None;
     loop {
@@ -305,8 +323,7 @@ async fn truncate_in_a_gap(shared: &Weak<Shared>) {
             let Some(shared) = shared.upgrade().filter(|shared| !shared.is_closing()) else { return };
             // Whoever has a session keeps the log as it is; a request that waited for that would hold back new ones.
             if shared.gate.status().active_sessions == 0 {
-                if let Ok(lease) = lease(&shared, Class::Exclusive).await {
-                    shared.no_hold_is_open().await;
+                if let Ok(lease) = gap(&shared).await {
                     lease.empty_wal().await;
                 }
                 shared.wal_care.gap.store(false, Ordering::SeqCst);
