@@ -1,6 +1,6 @@
 //! The waiters of queued requests.
 
-use std::collections::VecDeque;
+use std::collections::BTreeMap;
 use std::time::Instant;
 
 use slab::Slab;
@@ -16,51 +16,36 @@ pub(super) struct Waiting<W> {
     pub(super) queued_at: Instant,
 }
 
-/// By ticket, which is also by age. Waiters come at the back and leave near the front, and stay where they are meanwhile: they are large.
+/// By ticket, which is also by age. The waiters stay where they are: a tree would move them about, and they are large.
 pub(super) struct Waiters<W> {
-    /// Sorted by ticket.
-    places: VecDeque<(Ticket, usize)>,
+    places: BTreeMap<Ticket, usize>,
     kept: Slab<Waiting<W>>,
 }
 
 impl<W> Default for Waiters<W> {
     fn default() -> Self {
-        Self { places: VecDeque::new(), kept: Slab::new() }
+        Self { places: BTreeMap::new(), kept: Slab::new() }
     }
 }
 
 impl<W> Waiters<W> {
     /// Keeps a waiter. Returns whether it is the oldest.
     pub(super) fn insert(&mut self, ticket: Ticket, waiting: Waiting<W>) -> bool {
-        let place = (ticket, self.kept.insert(waiting));
-        if self.places.back().is_none_or(|(last, _)| *last < ticket) {
-            self.places.push_back(place);
-        } else {
-            // What was classified first has a ticket from before that.
-            let at = self.places.partition_point(|(known, _)| *known < ticket);
-            self.places.insert(at, place);
-        }
-        self.places.front().is_some_and(|(first, _)| *first == ticket)
+        let place = self.kept.insert(waiting);
+        self.places.insert(ticket, place);
+        self.places.first_key_value().is_some_and(|(first, _)| *first == ticket)
     }
 
     pub(super) fn remove(&mut self, ticket: Ticket) -> Option<Waiting<W>> {
-        let place = match self.places.front() {
-            Some((first, _)) if *first == ticket => self.places.pop_front(),
-            Some(_) | None => {
-                let at = self.places.binary_search_by_key(&ticket, |(known, _)| *known).ok()?;
-                self.places.remove(at)
-            }
-        };
-        let (_, place) = place?;
-        let waiting = self.kept.remove(place);
+        let waiting = self.kept.remove(self.places.remove(&ticket)?);
         if self.kept.is_empty() && self.kept.capacity() > KEPT_FREE {
-            (self.kept, self.places) = (Slab::new(), VecDeque::new());
+            self.kept = Slab::new();
         }
         Some(waiting)
     }
 
     pub(super) fn oldest(&self) -> Option<(Ticket, Instant)> {
-        let (ticket, place) = self.places.front()?;
+        let (ticket, place) = self.places.first_key_value()?;
         Some((*ticket, self.kept[*place].queued_at))
     }
 }
