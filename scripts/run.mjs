@@ -23,16 +23,17 @@ export function capture([program, ...args], options = {}) {
 }
 
 /**
- * Runs a program, shows its output as it comes, and resolves to its exit code and whole output.
+ * Runs a program, hands its output on as it comes, and resolves to its exit code and whole output.
  * A program that cannot be started counts as one that failed.
+ * `show` takes each piece and whether it came as an error's; without it the output is shown.
  */
-export function tee([program, ...args], options = {}) {
+export function tee([program, ...args], { show = echo, ...options } = {}) {
   const child = spawn(program, args, { cwd: root, stdio: ['ignore', 'pipe', 'pipe'], ...options })
   const chunks = []
-  for (const [from, to] of [[child.stdout, process.stdout], [child.stderr, process.stderr]]) {
+  for (const [from, isError] of [[child.stdout, false], [child.stderr, true]]) {
     from.on('data', (chunk) => {
       chunks.push(chunk)
-      to.write(chunk)
+      show(chunk, isError)
     })
   }
   return new Promise((resolve) => {
@@ -42,4 +43,9 @@ export function tee([program, ...args], options = {}) {
     })
     child.on('close', (code) => resolve({ code: code ?? 1, output: Buffer.concat(chunks).toString('utf8') }))
   })
+}
+
+function echo(chunk, isError) {
+  const to = isError ? process.stderr : process.stdout
+  to.write(chunk)
 }

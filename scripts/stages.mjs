@@ -1,5 +1,5 @@
-// What `npm test` runs, in order. A step is a command, its environment, and how to count the tests in it.
-import { cargoCounts, checkCounts, summaryCounts, vitestCounts } from './counts.mjs'
+// What `npm test` runs, in order. A step is a command, its environment, and how to read what came of the tests in it.
+import { cargoOutcome, checkOutcome, checksOutcome, vitestOutcome } from './outcomes.mjs'
 import { inRoot } from './paths.mjs'
 import { npm } from './run.mjs'
 
@@ -7,19 +7,19 @@ const node = process.execPath
 
 /** A program that passes or fails as a whole. */
 function check(...command) {
-  return { command, count: checkCounts }
+  return { command, outcome: checkOutcome }
 }
 
 /** A run of cargo's test runner. */
 function cargoTest(...args) {
-  return { command: ['cargo', 'test', '--no-fail-fast', ...args], count: cargoCounts }
+  return { command: ['cargo', 'test', '--no-fail-fast', ...args], outcome: cargoOutcome }
 }
 
 /** A run of vitest; its report is read from a file. */
 function vitest(report, ...args) {
-  const { file, count } = vitestCounts(report)
+  const { file, outcome } = vitestOutcome(report)
   const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${file}`]
-  return { command: [node, 'node_modules/vitest/vitest.mjs', 'run', ...args, ...reporters], count }
+  return { command: [node, 'node_modules/vitest/vitest.mjs', 'run', ...args, ...reporters], outcome }
 }
 
 /** The same with another setting of `inlineReads` in every process. */
@@ -46,6 +46,6 @@ export const stages = [
   { name: 'vitest', steps: [vitest('vitest')] },
   { name: 'vitest-off', steps: [vitestWith('off')] },
   { name: 'types', steps: [vitest('types', '--typecheck.only')] },
-  { name: 'package', steps: [{ command: [node, 'scripts/package-test.mjs'], count: summaryCounts }] },
+  { name: 'package', steps: [{ command: [node, 'scripts/package-test.mjs'], outcome: checksOutcome }] },
   { name: 'generated', steps: [check(node, 'scripts/check-generated.mjs')] },
 ]
