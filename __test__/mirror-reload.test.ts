@@ -123,7 +123,8 @@ describe('under writes', () => {
     expect(await commitsIn(mirror)).toEqual(await commitsIn(db))
     expect(mirror.generation).toBeGreaterThan(150)
     expect([...seen.keys()].sort()).toEqual(['here', 'here too', 'there'])
-    expect(published.length).toBe(mirror.generation)
+    // A copy that was asked for by the watch may be in its hook.
+    await until(() => published.length === mirror.generation, 'every hook was for a copy')
   }, 60_000)
 
   it('D09: every reload of a database with pages of 8 KiB lands, and several readers read it', async () => {
@@ -259,12 +260,11 @@ describe('a mirror that watches', () => {
       throw new Error('no')
     })
     await expect(rollback).rejects.toThrow('no')
-    await db.run('DELETE FROM commits')
+    await db.run('DELETE FROM commits WHERE n > 0')
     await db.all(COUNTS)
-    const before = mirror.generation
-    await mirror.reload()
-    expect(mirror.generation).toBe(before + 1)
-    expect(before).toBe(1)
+    await write(db, 1)
+    await untilItHas(mirror, 'here', 1)
+    expect(mirror.generation).toBe(2)
   })
 
   it('warns of a reload that failed, keeps its copy, and tries again by itself', async () => {
