@@ -11,7 +11,7 @@ import { MAX_GROWTH } from './measured.js'
 import type { Measured, Sample } from './measured.js'
 
 /** So few that memory cannot be judged: that is for `npm run test:leaks`, which makes a million. */
-const CALLS = 10_000
+const CALLS = 2_000
 
 async function setting(): Promise<Setting> {
   const program = join(scratchFolder(), 'child.mjs')
