@@ -30,6 +30,21 @@ describe('a temporary table that hides one of its name', () => {
     }
   })
 
+  it('does so when a batch makes it, and no more when one drops it, wherever in the batch that stands', async () => {
+    const db = await openWithMain()
+    const other = 'UPDATE x SET a = a'
+    for (const [make, drop] of [[[MAKE, other], [other, 'DROP TABLE temp.x']], [[other, MAKE], ['DROP TABLE temp.x', other]]] as const) {
+      await db.batch(make)
+      expect(await found(db)).toEqual(['temp', 'write'])
+      await db.batch([other])
+      expect(await found(db)).toEqual(['temp', 'write'])
+      await expect(db.batch(['DROP TABLE temp.x', 'no SQL'])).rejects.toThrow('syntax error')
+      expect(await found(db)).toEqual(['temp', 'write'])
+      await db.batch(drop)
+      expect(await found(db)).toEqual(['main', 'read'])
+    }
+  })
+
   it('goes back to the readers when it is dropped by a text that had nothing to drop when it was first run', async () => {
     const db = await openWithMain()
     const drop = 'DROP TABLE IF EXISTS temp.x'

@@ -58,7 +58,7 @@ export class Handle implements Runner {
   readonly #binding: BindingDatabase
   readonly #submitter: Submitter
   /** Takes the requests of a batch. */
-  readonly #staging: Target = { submit: (start, end, extras) => this.#binding.stage(start, end, extras) }
+  readonly #staging: Target = { submit: (start, end, extras) => this.#binding.stage(start, end, extras), collects: true }
   /** The one closing call, once there is one: nothing is admitted after it. */
   #closing: Call | null = null
   /** Opens the database; of the first handle on it. */

@@ -5,6 +5,8 @@ import type { DateMode } from './types.js'
 export interface Target {
   /** Submits the requests that stand in the request buffer from `start` to `end`. With `extras`, that is one. */
   submit(start: number, end: number, extras?: Array<string | Uint8Array> | null): void
+  /** Whether it begins with none of them before it has all. */
+  readonly collects?: boolean
 }
 
 /** What takes requests that it may run at once, on this thread. */
@@ -18,7 +20,7 @@ export interface InlineTarget extends Target {
   endBurst(): void
 }
 
-/** How many requests wait for company at most: little of what a call into the addon costs is left for each then, and a worker begins with them. */
+/** How many requests wait for company at most, unless their target collects them: little of what a call into the addon costs is left for each then, and a worker begins with them. */
 const MAX_WAITING = 8
 
 /**
@@ -34,6 +36,8 @@ export class Outbox {
   #waiting = 0
   /** What has been given a request in this turn; what waits is for it. Nothing between turns: it must not be kept from being collected. */
   #target: Target | null = null
+  /** How many requests to the target may wait. */
+  #mostWaiting = MAX_WAITING
   /** Whether the end of the turn will be noticed. */
   #inTurn = false
   /** Whether others will be given requests in this turn: then the first of them waits for company too. */
@@ -65,12 +69,13 @@ export class Outbox {
     if (isFirst || extras !== null) {
       this.flush()
       this.#target = target
+      this.#mostWaiting = target.collects === true ? Infinity : MAX_WAITING
       this.#beginTurn()
     }
     if (extras !== null || (isFirst && !this.expectsCompany)) return target.submit(packer.start, packer.end, extras)
     if (this.#waiting === 0) this.#start = packer.start
     packer.keep()
-    if (++this.#waiting === MAX_WAITING) this.flush()
+    if (++this.#waiting >= this.#mostWaiting) this.flush()
   }
 
   /**
@@ -85,6 +90,7 @@ export class Outbox {
     const took = extras === null ? target.submitInline(start, end) : target.submitInline(start, end, extras)
     if (took > 0) return took
     this.#target = target
+    this.#mostWaiting = MAX_WAITING
     this.#beginTurn()
     return 0
   }

@@ -1,8 +1,11 @@
 //! What a worker answers once it may.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
-use crate::completion::{Delivery, Reply, delivery_bytes};
+use super::guard;
+use super::unannounced::announce;
+use crate::completion::{Delivery, Failure, Reply, Sink, delivery_bytes};
 use crate::query::Shape;
 use crate::rows::Chunk;
 use crate::statement::Answer;
@@ -39,4 +42,39 @@ impl Answered {
         }
         reply.settle(last);
     }
+}
+
+/// Answers calls in their order. What one sink takes in a row it takes at once, and is woken for once.
+pub(super) fn answer_all(outcomes: impl Iterator<Item = (Reply, Result<Answered, Failure>)>) {
+    let mut answers = VecDeque::with_capacity(outcomes.size_hint().0);
+    let mut taker: Option<Arc<dyn Sink>> = None;
+    for (reply, outcome) in outcomes {
+        let last = match outcome {
+            Ok(Answered { chunks, last }) => {
+                for (shape, chunk) in chunks {
+                    reply.push(&shape, chunk);
+                }
+                last
+            }
+            Err(failure) => Delivery::Failed(failure),
+        };
+        let Ok((sink, call, last)) = guard(|| reply.conclude(last)) else { continue };
+        if !taker.as_ref().is_some_and(|known| Arc::ptr_eq(known, &sink))
+            && let Some(other) = taker.replace(sink)
+        {
+            deliver(other, &mut answers);
+        }
+        answers.push_back((call, last));
+    }
+    if let Some(sink) = taker {
+        deliver(sink, &mut answers);
+    }
+}
+
+/// Delivers answers to their sink, and wakes it. One that panics fails the others' answers no more than their calls.
+fn deliver(sink: Arc<dyn Sink>, answers: &mut VecDeque<(u32, Delivery)>) {
+    while !answers.is_empty() {
+        drop(guard(|| sink.deliver_all_quietly(answers)));
+    }
+    announce(sink);
 }

@@ -19,9 +19,9 @@ impl Writer<'_> {
         let committed = ran.and_then(|answers| Ok(self.commit_batch().map(|()| answers).map_err(of_commit)?));
         // Of a transaction that is still open, also after a commit that failed.
         let rolled_back = self.transaction.rollback();
-        let answers = committed?;
+        let (answers, touched_private_schema) = committed?;
         rolled_back?;
-        self.after_write_of(policy, true)?;
+        self.after_write_of(policy, touched_private_schema)?;
         Ok(answers)
     }
 
@@ -32,14 +32,17 @@ impl Writer<'_> {
         Ok(())
     }
 
-    fn run_items(&mut self, items: &[(Request, Reply)], policy: Policy) -> Result<Vec<Answered>, Failure> {
+    /// Returns the answers, and whether an item may have touched temporary objects or attached databases.
+    fn run_items(&mut self, items: &[(Request, Reply)], policy: Policy) -> Result<(Vec<Answered>, bool), Failure> {
+        let mut touched = false;
         let run = |(index, (request, reply)): (usize, &(Request, Reply))| {
             let at = |error| Failure { error, statement: Some(index) };
             self.connection.expect_not_interrupted().map_err(at)?;
             reply.begins_now();
             let written = self.statements.write(request, policy);
             reply.has_run_now();
-            let Written { chunks, answer, class, .. } = written.map_err(at)?;
+            let Written { chunks, answer, class, touched_private_schema } = written.map_err(at)?;
+            touched |= touched_private_schema;
             if self.connection.raw().is_autocommit() {
                 // `OR ROLLBACK` without an error, if there were such a thing: what follows must not commit by itself.
                 return Err(at(rolled_back()));
@@ -47,7 +50,8 @@ impl Writer<'_> {
             self.shared.learn_from_writer(&request.query, class);
             Ok(Answered::new(chunks, answer))
         };
-        items.iter().enumerate().map(run).collect()
+        let answers = items.iter().enumerate().map(run).collect::<Result<_, _>>()?;
+        Ok((answers, touched))
     }
 }
 

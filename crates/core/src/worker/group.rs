@@ -4,17 +4,14 @@
 //! that reaches beyond itself (it ends the transaction, breaks a deferred foreign key, is interrupted, finds the disk full),
 //! everything is rolled back, the members before it run again, it runs alone, and those after it form another group.
 
-use std::collections::VecDeque;
-use std::sync::Arc;
 use std::time::Instant;
 
-use super::answered::Answered;
-use super::unannounced::announce;
+use super::answered::{Answered, answer_all};
 use super::writer::Writer;
 use super::{
     Disposition, Job, Next, Work, disposition_after, explain_interrupt, guard, is_clean, of_commit, unknown_outcome,
 };
-use crate::completion::{Delivery, Failure, Sink};
+use crate::completion::Failure;
 use crate::connection::{Policy, PrepareError, Route};
 use crate::error::{Error, ErrorCode, Result};
 use crate::gate::Class;
@@ -378,7 +375,7 @@ impl Writer<'_> {
         counters.writes.add_many((members.len() - failed) as u64);
         counters.errors.add_many(failed as u64);
         self.shared.metrics.committed_group(members.len(), ended.duration_since(since), ended.duration_since(began));
-        answer(members);
+        answer_all(members.into_iter().map(|Member { job, outcome }| (job.reply, outcome)));
         Disposition::Reuse
     }
 
@@ -459,40 +456,4 @@ fn fail_members(metrics: &Metrics, members: impl IntoIterator<Item = Member>, er
         work.fail(reply, error.clone().into());
     }
     Disposition::Discard
-}
-
-/// Answers members in their order. What one sink takes in a row it takes at once, and is woken for once.
-fn answer(members: Vec<Member>) {
-    let mut answers = VecDeque::with_capacity(members.len());
-    let mut taker: Option<Arc<dyn Sink>> = None;
-    for Member { job, outcome } in members {
-        let reply = job.reply;
-        let last = match outcome {
-            Ok(Answered { chunks, last }) => {
-                for (shape, chunk) in chunks {
-                    reply.push(&shape, chunk);
-                }
-                last
-            }
-            Err(failure) => Delivery::Failed(failure),
-        };
-        let Ok((sink, call, last)) = guard(|| reply.conclude(last)) else { continue };
-        if !taker.as_ref().is_some_and(|known| Arc::ptr_eq(known, &sink))
-            && let Some(other) = taker.replace(sink)
-        {
-            deliver(other, &mut answers);
-        }
-        answers.push_back((call, last));
-    }
-    if let Some(sink) = taker {
-        deliver(sink, &mut answers);
-    }
-}
-
-/// Delivers answers to their sink, and wakes it. One that panics fails the others' answers no more than their writes.
-fn deliver(sink: Arc<dyn Sink>, answers: &mut VecDeque<(u32, Delivery)>) {
-    while !answers.is_empty() {
-        drop(guard(|| sink.deliver_all_quietly(answers)));
-    }
-    announce(sink);
 }

@@ -3,14 +3,14 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::answered::Answered;
+use super::answered::{Answered, answer_all};
 use super::company::Company;
 use super::in_session::{Cursors, Rows, Side, close_cursor, end_lease, run_asked};
 use super::{
     Disposition, Exit, Job, Message, Next, Queued, Work, Worker, disposition_after, explain_interrupt, guard, is_clean,
     of_write,
 };
-use crate::completion::{Delivery, Failure, Reply};
+use crate::completion::{Failure, Reply};
 use crate::connection::{PolicedConnection, Policy, Route};
 use crate::cores;
 use crate::error::{Error, ErrorCode, Result};
@@ -362,10 +362,8 @@ fn answer_batch(work: Work, answers: Vec<Answered>, reply: Reply) {
     match work {
         Work::Query(_) | Work::Script(_) => unreachable!("BUG: the answers of a batch for something else"),
         Work::Batch(items) => {
-            for ((_, item), answered) in items.into_iter().zip(answers) {
-                answered.send(item);
-            }
+            let items = items.into_iter().map(|(_, item)| item).zip(answers.into_iter().map(Ok));
+            answer_all(items.chain(std::iter::once((reply, Ok(Answered::done())))));
         }
     }
-    reply.settle(Delivery::Done);
 }
