@@ -77,6 +77,7 @@ export const USAGE = `npm run bench -- [quick] [W1 …] [memory] [options]
   --profile packaged  with the settings each peer is shipped with, instead of the same ones for all
   --no-floor          without the Rust program that shows how fast it can get
   --resume            goes on with the same command where it was interrupted
+  --pages             measures nothing, and writes the pages in docs/benchmarks/ anew from their figures
   --help
 
 What measures all workloads with all peers is written to docs/benchmarks/, all else to benches/results/.
@@ -89,6 +90,7 @@ const OPTIONS = {
   profile: { type: 'string', default: 'equal' },
   floor: { type: 'boolean', default: true },
   resume: { type: 'boolean', default: false },
+  pages: { type: 'boolean', default: false },
   help: { type: 'boolean', default: false },
 }
 

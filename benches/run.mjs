@@ -7,7 +7,7 @@ import { installPackages, readyPeer } from './install.mjs'
 import { Parts } from './parts.mjs'
 import { BASELINE, SUBJECT } from './peer.mjs'
 import { minutes, progress } from './progress.mjs'
-import { publish } from './publish.mjs'
+import { publish, publishAgain } from './publish.mjs'
 import { settingsFor } from './settings.mjs'
 import { measureUnit, secondsOf, unitsOf } from './units.mjs'
 import { findNode, versionOf } from './versions.mjs'
@@ -18,6 +18,7 @@ const INTERRUPTIONS = { SIGINT: 130, SIGTERM: 143 }
 async function main() {
   const wanted = readCommandLine(process.argv.slice(2))
   if (wanted.help) return console.log(USAGE)
+  if (wanted.pages) return publishAgain()
   progress('installing the peers')
   installPackages()
   const floor = wanted.floor && wanted.ids.length > 0 ? buildFloorOrNot() : null
