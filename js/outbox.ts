@@ -28,6 +28,7 @@ const MAX_WAITING = 8
  *
  * The first of a turn is handed over at once, so that a call by itself waits for nothing, unless company is expected. The others follow at
  * the end of the turn (in a microtask), when there are {@link MAX_WAITING}, or before anything else is asked of the addon, which must not overtake them.
+ * Those for a target that collects wait for all that, the first too, however many there are.
  */
 export class Outbox {
   readonly #packer: Packer
@@ -36,8 +37,6 @@ export class Outbox {
   #waiting = 0
   /** What has been given a request in this turn; what waits is for it. Nothing between turns: it must not be kept from being collected. */
   #target: Target | null = null
-  /** How many requests to the target may wait. */
-  #mostWaiting = MAX_WAITING
   /** Whether the end of the turn will be noticed. */
   #inTurn = false
   /** Whether others will be given requests in this turn: then the first of them waits for company too. */
@@ -69,13 +68,12 @@ export class Outbox {
     if (isFirst || extras !== null) {
       this.flush()
       this.#target = target
-      this.#mostWaiting = target.collects === true ? Infinity : MAX_WAITING
       this.#beginTurn()
     }
-    if (extras !== null || (isFirst && !this.expectsCompany)) return target.submit(packer.start, packer.end, extras)
+    if (extras !== null || (isFirst && !this.expectsCompany && target.collects !== true)) return target.submit(packer.start, packer.end, extras)
     if (this.#waiting === 0) this.#start = packer.start
     packer.keep()
-    if (++this.#waiting >= this.#mostWaiting) this.flush()
+    if (++this.#waiting === MAX_WAITING && target.collects !== true) this.flush()
   }
 
   /**
@@ -90,7 +88,6 @@ export class Outbox {
     const took = extras === null ? target.submitInline(start, end) : target.submitInline(start, end, extras)
     if (took > 0) return took
     this.#target = target
-    this.#mostWaiting = MAX_WAITING
     this.#beginTurn()
     return 0
   }
