@@ -25,15 +25,15 @@ export function capture([program, ...args], options = {}) {
 /**
  * Runs a program, hands its output on as it comes, and resolves to its exit code and whole output.
  * A program that cannot be started counts as one that failed.
- * `show` takes each piece and whether it came as an error's; without it the output is shown.
+ * `show` takes each piece, and the stream that it would go to; without it the output goes there.
  */
 export function tee([program, ...args], { show = echo, ...options } = {}) {
   const child = spawn(program, args, { cwd: root, stdio: ['ignore', 'pipe', 'pipe'], ...options })
   const chunks = []
-  for (const [from, isError] of [[child.stdout, false], [child.stderr, true]]) {
+  for (const [from, to] of [[child.stdout, process.stdout], [child.stderr, process.stderr]]) {
     from.on('data', (chunk) => {
       chunks.push(chunk)
-      show(chunk, isError)
+      show(chunk, to)
     })
   }
   return new Promise((resolve) => {
@@ -45,7 +45,6 @@ export function tee([program, ...args], { show = echo, ...options } = {}) {
   })
 }
 
-function echo(chunk, isError) {
-  const to = isError ? process.stderr : process.stdout
+function echo(chunk, to) {
   to.write(chunk)
 }

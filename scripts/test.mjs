@@ -39,7 +39,7 @@ async function runStage({ name, steps }) {
   for (const { command, env, outcome } of steps) {
     console.log(`\n=== ${name}: ${command.map(readable).join(' ')}`)
     const show = kept && ((chunk) => kept.write(chunk))
-    const { code, output } = await tee(command, { env: { ...process.env, ...env }, ...(show && { show }) })
+    const { code, output } = await tee(command, { env: { ...process.env, ...env }, show })
     const { passed, failed, failures } = stepOutcome(outcome, code, output)
     if (log) console.log(failed === 0 ? summaryLine({ passed, failed }) : `${failed} FAILED; all output is in ${relative(root, log)}`)
     total.passed += passed
