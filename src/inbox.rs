@@ -62,16 +62,12 @@ impl<'a> Writer<'a> {
         if self.headers == HEADERS.len() / HEADER_BYTES {
             return false;
         }
-        match delivery {
-            Delivery::Rows(_, chunk) | Delivery::More(_, chunk) | Delivery::End(_, chunk, _) => {
-                self.cells + chunk.cells.len() <= CELLS.len() / 8
-                    && self.integers + chunk.integers.len() <= INTS.len() / 8
-                    && self.text + chunk.text.len() <= TEXT.len()
-                    && self.blobs + chunk.blobs.len() <= BLOBS.len()
-            }
-            Delivery::Failed(_) | Delivery::Done => true,
-            Delivery::Timed(timed) => self.fits(&timed.delivery),
-        }
+        delivery.chunk().is_none_or(|chunk| {
+            self.cells + chunk.cells.len() <= CELLS.len() / 8
+                && self.integers + chunk.integers.len() <= INTS.len() / 8
+                && self.text + chunk.text.len() <= TEXT.len()
+                && self.blobs + chunk.blobs.len() <= BLOBS.len()
+        })
     }
 
     /// Adds a delivery that fits.
@@ -92,21 +88,22 @@ impl<'a> Writer<'a> {
         match delivery {
             Delivery::Rows(shape, chunk) => {
                 header.kind = KIND_ROWS;
-                self.rows(&mut header, &shape, chunk);
+                self.shape(&mut header, &shape);
+                self.rows(&mut header, *chunk);
             }
             Delivery::More(shape, chunk) => {
                 header.kind = KIND_MORE;
-                self.rows(&mut header, &shape, chunk);
+                self.last_rows(&mut header, &shape, chunk);
             }
             Delivery::End(shape, chunk, outcome) => {
                 header.kind = KIND_END;
                 header.outcome(outcome);
-                self.rows(&mut header, &shape, chunk);
+                self.last_rows(&mut header, &shape, chunk);
             }
             Delivery::Failed(failure) => {
                 header.kind = KIND_FAILED;
                 header.flags |= HAS_EXTRAS;
-                header.failure = self.extra(Extra::Failure(failure));
+                header.failure = self.extra(Extra::Failure(*failure));
             }
             Delivery::Done => header.kind = KIND_DONE,
             Delivery::Timed(_) => unreachable!("BUG: an answer is timed twice"),
@@ -126,17 +123,27 @@ impl<'a> Writer<'a> {
         index(self.headers)
     }
 
-    fn rows(&mut self, header: &mut Header, shape: &Arc<Shape>, chunk: Chunk) {
-        header.shape_id = shape.id();
+    fn last_rows(&mut self, header: &mut Header, shape: &Arc<Shape>, chunk: Option<Box<Chunk>>) {
+        self.shape(header, shape);
+        if let Some(chunk) = chunk {
+            self.rows(header, *chunk);
+        }
+    }
+
+    fn shape(&mut self, header: &mut Header, shape: &Arc<Shape>) {
+        (header.shape_id, header.columns) = (shape.id(), index(shape.columns().len()));
+        if shape.id() != 0 && shape.announce() {
+            header.flags |= SHAPE_NEW | HAS_EXTRAS;
+            header.shape = self.extra(Extra::Shape(Arc::clone(shape)));
+        }
+    }
+
+    fn rows(&mut self, header: &mut Header, chunk: Chunk) {
         if chunk.is_json {
             // To whoever reads it, it is one row of one value.
             (header.rows, header.columns, header.json_rows) = (1, 1, index(chunk.rows));
         } else {
-            (header.rows, header.columns) = (index(chunk.rows), index(shape.columns().len()));
-        }
-        if shape.id() != 0 && shape.announce() {
-            header.flags |= SHAPE_NEW | HAS_EXTRAS;
-            header.shape = self.extra(Extra::Shape(Arc::clone(shape)));
+            header.rows = index(chunk.rows);
         }
         if !chunk.extras.is_empty() {
             header.flags |= HAS_EXTRAS;
@@ -157,7 +164,7 @@ impl<'a> Writer<'a> {
         let target = self.bytes[ints..].chunks_exact_mut(8);
         target.zip(&chunk.integers).for_each(|(bytes, integer)| bytes.copy_from_slice(&integer.to_le_bytes()));
         self.integers += chunk.integers.len();
-        self.text = append(self.bytes, TEXT.start, self.text, chunk.text.as_bytes());
+        self.text = append(self.bytes, TEXT.start, self.text, &chunk.text);
         self.blobs = append(self.bytes, BLOBS.start, self.blobs, &chunk.blobs);
         self.extras.extend(chunk.extras.into_iter().map(|value| extra(value, chunk.is_json)));
     }

@@ -336,11 +336,8 @@ impl Counter {
 impl Sink for Counter {
     fn deliver(&self, call: u32, delivery: Delivery) {
         let delivery = delivery.untimed();
-        match &delivery {
-            Delivery::Rows(_, chunk) | Delivery::End(_, chunk, _) | Delivery::More(_, chunk) => {
-                self.rows.fetch_add(chunk.rows, Ordering::AcqRel);
-            }
-            Delivery::Failed(_) | Delivery::Done | Delivery::Timed(_) => {}
+        if let Some(chunk) = delivery.chunk() {
+            self.rows.fetch_add(chunk.rows, Ordering::AcqRel);
         }
         if call == ITEM || matches!(delivery, Delivery::Rows(..)) {
             return;

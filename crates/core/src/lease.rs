@@ -239,15 +239,15 @@ impl Sink for Collector {
         let delivery = delivery.untimed();
         let mut state = self.0.lock();
         let result = match delivery {
-            Delivery::Rows(_, chunk) => return state.chunks.push(chunk),
+            Delivery::Rows(_, chunk) => return state.chunks.push(*chunk),
             Delivery::More(shape, chunk) => {
                 let mut chunks = std::mem::take(&mut state.chunks);
-                chunks.push(chunk);
+                chunks.extend(chunk.map(|chunk| *chunk));
                 Ok(row_set(&shape, &chunks, READ))
             }
             Delivery::End(shape, chunk, outcome) => {
                 let mut chunks = std::mem::take(&mut state.chunks);
-                chunks.push(chunk);
+                chunks.extend(chunk.map(|chunk| *chunk));
                 Ok(row_set(&shape, &chunks, outcome))
             }
             Delivery::Failed(failure) => Err(failure.error),
@@ -277,7 +277,8 @@ fn row_set(shape: &Shape, chunks: &[Chunk], outcome: Outcome) -> RowSet {
 }
 
 fn decode(chunk: &Chunk, columns: usize) -> Vec<Vec<Value>> {
-    let mut decoder = Decoder { chunk, text: chunk.text.as_str(), blobs: &chunk.blobs, remembered: Vec::new() };
+    let text = std::str::from_utf8(&chunk.text).expect("BUG: an encoder writes valid UTF-8");
+    let mut decoder = Decoder { chunk, text, blobs: &chunk.blobs, remembered: Vec::new() };
     let width = columns.max(1);
     chunk.cells.chunks(width).map(|row| row.iter().map(|cell| decoder.value(*cell)).collect()).collect()
 }

@@ -3,6 +3,8 @@
 
 /// The most bytes of a text that is looked up. So many fit two words.
 pub(crate) const REPEAT_BYTES: usize = 16;
+/// The bit of each byte of a word that ASCII leaves clear.
+const HIGH_BITS: u64 = 0x8080_8080_8080_8080;
 /// How many texts are known at a time.
 const SLOTS: usize = 64;
 /// How many more texts of a column may be new than known before the column is looked up no more.
@@ -31,6 +33,12 @@ impl Short {
             _ => return None,
         };
         Some(Self { low, high, length })
+    }
+
+    /// Whether it is all ASCII, which two words tell sooner than so many bytes.
+    #[inline]
+    pub(crate) fn is_ascii(self) -> bool {
+        (self.low | self.high) & HIGH_BITS == 0
     }
 }
 
@@ -131,6 +139,19 @@ mod tests {
             }
         }
         assert_eq!(Short::of(&[b'a'; REPEAT_BYTES + 1]), None);
+    }
+
+    #[test]
+    fn each_byte_of_a_text_that_is_not_ascii_is_seen() {
+        for length in 0..=REPEAT_BYTES {
+            let ascii = vec![0x7F; length];
+            assert!(Short::of(&ascii).is_some_and(Short::is_ascii));
+            for at in 0..length {
+                let mut text = ascii.clone();
+                text[at] = 0x80;
+                assert!(!Short::of(&text).is_some_and(Short::is_ascii), "{text:?}");
+            }
+        }
     }
 
     #[test]

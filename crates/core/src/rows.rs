@@ -1,8 +1,10 @@
 //! Rows, encoded by the worker that steps the statement, in the form in which they cross into JavaScript.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use rusqlite::types::ValueRef;
+use smallvec::SmallVec;
 
 use crate::cell::{Tag, is_safe, number_of, tagged};
 use crate::error::{Error, ErrorCode, Result};
@@ -19,6 +21,8 @@ pub const CHUNK_BYTES: usize = 32 * 1024;
 pub const ROW_BYTES: usize = 56;
 /// For how many rows there is room as soon as a result has a second one.
 const FIRST_ROWS: usize = 32;
+/// How many cells a chunk holds in place: what one thread allocates and another frees makes both wait, and most results are one row.
+const CELLS_IN_PLACE: usize = 8;
 /// A text or blob above this many bytes is carried apart.
 pub const INLINE_BYTES: usize = 16 * 1024;
 
@@ -28,11 +32,11 @@ pub struct Chunk {
     /// The number of rows.
     pub rows: usize,
     /// The cells, row by row: see [`crate::cell`].
-    pub cells: Vec<u64>,
+    pub cells: SmallVec<[u64; CELLS_IN_PLACE]>,
     /// The integers that [`Tag::Int64`] cells point to, by index from 0.
     pub integers: Vec<i64>,
     /// The texts, one after another, valid UTF-8.
-    pub text: String,
+    pub text: Vec<u8>,
     /// Whether the rows are one JSON text, which the only cell holds as a blob: see [`Take::Json`](crate::Take::Json).
     pub is_json: bool,
     /// Whether `text` is all ASCII.
@@ -51,8 +55,8 @@ impl Chunk {
     /// Makes one with room for what `before` holds: the next part of a result is about as large.
     fn like(before: &Self) -> Self {
         Self {
-            cells: Vec::with_capacity(before.cells.len()),
-            text: String::with_capacity(before.text.len()),
+            cells: SmallVec::with_capacity(before.cells.len()),
+            text: Vec::with_capacity(before.text.len()),
             ..Self::new()
         }
     }
@@ -152,16 +156,16 @@ impl Encoder {
     }
 
     /// Takes the present chunk and begins another.
-    pub(crate) fn take(&mut self) -> Chunk {
+    pub(crate) fn take(&mut self) -> Box<Chunk> {
         self.carried += self.present();
         self.repeats.forget();
         let next = Chunk::like(&self.chunk);
-        std::mem::replace(&mut self.chunk, next)
+        Box::new(std::mem::replace(&mut self.chunk, next))
     }
 
     /// Takes the last chunk.
-    pub(crate) fn finish(self) -> Chunk {
-        self.chunk
+    pub(crate) fn finish(self) -> Box<Chunk> {
+        Box::new(self.chunk)
     }
 
     fn present(&self) -> usize {
@@ -185,7 +189,8 @@ impl Encoder {
         if is_large || self.chunk.text.len() + bytes.len() > CHUNK_BYTES {
             return self.large_text(bytes, column);
         }
-        let tag = match self.repeat(bytes, column) {
+        let short = Short::of(bytes);
+        let tag = match self.repeat(short, column) {
             Repeat::Again(index) => {
                 self.carried += bytes.len();
                 return Ok(tagged(Tag::Again, index));
@@ -193,14 +198,15 @@ impl Encoder {
             Repeat::Remembered => Tag::Remembered,
             Repeat::Unknown => Tag::Text,
         };
-        let units = self.append(bytes);
+        let ascii = short.map_or_else(|| bytes.is_ascii(), Short::is_ascii);
+        let units = self.append(bytes, ascii);
         Ok(tagged(tag, u32::try_from(units).expect("BUG: an inline text is short")))
     }
 
     #[inline]
-    fn repeat(&mut self, bytes: &[u8], column: usize) -> Repeat {
+    fn repeat(&mut self, text: Option<Short>, column: usize) -> Repeat {
         // The first row repeats nothing, and most often it is the only one.
-        match Short::of(bytes) {
+        match text {
             Some(short) if self.chunk.rows > 0 => self.repeats.find(short, column, self.columns),
             _ => Repeat::Unknown,
         }
@@ -208,15 +214,15 @@ impl Encoder {
 
     /// Adds a text. Returns its length as the other side counts: in UTF-16 units, which for ASCII are the bytes.
     #[inline]
-    fn append(&mut self, bytes: &[u8]) -> usize {
-        if let Ok(text) = std::str::from_utf8(bytes) {
-            self.chunk.text.push_str(text);
-            if bytes.is_ascii() { bytes.len() } else { self.wide_units(text) }
-        } else {
-            let text = String::from_utf8_lossy(bytes);
-            self.chunk.text.push_str(&text);
-            self.wide_units(&text)
+    fn append(&mut self, bytes: &[u8], ascii: bool) -> usize {
+        if ascii {
+            self.chunk.text.extend_from_slice(bytes);
+            return bytes.len();
         }
+        self.chunk.ascii = false;
+        let text = std::str::from_utf8(bytes).map_or_else(|_| String::from_utf8_lossy(bytes), Cow::Borrowed);
+        self.chunk.text.extend_from_slice(text.as_bytes());
+        utf16_units(&text)
     }
 
     fn large_text(&mut self, bytes: &[u8], column: usize) -> Result<u64> {
@@ -228,11 +234,6 @@ impl Encoder {
             return Err(Error::new(ErrorCode::TooLarge, message));
         }
         Ok(self.extra(Value::Text(text.into_owned())))
-    }
-
-    fn wide_units(&mut self, text: &str) -> usize {
-        self.chunk.ascii = false;
-        utf16_units(text)
     }
 
     fn blob(&mut self, bytes: &[u8]) -> u64 {

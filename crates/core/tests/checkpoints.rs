@@ -47,7 +47,7 @@ impl Sink for Once {
     fn deliver(&self, _call: u32, delivery: Delivery) {
         let result = match delivery {
             Delivery::Rows(..) | Delivery::More(..) => return,
-            Delivery::End(_, chunk, _) => Ok(chunk.cells),
+            Delivery::End(_, chunk, _) => Ok(chunk.map(|chunk| chunk.cells.to_vec()).unwrap_or_default()),
             Delivery::Done | Delivery::Timed(_) => Ok(Vec::new()),
             Delivery::Failed(failure) => Err(failure.error),
         };

@@ -59,7 +59,7 @@ async fn run_until_inline(manager: &Manager, request: &Request) -> Result<Inline
 /// The cells of an answer that is complete; numbers only.
 fn numbers(inline: &Inline) -> Vec<f64> {
     let Delivery::End(_, chunk, _) = &inline.delivery else { panic!("not an answer: {inline:?}") };
-    chunk.cells.iter().map(|cell| f64::from_bits(*cell)).collect()
+    chunk.iter().flat_map(|chunk| &chunk.cells).map(|cell| f64::from_bits(*cell)).collect()
 }
 
 #[tokio::test]

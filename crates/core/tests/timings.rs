@@ -38,7 +38,7 @@ fn timed(sql: &str) -> Request {
 async fn times(answer: oneshot::Receiver<Delivery>) -> (Duration, Duration, Result<(), Failure>) {
     let Delivery::Timed(answer) = answer.await.expect("answered") else { panic!("the answer tells no times") };
     let Timed { delivery, queued, ran } = *answer;
-    let failure = if let Delivery::Failed(failure) = delivery { Err(failure) } else { Ok(()) };
+    let failure = if let Delivery::Failed(failure) = delivery { Err(*failure) } else { Ok(()) };
     (queued, ran, failure)
 }
 

@@ -332,7 +332,7 @@ mod tests {
     fn a_full_channel_holds_the_worker_until_room_is_made_or_it_is_closed() {
         for close in [false, true] {
             let (channel, _) = counting();
-            let chunk = Chunk { text: "x".repeat(MAX_UNDELIVERED_BYTES + 1), ..Chunk::default() };
+            let chunk = Box::new(Chunk { text: vec![b'x'; MAX_UNDELIVERED_BYTES + 1], ..Chunk::default() });
             let bytes = chunk.bytes();
             let shape = crate::query::Query::new("").shape(Vec::new());
             channel.deliver(1, Delivery::Rows(shape, chunk));

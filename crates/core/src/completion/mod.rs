@@ -23,13 +23,13 @@ pub const MAX_UNDELIVERED_BYTES: usize = 8 * 1024 * 1024;
 #[derive(Debug)]
 pub enum Delivery {
     /// Some rows; more follows.
-    Rows(Arc<Shape>, Chunk),
-    /// The last rows, and what the statement did. Nothing follows.
-    End(Arc<Shape>, Chunk, Outcome),
+    Rows(Arc<Shape>, Box<Chunk>),
+    /// The last rows, if there are any, and what the statement did. Nothing follows.
+    End(Arc<Shape>, Option<Box<Chunk>>, Outcome),
     /// The last rows of this call of a [`Cursor`](crate::Cursor), which has more. Nothing follows.
-    More(Arc<Shape>, Chunk),
+    More(Arc<Shape>, Option<Box<Chunk>>),
     /// The call failed; rows that were delivered before are void. Nothing follows.
-    Failed(Failure),
+    Failed(Box<Failure>),
     /// The call had nothing to answer but that it is done. Nothing follows.
     Done,
     /// The last step of a call that asked for its times: [`Request::timed`](crate::Request::timed). Nothing follows.
@@ -72,12 +72,25 @@ impl Delivery {
         }
     }
 
-    fn bytes(&self) -> usize {
+    /// Makes the step of a call that failed.
+    #[must_use]
+    pub fn failed(failure: impl Into<Failure>) -> Self {
+        Self::Failed(Box::new(failure.into()))
+    }
+
+    /// Returns the rows it brings, if it brings some.
+    #[must_use]
+    pub fn chunk(&self) -> Option<&Chunk> {
         match self {
-            Self::Rows(_, chunk) | Self::More(_, chunk) | Self::End(_, chunk, _) => chunk.bytes(),
-            Self::Failed(_) | Self::Done => 0,
-            Self::Timed(timed) => timed.delivery.bytes(),
+            Self::Rows(_, chunk) => Some(chunk),
+            Self::More(_, chunk) | Self::End(_, chunk, _) => chunk.as_deref(),
+            Self::Failed(_) | Self::Done => None,
+            Self::Timed(timed) => timed.delivery.chunk(),
         }
+    }
+
+    fn bytes(&self) -> usize {
+        self.chunk().map_or(0, Chunk::bytes)
     }
 }
 
@@ -202,6 +215,11 @@ impl Reply {
         }
     }
 
+    /// Whether somebody wants to know what the call took.
+    pub(crate) fn is_watched(&self) -> bool {
+        self.watch.is_some()
+    }
+
     fn stop_watch(&mut self, delivery: Delivery) -> Delivery {
         match self.watch.take() {
             Some(watch) => watch.stop(delivery),
@@ -230,13 +248,13 @@ impl Reply {
     }
 
     /// Sends some rows ahead of the end. Returns `false` when nobody will ever take them.
-    pub(crate) fn send(&self, shape: &Arc<Shape>, chunk: Chunk) -> bool {
+    pub(crate) fn send(&self, shape: &Arc<Shape>, chunk: Box<Chunk>) -> bool {
         self.push(shape, chunk);
         self.sink.as_ref().expect("BUG: rows after the answer").wait_for_room()
     }
 
     /// Sends some rows ahead of the end, without asking for room: a writer must not wait for a reader of its rows.
-    pub(crate) fn push(&self, shape: &Arc<Shape>, chunk: Chunk) {
+    pub(crate) fn push(&self, shape: &Arc<Shape>, chunk: Box<Chunk>) {
         let sink = self.sink.as_ref().expect("BUG: rows after the answer");
         if let Some(watch) = &self.watch {
             watch.count_rows(chunk.rows);
@@ -268,7 +286,7 @@ impl Reply {
 
     /// Answers that the call failed.
     pub fn fail(self, failure: impl Into<Failure>) {
-        self.settle(Delivery::Failed(failure.into()));
+        self.settle(Delivery::failed(failure));
     }
 }
 
@@ -277,7 +295,7 @@ impl Drop for Reply {
         self.under_way = None;
         if let Some(sink) = self.sink.take() {
             let error = Error::new(ErrorCode::Panic, "the job was lost to a panic in a worker");
-            let delivery = self.stop_watch(Delivery::Failed(error.into()));
+            let delivery = self.stop_watch(Delivery::failed(error));
             sink.deliver(self.call, delivery);
         }
     }

@@ -74,7 +74,7 @@ impl JsonEncoder {
     }
 
     /// Takes all rows.
-    pub(crate) fn finish(mut self) -> Chunk {
+    pub(crate) fn finish(mut self) -> Box<Chunk> {
         self.bytes.push(b']');
         let mut chunk = Chunk { rows: self.rows, is_json: true, ascii: true, ..Chunk::default() };
         if self.bytes.len() <= INLINE_BYTES {
@@ -86,6 +86,6 @@ impl JsonEncoder {
             self.bytes.shrink_to_fit();
             chunk.extras.push(Value::Blob(self.bytes));
         }
-        chunk
+        Box::new(chunk)
     }
 }

@@ -97,10 +97,7 @@ struct Measured {
 
 impl Sink for Measured {
     fn deliver(&self, call: u32, delivery: Delivery) {
-        let found = match &delivery {
-            Delivery::End(_, chunk, _) => Found::in_answer(chunk),
-            Delivery::Rows(..) | Delivery::More(..) | Delivery::Failed(_) | Delivery::Done | Delivery::Timed(_) => None,
-        };
+        let found = delivery.chunk().and_then(Found::in_answer);
         if let (Some(found), Some(shared)) = (found, self.shared.upgrade()) {
             shared.metrics.checkpointed(self.mode, found, self.since.elapsed());
         }

@@ -126,7 +126,7 @@ impl AtHand<'_> {
         self.shared.counters.panics.add();
         self.shared.metrics.failed(&panic);
         self.discard();
-        Delivery::Failed(panic.into())
+        Delivery::failed(panic)
     }
 
     /// Has the connection replaced by its own thread.

@@ -22,7 +22,7 @@ pub(crate) struct Suspended<'c> {
 pub(crate) struct Fetched {
     pub(crate) shape: Arc<Shape>,
     /// The rows that were not sent ahead.
-    pub(crate) chunk: Chunk,
+    pub(crate) chunk: Option<Box<Chunk>>,
     /// Whether there may be more.
     pub(crate) more: bool,
 }
@@ -43,17 +43,21 @@ impl<'c> Suspended<'c> {
     ///
     /// # Errors
     /// SQLite's, and those of encoding; the statement must be closed then.
-    pub(crate) fn fetch(&mut self, rows: usize, emit: &mut dyn FnMut(&Arc<Shape>, Chunk) -> bool) -> Result<Fetched> {
+    pub(crate) fn fetch(
+        &mut self,
+        rows: usize,
+        emit: &mut dyn FnMut(&Arc<Shape>, Box<Chunk>) -> bool,
+    ) -> Result<Fetched> {
         let connection = self.connection;
         connection.authorizer().clear();
         let _policy = connection.with_policy(self.policy);
         self.step(rows, emit).map_err(|error| explain(connection, error))
     }
 
-    fn step(&mut self, wanted: usize, emit: &mut dyn FnMut(&Arc<Shape>, Chunk) -> bool) -> Result<Fetched> {
+    fn step(&mut self, wanted: usize, emit: &mut dyn FnMut(&Arc<Shape>, Box<Chunk>) -> bool) -> Result<Fetched> {
         let Cached { statement, shape, reprepares, .. } = &mut self.cached;
         let Some(statement) = statement else {
-            return Ok(Fetched { shape: Arc::clone(shape), chunk: Chunk::default(), more: false });
+            return Ok(Fetched { shape: Arc::clone(shape), chunk: None, more: false });
         };
         let mut encoder: Option<Encoder> = None;
         let mut rows = statement.present_rows();
@@ -87,10 +91,10 @@ impl<'c> Suspended<'c> {
             drop(rows);
         }
         if let Some(encoder) = encoder {
-            return Ok(Fetched { shape: Arc::clone(encoder.shape()), chunk: encoder.finish(), more });
+            return Ok(Fetched { shape: Arc::clone(encoder.shape()), chunk: Some(encoder.finish()), more });
         }
         refresh_shape(shape, reprepares, statement, &self.query);
-        Ok(Fetched { shape: Arc::clone(shape), chunk: Chunk::default(), more })
+        Ok(Fetched { shape: Arc::clone(shape), chunk: None, more })
     }
 }
 

@@ -14,7 +14,7 @@ pub(super) trait Encode {
     fn shape(&self) -> &Arc<Shape>;
 
     /// Takes the present chunk if it should go out before another row comes in.
-    fn take_full(&mut self) -> Option<Chunk>;
+    fn take_full(&mut self) -> Option<Box<Chunk>>;
 
     /// Encodes one row.
     ///
@@ -23,7 +23,7 @@ pub(super) trait Encode {
     fn push(&mut self, row: PresentRow<'_>) -> Result<()>;
 
     /// Takes the last chunk.
-    fn finish(self) -> Chunk;
+    fn finish(self) -> Box<Chunk>;
 }
 
 /// As cells, chunk by chunk.
@@ -33,7 +33,7 @@ impl Encode for Encoder {
     }
 
     #[inline]
-    fn take_full(&mut self) -> Option<Chunk> {
+    fn take_full(&mut self) -> Option<Box<Chunk>> {
         self.is_full().then(|| self.take())
     }
 
@@ -42,7 +42,7 @@ impl Encode for Encoder {
         self.push(row)
     }
 
-    fn finish(self) -> Chunk {
+    fn finish(self) -> Box<Chunk> {
         self.finish()
     }
 }
@@ -53,7 +53,7 @@ impl Encode for JsonEncoder {
         self.shape()
     }
 
-    fn take_full(&mut self) -> Option<Chunk> {
+    fn take_full(&mut self) -> Option<Box<Chunk>> {
         None
     }
 
@@ -62,7 +62,7 @@ impl Encode for JsonEncoder {
         self.push(row)
     }
 
-    fn finish(self) -> Chunk {
+    fn finish(self) -> Box<Chunk> {
         self.finish()
     }
 }

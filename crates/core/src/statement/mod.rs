@@ -38,7 +38,7 @@ use undo::Undo;
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) shape: Arc<Shape>,
-    pub(crate) chunk: Chunk,
+    pub(crate) chunk: Option<Box<Chunk>>,
     pub(crate) outcome: Outcome,
 }
 
@@ -46,7 +46,8 @@ pub(crate) struct Answer {
 #[derive(Debug)]
 pub(crate) struct Written {
     /// The chunks before the last, which may only go out now that the statement has committed.
-    pub(crate) chunks: Vec<Chunk>,
+    #[expect(clippy::vec_box, reason = "an answer carries them boxed")]
+    pub(crate) chunks: Vec<Box<Chunk>>,
     pub(crate) answer: Answer,
     pub(crate) class: Classified,
     /// Temporary objects or attached databases may have come or gone.
@@ -364,10 +365,15 @@ fn bind(cached: &mut Cached<'_>, request: &Request) -> Result<()> {
 }
 
 /// Where full chunks go. Returns `false` to stop.
-type Emit<'a> = &'a mut dyn FnMut(&Arc<Shape>, Chunk) -> bool;
+type Emit<'a> = &'a mut dyn FnMut(&Arc<Shape>, Box<Chunk>) -> bool;
 
 /// Steps a bound statement to the end of what is wanted.
-fn fetch(cached: &mut Cached<'_>, request: &Request, limits: Limits, emit: Emit<'_>) -> Result<(Arc<Shape>, Chunk)> {
+fn fetch(
+    cached: &mut Cached<'_>,
+    request: &Request,
+    limits: Limits,
+    emit: Emit<'_>,
+) -> Result<(Arc<Shape>, Option<Box<Chunk>>)> {
     let integers = request.integers;
     match request.take {
         Take::All | Take::First | Take::None | Take::Describe => {
@@ -383,10 +389,10 @@ fn fetch_with<E: Encode>(
     request: &Request,
     emit: Emit<'_>,
     encode: impl Fn(Arc<Shape>) -> E,
-) -> Result<(Arc<Shape>, Chunk)> {
+) -> Result<(Arc<Shape>, Option<Box<Chunk>>)> {
     let read_only = cached.class.route == Route::Read;
     let Some(statement) = cached.statement.as_mut().filter(|_| request.take != Take::Describe) else {
-        return Ok((Arc::clone(&cached.shape), Chunk::default()));
+        return Ok((Arc::clone(&cached.shape), None));
     };
     let mut encoder: Option<E> = None;
     let mut rows = statement.present_rows();
@@ -424,10 +430,10 @@ fn fetch_with<E: Encode>(
     statement.clear_bindings();
     if let Some(encoder) = encoder {
         let shape = Arc::clone(encoder.shape());
-        return Ok((shape, encoder.finish()));
+        return Ok((shape, Some(encoder.finish())));
     }
     refresh_shape(&mut cached.shape, &mut cached.reprepares, statement, &request.query);
-    Ok((Arc::clone(&cached.shape), Chunk::default()))
+    Ok((Arc::clone(&cached.shape), None))
 }
 
 /// The first step may have prepared the statement anew, with other columns.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use super::{Connection, connection, micros, shortened};
-use crate::completion::{Delivery, Failure, Timed};
+use crate::completion::{Delivery, Timed};
 use crate::connection::Route;
 use crate::query::Query;
 
@@ -79,13 +79,15 @@ impl Stopwatch {
     }
 
     fn tell(&self, delivery: &Delivery, queued: Duration, ran: Duration, now: Instant) {
-        let (rows, changes, route) = match delivery {
-            Delivery::Rows(_, chunk) | Delivery::More(_, chunk) => (chunk.rows, 0, None),
-            Delivery::End(_, chunk, outcome) => (chunk.rows, outcome.changes, Some(outcome.route)),
-            Delivery::Failed(_) | Delivery::Done | Delivery::Timed(_) => (0, 0, None),
+        let rows = delivery.chunk().map_or(0, |chunk| chunk.rows);
+        let (changes, route) = match delivery {
+            Delivery::End(_, _, outcome) => (outcome.changes, Some(outcome.route)),
+            Delivery::Rows(..) | Delivery::More(..) | Delivery::Failed(_) | Delivery::Done | Delivery::Timed(_) => {
+                (0, None)
+            }
         };
         let code = match delivery {
-            Delivery::Failed(Failure { error, .. }) => Some(error.code_name()),
+            Delivery::Failed(failure) => Some(failure.error.code_name()),
             Delivery::Rows(..) | Delivery::More(..) | Delivery::End(..) | Delivery::Done | Delivery::Timed(_) => None,
         };
         let sql = shortened(self.query.sql());

@@ -12,7 +12,7 @@ use crate::statement::Answer;
 
 /// An answer that is complete, and kept until what it tells of is committed.
 pub(super) struct Answered {
-    pub(super) chunks: Vec<(Arc<Shape>, Chunk)>,
+    pub(super) chunks: Vec<(Arc<Shape>, Box<Chunk>)>,
     pub(super) last: Delivery,
 }
 
@@ -25,7 +25,7 @@ impl Answered {
         Self { chunks: Vec::new(), last }
     }
 
-    pub(super) fn new(chunks: Vec<Chunk>, answer: Answer) -> Self {
+    pub(super) fn new(chunks: impl IntoIterator<Item = Box<Chunk>>, answer: Answer) -> Self {
         let Answer { shape, chunk, outcome } = answer;
         let chunks = chunks.into_iter().map(|chunk| (Arc::clone(&shape), chunk)).collect();
         Self { chunks, last: Delivery::End(shape, chunk, outcome) }
@@ -56,9 +56,12 @@ pub(super) fn answer_all(outcomes: impl Iterator<Item = (Reply, Result<Answered,
                 }
                 last
             }
-            Err(failure) => Delivery::Failed(failure),
+            Err(failure) => Delivery::failed(failure),
         };
-        let Ok((sink, call, last)) = guard(|| reply.conclude(last)) else { continue };
+        // Whoever listens to what calls take may panic.
+        let concluded =
+            if reply.is_watched() { guard(|| reply.conclude(last)).ok() } else { Some(reply.conclude(last)) };
+        let Some((sink, call, last)) = concluded else { continue };
         if !taker.as_ref().is_some_and(|known| Arc::ptr_eq(known, &sink))
             && let Some(other) = taker.replace(sink)
         {

@@ -42,9 +42,10 @@ impl Group {
         Self { members: Vec::with_capacity(expected), since: now, now, bytes: 0 }
     }
 
-    fn add(&mut self, job: Job, outcome: Result<Answered, Failure>) {
+    /// Makes the job in the doorway a member.
+    fn add(&mut self, doorway: &mut Option<Job>, outcome: Result<Answered, Failure>) {
         self.bytes += outcome.as_ref().map_or(0, Answered::bytes);
-        self.members.push(Member { job, outcome });
+        self.members.extend(doorway.take().map(|job| Member { job, outcome }));
     }
 
     fn is_full(&self, limits: GroupLimits) -> bool {
@@ -54,16 +55,14 @@ impl Group {
     }
 }
 
-/// What became of a job in a group.
+/// What became of the job that stood in the doorway of a group. Jobs are large: it is moved once, when it becomes a member.
 enum Joined {
-    /// It is a member.
+    /// It is a member, or has gone where it belongs; or nobody stood there.
     Yes,
-    /// It was none of the group's, and has gone where it belongs.
-    Elsewhere,
-    /// It must run alone, and has not run.
-    No(Job),
-    /// It reached beyond itself.
-    Broke(Job, Offence),
+    /// It stands there still: it must run alone, and has not run.
+    No,
+    /// It stands there still, and reached beyond itself.
+    Broke(Offence),
 }
 
 /// How a member reached beyond itself.
@@ -104,9 +103,10 @@ impl Writer<'_> {
         let _writing = self.shared.activity.begin_writing();
         let (mut group, mut next, mut permit) = (Group::begin(self.company.usual()), Some(first), permit);
         loop {
-            match next.take().map_or(Joined::Yes, |job| self.join(&mut group, job, limits)) {
-                Joined::Yes | Joined::Elsewhere => {}
-                Joined::No(job) => {
+            match self.join(&mut group, &mut next, limits) {
+                Joined::Yes => {}
+                Joined::No => {
+                    let job = next.expect("BUG: a job that did not join has gone");
                     let disposition = self.commit(group.members, group.since);
                     return match self.keep_usable(disposition, permit) {
                         Ok(permit) => Ok(Next::first(job, permit)),
@@ -116,7 +116,8 @@ impl Writer<'_> {
                         }
                     };
                 }
-                Joined::Broke(job, offence) => {
+                Joined::Broke(offence) => {
+                    let job = next.expect("BUG: a job that broke its group has gone");
                     let disposition = self.recover(group.members, job, offence);
                     return self.expect_usable(disposition, permit);
                 }
@@ -185,11 +186,12 @@ impl Writer<'_> {
         Ok(permit)
     }
 
-    /// Runs a job as a member of the group, if it may be one.
-    fn join(&mut self, group: &mut Group, mut job: Job, limits: GroupLimits) -> Joined {
-        let Some(request) = grouped(&job.work) else { return Joined::No(job) };
+    /// Runs the job in the doorway as a member of the group, if it may be one.
+    fn join(&mut self, group: &mut Group, doorway: &mut Option<Job>, limits: GroupLimits) -> Joined {
+        let Some(job) = doorway else { return Joined::Yes };
+        let Some(request) = grouped(&job.work) else { return Joined::No };
         match self.statements.class(&request.query, Policy::Grouped) {
-            Ok(class) if !class.groups() => return Joined::No(job),
+            Ok(class) if !class.groups() => return Joined::No,
             Ok(class) => {
                 let unclassified = job.place.take().is_some();
                 if unclassified && class.route == Route::Read && !self.shared.runs_all_on_the_writer() {
@@ -197,27 +199,41 @@ impl Writer<'_> {
                     if let Some(cancel) = &job.cancel {
                         cancel.paused();
                     }
-                    self.shared.request_reader(job);
-                    return Joined::Elsewhere;
+                    doorway.take().into_iter().for_each(|job| self.shared.request_reader(job));
+                    return Joined::Yes;
                 }
             }
-            Err(PrepareError::Denied(_)) => return Joined::No(job),
-            Err(PrepareError::Sqlite(error)) if ends_group(&error) => return Joined::No(job),
+            Err(PrepareError::Denied(_)) => return Joined::No,
+            Err(PrepareError::Sqlite(error)) if ends_group(&error) => return Joined::No,
             Err(error @ (PrepareError::Text(_) | PrepareError::Sqlite(_))) => {
                 job.place = None;
-                group.add(job, Err(error.into_error().into()));
+                group.add(doorway, Err(error.into_error().into()));
                 return Joined::Yes;
             }
         }
-        self.run_member(group, job, limits)
+        match self.run_member(group, job, limits) {
+            Ok(outcome) => {
+                group.add(doorway, outcome);
+                Joined::Yes
+            }
+            Err(offence) => Joined::Broke(offence),
+        }
     }
 
-    fn run_member(&mut self, group: &mut Group, job: Job, limits: GroupLimits) -> Joined {
-        let Some(request) = grouped(&job.work) else { return Joined::No(job) };
+    /// Runs a job that may be a member. Returns what it will be answered.
+    ///
+    /// # Errors
+    /// How it reached beyond itself.
+    fn run_member(
+        &mut self,
+        group: &mut Group,
+        job: &Job,
+        limits: GroupLimits,
+    ) -> Result<Result<Answered, Failure>, Offence> {
+        let request = grouped(&job.work).expect("BUG: what is no member runs in a group");
         let began = group.now;
         if let Err(reason) = self.worker.begin(&request.query, began, job.cancel.as_ref(), &job.reply) {
-            group.add(job, Err(reason.to_error().into()));
-            return Joined::Yes;
+            return Ok(Err(reason.to_error().into()));
         }
         let result = guard(|| self.statements.write(request, Policy::Grouped));
         let stopped = self.worker.end_job(job.cancel.as_ref());
@@ -233,20 +249,14 @@ impl Writer<'_> {
             self.shared.learn_from_writer(&request.query, *class);
         }
         match result {
-            Err(panic) => Joined::Broke(job, Offence::Panicked(panic)),
+            Err(panic) => Err(Offence::Panicked(panic)),
             Ok(Err(error)) => match explain_interrupt(stopped, error) {
-                error if is_stop(&error) => Joined::Broke(job, Offence::Stopped(error)),
-                error if self.is_broken_off() || ends_group(&error) => Joined::Broke(job, Offence::RunAlone),
-                error => {
-                    group.add(job, Err(error.into()));
-                    Joined::Yes
-                }
+                error if is_stop(&error) => Err(Offence::Stopped(error)),
+                error if self.is_broken_off() || ends_group(&error) => Err(Offence::RunAlone),
+                error => Ok(Err(error.into())),
             },
-            Ok(Ok(_)) if self.is_broken_off() => Joined::Broke(job, Offence::RunAlone),
-            Ok(Ok(Written { chunks, answer, .. })) => {
-                group.add(job, Ok(Answered::new(chunks, answer)));
-                Joined::Yes
-            }
+            Ok(Ok(_)) if self.is_broken_off() => Err(Offence::RunAlone),
+            Ok(Ok(Written { chunks, answer, .. })) => Ok(Ok(Answered::new(chunks, answer))),
         }
     }
 

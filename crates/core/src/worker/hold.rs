@@ -414,7 +414,7 @@ mod tests {
                     now += Duration::from_micros(*micros);
                     let (answer, ran_in) =
                         desk.read(&read, now).map_err(|why| TestCaseError::fail(format!("{why:?}")))?;
-                    prop_assert_eq!(answer.chunk.cells[0], f64::from(committed).to_bits());
+                    prop_assert_eq!(answer.chunk.expect("a row").cells[0], f64::from(committed).to_bits());
                     prop_assert!(ran_in != RanIn::Found || held == 1);
                     prop_assert_eq!(holds.load(Ordering::SeqCst), usize::from(ran_in != RanIn::Own));
                 }

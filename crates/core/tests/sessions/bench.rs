@@ -116,16 +116,11 @@ impl Bench {
                 .collect::<Vec<_>>()
         };
         let rows = self.rows.entry(call).or_default();
+        rows.extend(delivery.chunk().map(integers).unwrap_or_default());
         let answer = match delivery {
-            Delivery::Rows(_, chunk) => return rows.extend(integers(&chunk)),
-            Delivery::More(_, chunk) => {
-                rows.extend(integers(&chunk));
-                Ok((std::mem::take(rows), true))
-            }
-            Delivery::End(_, chunk, _) => {
-                rows.extend(integers(&chunk));
-                Ok((std::mem::take(rows), false))
-            }
+            Delivery::Rows(..) => return,
+            Delivery::More(..) => Ok((std::mem::take(rows), true)),
+            Delivery::End(..) => Ok((std::mem::take(rows), false)),
             Delivery::Done | Delivery::Timed(_) => Ok((Vec::new(), false)),
             Delivery::Failed(failure) => Err(failure.error),
         };

@@ -45,7 +45,7 @@ pub(super) trait Side<'c> {
 }
 
 /// Rows ahead of the end of an answer.
-pub(super) type Rows = (Arc<crate::query::Shape>, crate::rows::Chunk);
+pub(super) type Rows = (Arc<crate::query::Shape>, Box<crate::rows::Chunk>);
 
 /// What became of a thing asked.
 enum Ran {
