@@ -277,14 +277,21 @@ fn submit(manager: &Manager, work: &Work, calls: usize) -> Outcome<usize> {
         request.take = work.steps[run.step].take;
         request
     };
-    for call in 0..calls {
+    let mut next = 0;
+    while next < calls {
         counter.wait_until(work.in_flight);
-        counter.open.fetch_add(1, Ordering::AcqRel);
-        let runs = work.call(call);
+        let room = work.in_flight - counter.open.load(Ordering::Acquire);
+        let together = next..calls.min(next + room.min(TOGETHER));
+        counter.open.fetch_add(together.len(), Ordering::AcqRel);
+        next = together.end;
         if work.is_transaction {
-            manager.submit_batch(runs.iter().map(|run| (request(run), ITEM)).collect(), None, &sink, WHOLE);
+            for call in together {
+                let items = work.call(call).iter().map(|run| (request(run), ITEM)).collect();
+                manager.submit_batch(items, None, &sink, WHOLE);
+            }
         } else {
-            manager.submit(request(&runs[0]), None, Arc::clone(&sink), WHOLE);
+            let mut bunch = manager.bunch(Arc::clone(&sink));
+            together.for_each(|call| bunch.add(request(&work.call(call)[0]), None, WHOLE));
         }
     }
     counter.wait_until(1);
@@ -297,6 +304,9 @@ fn submit(manager: &Manager, work: &Work, calls: usize) -> Outcome<usize> {
 /// The numbers that answers come under: those of a call, and those of the single statements of a transaction.
 const WHOLE: u32 = 1;
 const ITEM: u32 = 2;
+
+/// How many calls are submitted together: as JavaScript does it.
+const TOGETHER: usize = 8;
 
 /// Counts answers, and wakes the submitter once half of what may be under way has been answered.
 struct Counter {

@@ -40,8 +40,8 @@ pub use error::{Error, ErrorCode, Parameter, Result};
 pub use gate::Concurrency;
 pub use lease::{ExclusiveLease, ReadLease, RowSet, WriteLease};
 pub use manager::{
-    CheckpointMode, CopyOptions, GroupLimits, HolderStatus, Inline, Manager, Options, ReadOrder, ReaderStatus, Status,
-    WalStatus, WriterStatus,
+    Bunch, CheckpointMode, CopyOptions, GroupLimits, HolderStatus, Inline, Manager, Options, ReadOrder, ReaderStatus,
+    Status, WalStatus, WriterStatus,
 };
 pub use metrics::metric_names;
 pub use mirror::Watch;

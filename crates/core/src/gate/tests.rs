@@ -1,5 +1,7 @@
 //! The shell: who is called, where, how often, and that nothing is lost when a call goes wrong.
 
+mod together;
+
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 use std::time::Duration;

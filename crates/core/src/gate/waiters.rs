@@ -1,6 +1,6 @@
 //! The waiters of queued requests.
 
-use std::collections::BTreeMap;
+use std::collections::VecDeque;
 use std::time::Instant;
 
 use slab::Slab;
@@ -16,36 +16,109 @@ pub(super) struct Waiting<W> {
     pub(super) queued_at: Instant,
 }
 
-/// By ticket, which is also by age. The waiters stay where they are: a tree would move them about, and they are large.
+/// Where the waiter with a ticket is, until it has left.
+struct Entry {
+    ticket: Ticket,
+    place: Option<usize>,
+}
+
+/// By ticket, which is also by age. Most join at the end and leave at the front. The waiters stay where they are: they are large.
 pub(super) struct Waiters<W> {
-    places: BTreeMap<Ticket, usize>,
+    /// The first has not left.
+    entries: VecDeque<Entry>,
     kept: Slab<Waiting<W>>,
 }
 
 impl<W> Default for Waiters<W> {
     fn default() -> Self {
-        Self { places: BTreeMap::new(), kept: Slab::new() }
+        Self { entries: VecDeque::new(), kept: Slab::new() }
     }
 }
 
 impl<W> Waiters<W> {
     /// Keeps a waiter. Returns whether it is the oldest.
     pub(super) fn insert(&mut self, ticket: Ticket, waiting: Waiting<W>) -> bool {
-        let place = self.kept.insert(waiting);
-        self.places.insert(ticket, place);
-        self.places.first_key_value().is_some_and(|(first, _)| *first == ticket)
+        let entry = Entry { ticket, place: Some(self.kept.insert(waiting)) };
+        if self.entries.back().is_none_or(|last| last.ticket < ticket) {
+            self.entries.push_back(entry);
+        } else {
+            // A statement that took its place long ago.
+            match self.find(ticket) {
+                Ok(left) => self.entries[left] = entry,
+                Err(index) => self.entries.insert(index, entry),
+            }
+        }
+        self.entries.front().is_some_and(|first| first.ticket == ticket)
     }
 
     pub(super) fn remove(&mut self, ticket: Ticket) -> Option<Waiting<W>> {
-        let waiting = self.kept.remove(self.places.remove(&ticket)?);
-        if self.kept.is_empty() && self.kept.capacity() > KEPT_FREE {
-            self.kept = Slab::new();
+        let first = self.entries.front()?.ticket;
+        let index = if first == ticket { 0 } else { self.find(ticket).ok()? };
+        let place = self.entries[index].place.take()?;
+        while self.entries.front().is_some_and(|first| first.place.is_none()) {
+            self.entries.pop_front();
+        }
+        let waiting = self.kept.remove(place);
+        if self.entries.is_empty() && self.kept.capacity() > KEPT_FREE {
+            *self = Self::default();
         }
         Some(waiting)
     }
 
     pub(super) fn oldest(&self) -> Option<(Ticket, Instant)> {
-        let (ticket, place) = self.places.first_key_value()?;
-        Some((*ticket, self.kept[*place].queued_at))
+        let Entry { ticket, place } = self.entries.front()?;
+        let place = place.expect("BUG: the first entry is that of a waiter that has left");
+        Some((*ticket, self.kept[place].queued_at))
+    }
+
+    fn find(&self, ticket: Ticket) -> Result<usize, usize> {
+        self.entries.binary_search_by_key(&ticket, |entry| entry.ticket)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn insert(waiters: &mut Waiters<u64>, ticket: u64, queued_at: Instant) -> bool {
+        waiters.insert(Ticket(ticket), Waiting { waiter: ticket, queued_at })
+    }
+
+    fn remove(waiters: &mut Waiters<u64>, ticket: u64) -> Option<u64> {
+        waiters.remove(Ticket(ticket)).map(|waiting| waiting.waiter)
+    }
+
+    #[test]
+    fn waiters_leave_from_anywhere_and_the_oldest_is_known() {
+        let (mut waiters, now) = (Waiters::default(), Instant::now());
+        assert!(insert(&mut waiters, 3, now), "it is alone");
+        assert!(!insert(&mut waiters, 5, now));
+        assert!(!insert(&mut waiters, 9, now));
+        assert!(insert(&mut waiters, 1, now), "its place is older");
+        assert!(!insert(&mut waiters, 4, now));
+        assert_eq!(remove(&mut waiters, 4), Some(4));
+        assert_eq!(remove(&mut waiters, 4), None, "it has left");
+        assert!(!insert(&mut waiters, 4, now), "where another was");
+        assert_eq!(remove(&mut waiters, 3), Some(3));
+        assert_eq!(remove(&mut waiters, 2), None, "nobody had that ticket");
+        let mut left = Vec::new();
+        while let Some((ticket, _)) = waiters.oldest() {
+            left.extend(remove(&mut waiters, ticket.0));
+        }
+        assert_eq!(left, [1, 4, 5, 9]);
+        assert_eq!(remove(&mut waiters, 9), None);
+    }
+
+    #[test]
+    fn memory_of_many_waiters_is_given_back() {
+        let (mut waiters, now) = (Waiters::default(), Instant::now());
+        let many = 2 * KEPT_FREE as u64;
+        for ticket in 0..many {
+            insert(&mut waiters, ticket, now);
+        }
+        for ticket in (0..many).rev() {
+            assert_eq!(remove(&mut waiters, ticket), Some(ticket));
+        }
+        assert!(waiters.kept.capacity() <= KEPT_FREE && waiters.entries.capacity() <= KEPT_FREE);
     }
 }

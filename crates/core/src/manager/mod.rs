@@ -14,6 +14,7 @@ mod readers;
 mod registry;
 mod replacement;
 mod status;
+mod submit;
 mod timers;
 mod waiting;
 mod writer;
@@ -21,26 +22,24 @@ mod writer;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::time::Instant;
 
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
-use crate::cancel::Cancel;
-use crate::completion::{Reply, Sink};
+use crate::completion::Reply;
 use crate::connection::{Classified, FileIdentity, Location, PolicedConnection, Route};
 use crate::error::{Error, ErrorCode, Result};
-use crate::gate::{Class, Concurrency, Gate, ReadKind};
+use crate::gate::{Class, Gate, ReadKind};
 use crate::lease::{ExclusiveLease, RawLease, ReadLease, RowSet, WriteLease, collect};
 use crate::metrics::Metrics;
 use crate::mirror::Observer;
 use crate::params::Params;
-use crate::query::{Integers, Query, Request, Scope, Script};
+use crate::query::{Integers, Query, Request, Scope};
 use crate::rows::Limits;
 use crate::session::Sessions;
 use crate::statement::Statements;
 use crate::trace;
-use crate::worker::{Checkpointer, Job, Work, Worker, nothing};
+use crate::worker::{Checkpointer, Worker};
 
 use activity::Activity;
 pub use checkpoint::CheckpointMode;
@@ -58,6 +57,7 @@ pub(crate) use replacement::Writable;
 pub(crate) use status::Counter;
 use status::Counters;
 pub use status::{HolderStatus, ReaderStatus, Status, WalStatus, WriterStatus};
+pub use submit::Bunch;
 use timers::Timer;
 use waiting::Waiting;
 pub(crate) use waiting::{closed, permit};
@@ -187,78 +187,6 @@ impl Manager {
         answer.await
     }
 
-    /// Submits one request, whose answer goes to `sink` under the number `call`. `cancel` stops it.
-    pub fn submit(&self, request: Request, cancel: Option<Arc<Cancel>>, sink: Arc<dyn Sink>, call: u32) {
-        let reply = self.reply(sink, call, &request.query, request.timed);
-        self.submit_job(Job { cancel, ..Job::new(Work::Query(request), reply) });
-    }
-
-    /// Submits a script: many statements, stopped at the first that fails, on the writer. `cancel` stops it.
-    pub fn submit_script(
-        &self,
-        script: impl Into<Script>,
-        cancel: Option<Arc<Cancel>>,
-        sink: Arc<dyn Sink>,
-        call: u32,
-    ) {
-        let Script { text, timed } = script.into();
-        let reply = self.reply(sink, call, &text, timed);
-        self.submit_job(Job { cancel, ..Job::new(Work::Script(text), reply) });
-    }
-
-    /// Submits statements to run as one transaction: all or nothing. Each item is answered under its own number, and then the whole
-    /// under `call`: with [`Delivery::Done`](crate::Delivery::Done), or the failure, which tells the item. The whole tells its times if
-    /// one of the requests asks for that.
-    pub fn submit_batch(
-        &self,
-        items: Vec<(Request, u32)>,
-        cancel: Option<Arc<Cancel>>,
-        sink: &Arc<dyn Sink>,
-        call: u32,
-    ) {
-        let (items, reply) = self.batch_replies(items, sink, call);
-        self.submit_job(Job { cancel, ..Job::new(Work::Batch(items), reply) });
-    }
-
-    /// Makes the duty to answer a call of `query`.
-    pub(crate) fn reply(&self, sink: Arc<dyn Sink>, call: u32, query: &Arc<Query>, timed: bool) -> Reply {
-        Reply::watched(sink, call, query, timed, &self.shared.location)
-    }
-
-    /// Makes the duties to answer the items of a batch, and the whole. The whole tells its times if an item asks for that; the items
-    /// never do.
-    pub(crate) fn batch_replies(
-        &self,
-        items: Vec<(Request, u32)>,
-        sink: &Arc<dyn Sink>,
-        call: u32,
-    ) -> (Vec<(Request, Reply)>, Reply) {
-        let timed = items.iter().any(|(request, _)| request.timed);
-        let reply = if timed {
-            self.reply(Arc::clone(sink), call, nothing(), true)
-        } else {
-            Reply::new(Arc::clone(sink), call)
-        };
-        let item = |(request, item): (Request, u32)| {
-            let reply = self.reply(Arc::clone(sink), item, &request.query, false);
-            (request, reply)
-        };
-        (items.into_iter().map(item).collect(), reply)
-    }
-
-    pub(crate) fn submit_job(&self, job: Job) {
-        if self.member.has_left() {
-            return job.fail(closed());
-        }
-        self.end_burst();
-        self.shared.submit(job, self.order.as_ref());
-    }
-
-    /// Whether a read outside any callback has to run on the writer, to see what was submitted before it.
-    pub(crate) fn reads_behind_writes(&self) -> bool {
-        self.order.as_ref().is_some_and(|order| order.has_writes())
-    }
-
     /// Waits for a reader of one's own.
     ///
     /// # Errors
@@ -350,97 +278,6 @@ impl Shared {
         Statements::new(connection, statement_cache_size, Limits { max_result_bytes, max_text_bytes }, counts)
     }
 
-    fn submit(self: &Arc<Self>, mut job: Job, order: Option<&Arc<Order>>) {
-        let route = self.route(&job.work);
-        match job.work.scope() {
-            Scope::Outside => {
-                let route = order.map_or(route, |order| in_order(order, route, &mut job));
-                self.submit_outside(job, route);
-            }
-            Scope::Read | Scope::Transaction if route == Some(Route::Write) => self.refuse_reentrant(job),
-            Scope::Read => self.request(Class::Read(ReadKind::Nested), job),
-            Scope::Transaction if self.gate.status().concurrency == Concurrency::Wal => {
-                self.request(Class::Read(ReadKind::Short), job);
-            }
-            Scope::Transaction | Scope::Exclusive => self.refuse_reentrant(job),
-        }
-    }
-
-    fn submit_outside(self: &Arc<Self>, job: Job, route: Option<Route>) {
-        match route {
-            Some(Route::Read) => self.request(Class::Read(ReadKind::Short), job),
-            Some(Route::Write) => self.request(Class::Write, job),
-            None => {
-                let cancel = job.cancel.clone();
-                let now = Instant::now();
-                let make = |place| Waiting::job(self, Job { place: Some(place), ..job }, now);
-                let request = self.gate.request_unclassified(now, make);
-                self.settle_cancellable(request, cancel.as_ref());
-            }
-        }
-    }
-
-    fn route(&self, work: &Work) -> Option<Route> {
-        match work {
-            Work::Script(_) | Work::Batch(_) => Some(Route::Write),
-            Work::Query(_) if self.runs_all_on_the_writer() => Some(Route::Write),
-            Work::Query(request) => request.query.hint(),
-        }
-    }
-
-    /// Whether there are no readers, or what they would read may not be what the writer sees.
-    pub(crate) fn runs_all_on_the_writer(&self) -> bool {
-        self.options.max_readers == 0 || self.is_pinned()
-    }
-
-    fn request(self: &Arc<Self>, class: Class, job: Job) {
-        let cancel = job.cancel.clone();
-        let now = Instant::now();
-        let request = self.gate.request(class, Waiting::job(self, job, now), now);
-        self.settle_cancellable(request, cancel.as_ref());
-    }
-
-    /// Sends a job that a reader would not run to the writer, into the place that it holds.
-    pub(crate) fn forward_to_writer(self: &Arc<Self>, mut job: Job) {
-        if job.work.scope() != Scope::Outside {
-            return self.refuse_reentrant(job);
-        }
-        let Some(place) = job.place.take() else {
-            self.counters.fallbacks.add();
-            return self.request(Class::Write, job);
-        };
-        let cancel = job.cancel.clone();
-        let request = place.confirm(Waiting::job(self, job, Instant::now()));
-        self.settle_cancellable(request, cancel.as_ref());
-    }
-
-    /// Asks for a reader for one job, which the writer found to be a read.
-    pub(crate) fn request_reader(self: &Arc<Self>, job: Job) {
-        self.request(Class::Read(ReadKind::Short), job);
-    }
-
-    /// Asks for exclusive write mode for one job.
-    pub(crate) fn request_exclusive(self: &Arc<Self>, job: Job) {
-        self.request(Class::Exclusive, job);
-    }
-
-    /// Whether a request cannot be stepped bit by bit on a read lease of its own; the ordinary way refuses what must not run at all.
-    pub(crate) fn must_run_as_a_whole(&self, request: &Request) -> bool {
-        let may_stream = match request.scope {
-            Scope::Outside | Scope::Transaction => true,
-            Scope::Read | Scope::Exclusive => false,
-        };
-        let writes = self.runs_all_on_the_writer() || request.query.hint() == Some(Route::Write);
-        !may_stream || writes || self.gate.status().concurrency == Concurrency::Exclusive
-    }
-
-    /// Refuses a call that would wait for the callback in which it was made.
-    fn refuse_reentrant(&self, job: Job) {
-        let error = reentrant(job.work.scope());
-        self.metrics.failed(&error);
-        job.fail(error);
-    }
-
     /// Returns how far writes share a transaction, if they do.
     pub(crate) fn group_limits(&self) -> Option<GroupLimits> {
         self.options.group_commit
@@ -472,27 +309,4 @@ impl Shared {
             }
         }
     }
-}
-
-/// Sends a read to the writer while a write is under way that it has to see, and lets later reads know of what may write.
-fn in_order(order: &Arc<Order>, route: Option<Route>, job: &mut Job) -> Option<Route> {
-    let route = if order.has_writes() { Some(Route::Write) } else { route };
-    if route != Some(Route::Read) {
-        job.reply.counts(order.enter());
-    }
-    route
-}
-
-/// The error of a call that would wait for the callback in which it was made.
-fn reentrant(scope: Scope) -> Error {
-    let (callback, instead) = match scope {
-        Scope::Outside | Scope::Transaction => ("transaction", "use the tx of the callback"),
-        Scope::Read => ("read", "write after it"),
-        Scope::Exclusive => ("writeMode", "use the w of the callback"),
-    };
-    let message = format!(
-        "this call on the database would wait for the {callback} callback in which it is made: {instead}, \
-         or pass {{ detached: true }} if the callback does not wait for it"
-    );
-    Error::new(ErrorCode::Reentrant, message)
 }

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use super::{Manager, reentrant};
+use super::Manager;
+use super::submit::reentrant;
 use crate::completion::Reply;
 use crate::connection::pragma::{PragmaKind, is_reading, kind};
 use crate::connection::{Denial, Route};

@@ -1,0 +1,150 @@
+//! Calls that are submitted together.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sluice_core::{
+    Cancel, CancelReason, Delivery, ErrorCode, Manager, Options, Params, Query, Request, Result, Sink, Take,
+};
+use tempfile::TempDir;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+
+/// What a call came to: the number that it returned, if it returned one, or the code of its error.
+type Answer = std::result::Result<Option<i64>, ErrorCode>;
+
+struct Answers(UnboundedSender<(u32, Answer)>);
+
+impl Sink for Answers {
+    fn deliver(&self, call: u32, delivery: Delivery) {
+        let first = delivery.chunk().and_then(|chunk| chunk.cells.first().copied());
+        #[expect(clippy::cast_possible_truncation, reason = "the tests count to a few hundred")]
+        let number = first.map(|cell| f64::from_bits(cell) as i64);
+        let answer = match delivery {
+            Delivery::Failed(failure) => Err(failure.error.code),
+            Delivery::Rows(..) | Delivery::More(..) | Delivery::End(..) | Delivery::Done | Delivery::Timed(_) => {
+                Ok(number)
+            }
+        };
+        self.0.send((call, answer)).expect("the test takes every answer");
+    }
+}
+
+struct Bench {
+    _dir: TempDir,
+    manager: Manager,
+    sink: Arc<dyn Sink>,
+    answers: UnboundedReceiver<(u32, Answer)>,
+}
+
+impl Bench {
+    async fn new(options: Options) -> Result<Self> {
+        let dir = TempDir::new().expect("a temporary directory");
+        let manager = Manager::open(dir.path().join("app.db"), options).await?;
+        manager.query("CREATE TABLE t(x)", Params::none()).await?;
+        manager.query("INSERT INTO t VALUES (0)", Params::none()).await?;
+        let (sender, answers) = unbounded_channel();
+        Ok(Self { _dir: dir, manager, sink: Arc::new(Answers(sender)), answers })
+    }
+
+    /// Takes so many answers, and returns them by the numbers of their calls.
+    async fn take(&mut self, count: usize) -> HashMap<u32, Answer> {
+        let mut taken = HashMap::new();
+        for _ in 0..count {
+            let (call, answer) = in_deadline(self.answers.recv()).await.expect("an answer");
+            assert!(taken.insert(call, answer).is_none(), "{call} was answered twice");
+        }
+        taken
+    }
+}
+
+async fn in_deadline<T>(future: impl Future<Output = T>) -> T {
+    tokio::time::timeout(Duration::from_secs(20), future).await.expect("done within the deadline")
+}
+
+/// A write that tells which one of all it is.
+fn count() -> Request {
+    Request::new(Query::new("UPDATE t SET x = x + 1 RETURNING x"), Params::none())
+}
+
+#[tokio::test]
+async fn writes_run_in_the_order_in_which_they_were_added_whatever_else_is_among_them() -> Result<()> {
+    let mut bench = Bench::new(Options { max_readers: 2, ..Options::default() }).await?;
+    let known = count();
+    bench.manager.run(known.clone()).await?;
+    let read = Request::new(Query::new("SELECT x FROM t"), Params::none());
+    bench.manager.run(read.clone()).await?;
+    for round in 0..50_u32 {
+        let mut bunch = bench.manager.bunch(Arc::clone(&bench.sink));
+        for place in 0..20_u32 {
+            let (request, cancel) = match place % 5 {
+                1 => (read.clone(), None),
+                2 => (known.clone(), Some(Cancel::new())),
+                // Nobody has seen this text.
+                3 => (count(), None),
+                _ => (known.clone(), None),
+            };
+            bunch.add(request, cancel, round * 20 + place);
+        }
+    }
+    let answers = bench.take(1_000).await;
+    let mut writes = 1;
+    for call in 0..1_000 {
+        let Some(Ok(Some(number))) = answers.get(&call) else { panic!("{call}: {:?}", answers.get(&call)) };
+        if call % 5 == 1 {
+            continue;
+        }
+        writes += 1;
+        assert_eq!(*number, writes, "call {call}");
+    }
+    in_deadline(bench.manager.close()).await
+}
+
+#[tokio::test]
+async fn what_a_full_queue_refuses_is_told_and_the_others_run() -> Result<()> {
+    let mut bench = Bench::new(Options { max_queued: 3, ..Options::default() }).await?;
+    let request = Request { take: Take::None, ..count() };
+    bench.manager.run(request.clone()).await?;
+    let lease = in_deadline(bench.manager.write()).await?;
+    {
+        let mut bunch = bench.manager.bunch(Arc::clone(&bench.sink));
+        (1..=5).for_each(|call| bunch.add(request.clone(), None, call));
+    }
+    let refused = bench.take(2).await;
+    assert_eq!(refused, HashMap::from([(4, Err(ErrorCode::Overloaded)), (5, Err(ErrorCode::Overloaded))]));
+    assert_eq!(bench.manager.status().queued, 3);
+    drop(lease);
+    assert_eq!(bench.take(3).await, (1..=3).map(|call| (call, Ok(None))).collect());
+    in_deadline(bench.manager.close()).await
+}
+
+#[tokio::test]
+async fn a_call_of_a_bunch_can_be_stopped_while_it_waits() -> Result<()> {
+    let mut bench = Bench::new(Options::default()).await?;
+    bench.manager.run(count()).await?;
+    let lease = in_deadline(bench.manager.write()).await?;
+    let cancel = Cancel::new();
+    {
+        let mut bunch = bench.manager.bunch(Arc::clone(&bench.sink));
+        bunch.add(count(), None, 1);
+        bunch.add(count(), Some(Arc::clone(&cancel)), 2);
+        bunch.add(count(), None, 3);
+    }
+    cancel.cancel(CancelReason::Aborted);
+    assert_eq!(bench.take(1).await, HashMap::from([(2, Err(ErrorCode::Aborted))]));
+    drop(lease);
+    assert_eq!(bench.take(2).await, HashMap::from([(1, Ok(Some(2))), (3, Ok(Some(3)))]));
+    in_deadline(bench.manager.close()).await
+}
+
+#[tokio::test]
+async fn a_bunch_on_a_closed_handle_fails_each_of_its_calls() -> Result<()> {
+    let mut bench = Bench::new(Options::default()).await?;
+    in_deadline(bench.manager.close()).await?;
+    {
+        let mut bunch = bench.manager.bunch(Arc::clone(&bench.sink));
+        (1..=2).for_each(|call| bunch.add(count(), None, call));
+    }
+    assert_eq!(bench.take(2).await, (1..=2).map(|call| (call, Err(ErrorCode::Closed))).collect());
+    Ok(())
+}
