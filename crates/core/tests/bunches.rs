@@ -30,14 +30,14 @@ impl Sink for Answers {
     }
 }
 
-struct Bench {
+struct Stage {
     _dir: TempDir,
     manager: Manager,
     sink: Arc<dyn Sink>,
     answers: UnboundedReceiver<(u32, Answer)>,
 }
 
-impl Bench {
+impl Stage {
     async fn new(options: Options) -> Result<Self> {
         let dir = TempDir::new().expect("a temporary directory");
         let manager = Manager::open(dir.path().join("app.db"), options).await?;
@@ -69,13 +69,13 @@ fn count() -> Request {
 
 #[tokio::test]
 async fn writes_run_in_the_order_in_which_they_were_added_whatever_else_is_among_them() -> Result<()> {
-    let mut bench = Bench::new(Options { max_readers: 2, ..Options::default() }).await?;
+    let mut stage = Stage::new(Options { max_readers: 2, ..Options::default() }).await?;
     let known = count();
-    bench.manager.run(known.clone()).await?;
+    stage.manager.run(known.clone()).await?;
     let read = Request::new(Query::new("SELECT x FROM t"), Params::none());
-    bench.manager.run(read.clone()).await?;
+    stage.manager.run(read.clone()).await?;
     for round in 0..50_u32 {
-        let mut bunch = bench.manager.bunch(Arc::clone(&bench.sink));
+        let mut bunch = stage.manager.bunch(Arc::clone(&stage.sink));
         for place in 0..20_u32 {
             let (request, cancel) = match place % 5 {
                 1 => (read.clone(), None),
@@ -87,7 +87,7 @@ async fn writes_run_in_the_order_in_which_they_were_added_whatever_else_is_among
             bunch.add(request, cancel, round * 20 + place);
         }
     }
-    let answers = bench.take(1_000).await;
+    let answers = stage.take(1_000).await;
     let mut writes = 1;
     for call in 0..1_000 {
         let Some(Ok(Some(number))) = answers.get(&call) else { panic!("{call}: {:?}", answers.get(&call)) };
@@ -97,54 +97,54 @@ async fn writes_run_in_the_order_in_which_they_were_added_whatever_else_is_among
         writes += 1;
         assert_eq!(*number, writes, "call {call}");
     }
-    in_deadline(bench.manager.close()).await
+    in_deadline(stage.manager.close()).await
 }
 
 #[tokio::test]
 async fn what_a_full_queue_refuses_is_told_and_the_others_run() -> Result<()> {
-    let mut bench = Bench::new(Options { max_queued: 3, ..Options::default() }).await?;
+    let mut stage = Stage::new(Options { max_queued: 3, ..Options::default() }).await?;
     let request = Request { take: Take::None, ..count() };
-    bench.manager.run(request.clone()).await?;
-    let lease = in_deadline(bench.manager.write()).await?;
+    stage.manager.run(request.clone()).await?;
+    let lease = in_deadline(stage.manager.write()).await?;
     {
-        let mut bunch = bench.manager.bunch(Arc::clone(&bench.sink));
+        let mut bunch = stage.manager.bunch(Arc::clone(&stage.sink));
         (1..=5).for_each(|call| bunch.add(request.clone(), None, call));
     }
-    let refused = bench.take(2).await;
+    let refused = stage.take(2).await;
     assert_eq!(refused, HashMap::from([(4, Err(ErrorCode::Overloaded)), (5, Err(ErrorCode::Overloaded))]));
-    assert_eq!(bench.manager.status().queued, 3);
+    assert_eq!(stage.manager.status().queued, 3);
     drop(lease);
-    assert_eq!(bench.take(3).await, (1..=3).map(|call| (call, Ok(None))).collect());
-    in_deadline(bench.manager.close()).await
+    assert_eq!(stage.take(3).await, (1..=3).map(|call| (call, Ok(None))).collect());
+    in_deadline(stage.manager.close()).await
 }
 
 #[tokio::test]
 async fn a_call_of_a_bunch_can_be_stopped_while_it_waits() -> Result<()> {
-    let mut bench = Bench::new(Options::default()).await?;
-    bench.manager.run(count()).await?;
-    let lease = in_deadline(bench.manager.write()).await?;
+    let mut stage = Stage::new(Options::default()).await?;
+    stage.manager.run(count()).await?;
+    let lease = in_deadline(stage.manager.write()).await?;
     let cancel = Cancel::new();
     {
-        let mut bunch = bench.manager.bunch(Arc::clone(&bench.sink));
+        let mut bunch = stage.manager.bunch(Arc::clone(&stage.sink));
         bunch.add(count(), None, 1);
         bunch.add(count(), Some(Arc::clone(&cancel)), 2);
         bunch.add(count(), None, 3);
     }
     cancel.cancel(CancelReason::Aborted);
-    assert_eq!(bench.take(1).await, HashMap::from([(2, Err(ErrorCode::Aborted))]));
+    assert_eq!(stage.take(1).await, HashMap::from([(2, Err(ErrorCode::Aborted))]));
     drop(lease);
-    assert_eq!(bench.take(2).await, HashMap::from([(1, Ok(Some(2))), (3, Ok(Some(3)))]));
-    in_deadline(bench.manager.close()).await
+    assert_eq!(stage.take(2).await, HashMap::from([(1, Ok(Some(2))), (3, Ok(Some(3)))]));
+    in_deadline(stage.manager.close()).await
 }
 
 #[tokio::test]
 async fn a_bunch_on_a_closed_handle_fails_each_of_its_calls() -> Result<()> {
-    let mut bench = Bench::new(Options::default()).await?;
-    in_deadline(bench.manager.close()).await?;
+    let mut stage = Stage::new(Options::default()).await?;
+    in_deadline(stage.manager.close()).await?;
     {
-        let mut bunch = bench.manager.bunch(Arc::clone(&bench.sink));
+        let mut bunch = stage.manager.bunch(Arc::clone(&stage.sink));
         (1..=2).for_each(|call| bunch.add(count(), None, call));
     }
-    assert_eq!(bench.take(2).await, (1..=2).map(|call| (call, Err(ErrorCode::Closed))).collect());
+    assert_eq!(stage.take(2).await, (1..=2).map(|call| (call, Err(ErrorCode::Closed))).collect());
     Ok(())
 }
