@@ -305,7 +305,7 @@ fn submit(manager: &Manager, work: &Work, calls: usize) -> Outcome<usize> {
 const WHOLE: u32 = 1;
 const ITEM: u32 = 2;
 
-/// How many calls are submitted together: as JavaScript does it.
+/// How many calls are submitted together: as JavaScript does it with those after the first of a turn.
 const TOGETHER: usize = 8;
 
 /// Counts answers, and wakes the submitter once half of what may be under way has been answered.

@@ -22,7 +22,7 @@ pub const ROW_BYTES: usize = 56;
 /// For how many rows there is room as soon as a result has a second one.
 const FIRST_ROWS: usize = 32;
 /// How many cells a chunk holds in place: what one thread allocates and another frees makes both wait, and most results are one row.
-const CELLS_IN_PLACE: usize = 8;
+pub const CELLS_IN_PLACE: usize = 8;
 /// A text or blob above this many bytes is carried apart.
 pub const INLINE_BYTES: usize = 16 * 1024;
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sluice_core::{
-    Cancel, CancelReason, Delivery, ErrorCode, Manager, Options, Params, Query, Request, Result, Sink, Take,
+    Cancel, CancelReason, Delivery, ErrorCode, Manager, Options, Params, Query, ReadOrder, Request, Result, Sink, Take,
 };
 use tempfile::TempDir;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
@@ -97,6 +97,43 @@ async fn writes_run_in_the_order_in_which_they_were_added_whatever_else_is_among
         writes += 1;
         assert_eq!(*number, writes, "call {call}");
     }
+    in_deadline(stage.manager.close()).await
+}
+
+#[tokio::test]
+async fn reads_see_the_writes_before_them_where_their_handle_asks_for_that() -> Result<()> {
+    let mut stage = Stage::new(Options { read_order: ReadOrder::Submitted, ..Options::default() }).await?;
+    let write = Request { take: Take::None, ..count() };
+    stage.manager.run(write.clone()).await?;
+    let read = Request::new(Query::new("SELECT x FROM t"), Params::none());
+    stage.manager.run(read.clone()).await?;
+    for round in 0..50_u32 {
+        let mut bunch = stage.manager.bunch(Arc::clone(&stage.sink));
+        for place in 0..10_u32 {
+            let request = if place % 2 == 0 { &write } else { &read };
+            bunch.add(request.clone(), None, round * 10 + place);
+        }
+    }
+    let answers = stage.take(500).await;
+    for call in (1..500).step_by(2) {
+        assert_eq!(answers.get(&call), Some(&Ok(Some(i64::from(call / 2) + 2))), "call {call}");
+    }
+    in_deadline(stage.manager.close()).await
+}
+
+#[tokio::test]
+async fn calls_of_a_bunch_wait_no_longer_than_they_may() -> Result<()> {
+    let acquire_timeout = Duration::from_millis(50);
+    let mut stage = Stage::new(Options { acquire_timeout, ..Options::default() }).await?;
+    let known = count();
+    stage.manager.run(known.clone()).await?;
+    let lease = in_deadline(stage.manager.write()).await?;
+    {
+        let mut bunch = stage.manager.bunch(Arc::clone(&stage.sink));
+        (1..=3).for_each(|call| bunch.add(known.clone(), None, call));
+    }
+    assert_eq!(stage.take(3).await, (1..=3).map(|call| (call, Err(ErrorCode::AcquireTimeout))).collect());
+    drop(lease);
     in_deadline(stage.manager.close()).await
 }
 

@@ -172,10 +172,12 @@ impl<W: Waiter> Gate<W> {
         waiters: impl IntoIterator<Item = W>,
         now: Instant,
     ) -> RequestedAll<W> {
+        // Declared before the lock is taken, so that even an unwinding drops waiters and permits after it is free.
         let mut requested = RequestedAll { unqueued: SmallVec::new(), first: false };
+        let mut waiters = waiters.into_iter();
         let mut state = self.state.lock();
         let queued_at = state.not_before_the_last(now);
-        for waiter in waiters {
+        for waiter in waiters.by_ref() {
             let decision = state.admission.on_request(class);
             match state.settle(self, decision, class, Waiting { waiter, queued_at }) {
                 Request::Queued { ticket: _, first } => requested.first |= first,

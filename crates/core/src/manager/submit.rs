@@ -28,7 +28,7 @@ impl Manager {
 
     /// Begins to submit requests together, whose answers all go to `sink`.
     pub fn bunch(&self, sink: Arc<dyn Sink>) -> Bunch<'_> {
-        Bunch { manager: self, sink, class: Class::Write, waiting: SmallVec::new(), since: Instant::now() }
+        Bunch { manager: self, sink, class: Class::Write, waiting: SmallVec::new(), since: None }
     }
 
     /// Submits a script: many statements, stopped at the first that fails, on the writer. `cancel` stops it.
@@ -98,8 +98,10 @@ impl Manager {
     }
 }
 
-/// Requests that are submitted together: those that follow one another into one queue of the gate enter it as one step. They are
-/// submitted as one after another would be, the last when this is dropped.
+/// Requests that are submitted together, the last of them when this is dropped. They run as if they had been submitted one after another.
+///
+/// Those that follow one another into one queue of the gate enter it as one step; but for those that can be stopped, and those of which nobody
+/// knows yet whether they read or write, which enter by themselves.
 #[must_use = "it is submitted when it is dropped"]
 pub struct Bunch<'m> {
     manager: &'m Manager,
@@ -107,7 +109,8 @@ pub struct Bunch<'m> {
     /// What those ask for that wait to be submitted.
     class: Class,
     waiting: SmallVec<[Waiting; IN_PLACE]>,
-    since: Instant,
+    /// When the first of those was added.
+    since: Option<Instant>,
 }
 
 impl Bunch<'_> {
@@ -126,7 +129,8 @@ impl Bunch<'_> {
                     self.submit();
                     self.class = class;
                 }
-                self.waiting.push(Waiting::job(&self.manager.shared, job, self.since));
+                let since = *self.since.get_or_insert_with(Instant::now);
+                self.waiting.push(Waiting::job(&self.manager.shared, job, since));
             }
             Way::Request(_) | Way::Unclassified | Way::Refuse => {
                 self.submit();
@@ -138,12 +142,10 @@ impl Bunch<'_> {
 
     /// Submits those that wait for that.
     fn submit(&mut self) {
-        if self.waiting.is_empty() {
-            return;
-        }
+        let Some(since) = self.since.take() else { return };
         self.manager.end_burst();
         let shared = &self.manager.shared;
-        let RequestedAll { unqueued, first } = shared.gate.request_all(self.class, self.waiting.drain(..), self.since);
+        let RequestedAll { unqueued, first } = shared.gate.request_all(self.class, self.waiting.drain(..), since);
         if first {
             shared.queue_timer.arm(shared);
         }

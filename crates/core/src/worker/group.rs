@@ -45,7 +45,8 @@ impl Group {
     /// Makes the job in the doorway a member.
     fn add(&mut self, doorway: &mut Option<Job>, outcome: Result<Answered, Failure>) {
         self.bytes += outcome.as_ref().map_or(0, Answered::bytes);
-        self.members.extend(doorway.take().map(|job| Member { job, outcome }));
+        let job = doorway.take().expect("BUG: nobody stands in the doorway");
+        self.members.push(Member { job, outcome });
     }
 
     fn is_full(&self, limits: GroupLimits) -> bool {
@@ -199,7 +200,9 @@ impl Writer<'_> {
                     if let Some(cancel) = &job.cancel {
                         cancel.paused();
                     }
-                    doorway.take().into_iter().for_each(|job| self.shared.request_reader(job));
+                    if let Some(job) = doorway.take() {
+                        self.shared.request_reader(job);
+                    }
                     return Joined::Yes;
                 }
             }
@@ -211,7 +214,7 @@ impl Writer<'_> {
                 return Joined::Yes;
             }
         }
-        match self.run_member(group, job, limits) {
+        match self.run_member(group, job, request, limits) {
             Ok(outcome) => {
                 group.add(doorway, outcome);
                 Joined::Yes
@@ -220,7 +223,7 @@ impl Writer<'_> {
         }
     }
 
-    /// Runs a job that may be a member. Returns what it will be answered.
+    /// Runs the request of a job that may be a member. Returns what it will be answered.
     ///
     /// # Errors
     /// How it reached beyond itself.
@@ -228,9 +231,9 @@ impl Writer<'_> {
         &mut self,
         group: &mut Group,
         job: &Job,
+        request: &Request,
         limits: GroupLimits,
     ) -> Result<Result<Answered, Failure>, Offence> {
-        let request = grouped(&job.work).expect("BUG: what is no member runs in a group");
         let began = group.now;
         if let Err(reason) = self.worker.begin(&request.query, began, job.cancel.as_ref(), &job.reply) {
             return Ok(Err(reason.to_error().into()));
