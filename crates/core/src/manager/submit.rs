@@ -28,7 +28,7 @@ impl Manager {
 
     /// Begins to submit requests together, whose answers all go to `sink`.
     pub fn bunch(&self, sink: Arc<dyn Sink>) -> Bunch<'_> {
-        Bunch { manager: self, sink, class: Class::Write, waiting: SmallVec::new(), since: None }
+        Bunch { manager: self, sink, class: Class::Write, waiting: SmallVec::new() }
     }
 
     /// Submits a script: many statements, stopped at the first that fails, on the writer. `cancel` stops it.
@@ -109,8 +109,6 @@ pub struct Bunch<'m> {
     /// What those ask for that wait to be submitted.
     class: Class,
     waiting: SmallVec<[Waiting; IN_PLACE]>,
-    /// When the first of those was added.
-    since: Option<Instant>,
 }
 
 impl Bunch<'_> {
@@ -129,7 +127,7 @@ impl Bunch<'_> {
                     self.submit();
                     self.class = class;
                 }
-                let since = *self.since.get_or_insert_with(Instant::now);
+                let since = self.since().unwrap_or_else(Instant::now);
                 self.waiting.push(Waiting::job(&self.manager.shared, job, since));
             }
             Way::Request(_) | Way::Unclassified | Way::Refuse => {
@@ -140,9 +138,14 @@ impl Bunch<'_> {
         }
     }
 
+    /// When the first of those was added that wait to be submitted.
+    fn since(&self) -> Option<Instant> {
+        self.waiting.first().map(Waiting::since)
+    }
+
     /// Submits those that wait for that.
     fn submit(&mut self) {
-        let Some(since) = self.since.take() else { return };
+        let Some(since) = self.since() else { return };
         self.manager.end_burst();
         let shared = &self.manager.shared;
         let RequestedAll { unqueued, first } = shared.gate.request_all(self.class, self.waiting.drain(..), since);
