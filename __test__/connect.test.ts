@@ -37,6 +37,17 @@ describe('connect', () => {
     expect(await db.pluck('SELECT x FROM t ORDER BY rowid')).toEqual(Array.from({ length: 20 }, (_, x) => x))
   })
 
+  it('answers them in that order too, before what was called once it was open', async () => {
+    const db = connectForTest(scratchPath())
+    const order: number[] = []
+    const call = (index: number, work: Promise<unknown>): Promise<unknown> => work.then(() => order.push(index))
+    const insert = (index: number): Promise<unknown> => call(index, db.run('INSERT INTO t VALUES (?)', [index]))
+    const early = [call(0, db.exec('CREATE TABLE t (x)')), ...[1, 2, 3, 4].map(insert)]
+    await db.ready()
+    await Promise.all([...early, ...[5, 6, 7, 8, 9].map(insert)])
+    expect(order).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8, 9])
+  })
+
   it('rejects each call with the reason when it cannot be opened, and has nothing to close', async () => {
     const path = join(scratchFolder(), 'folder.db')
     mkdirSync(path)

@@ -125,6 +125,33 @@ describe.each([true, false])('with groupCommit: %s', (groupCommit) => {
     expect(await valuesOf(db)).toEqual(range(64).filter((x) => x !== 50))
   })
 
+  it('T06: calls of every method are answered in their order, those that fail among them', async () => {
+    const db = await openWith('CREATE TABLE t (x UNIQUE); INSERT INTO t VALUES (-1)', { groupCommit })
+    const own = db.prepare<[number]>('INSERT INTO t VALUES (?)')
+    const ways: ReadonlyArray<(x: number) => Promise<unknown>> = [
+      (x) => db.run('INSERT INTO t VALUES (?)', [x]),
+      (x) => db.sql`INSERT INTO t VALUES (${x})`,
+      (x) => db.exec(`INSERT INTO t VALUES (${x})`),
+      (x) => db.batch([{ sql: 'INSERT INTO t VALUES (?)', params: [x] }]),
+      (x) => own.run([x]),
+      (x) => db.all('INSERT INTO t VALUES (?) RETURNING x', [x]),
+    ]
+    const failing = (index: number): boolean => index % 5 === 2
+    const calls = range(120)
+    const release = await holdWriter(db)
+    const order: string[] = []
+    const done = calls.map((index) =>
+      ways[index % ways.length]!(failing(index) ? -1 : index).then(
+        () => order.push(`${index} done`),
+        () => order.push(`${index} failed`),
+      ),
+    )
+    await untilWaiting(db, calls.length)
+    await release()
+    await within(Promise.all(done), 'the answers')
+    expect(order).toEqual(calls.map((index) => `${index} ${failing(index) ? 'failed' : 'done'}`))
+  })
+
   it('T09: changes and lastInsertRowid are those of each statement', async () => {
     const db = await openWith('CREATE TABLE t (x); CREATE TABLE u (x)', { groupCommit })
     const release = await holdWriter(db)

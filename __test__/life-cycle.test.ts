@@ -244,6 +244,33 @@ describe('handles that nobody closes', () => {
     expect(said).toBe('true true\n')
   })
 
+  it('keep no result, not that of the last call either', async () => {
+    const said = await output(
+      `main(async () => {
+        const db = await open(':memory:', { inlineReads: 'off' })
+        const rows = async () => new WeakRef(await db.all('SELECT 1 AS x'))
+        const error = async () => new WeakRef(await db.run('SELECT').catch((error) => error))
+        for (const last of [rows, error]) {
+          const result = await last()
+          const deadline = Date.now() + 8000
+          let kept = true
+          while (kept && Date.now() < deadline) {
+            // A look keeps it until the turn ends.
+            await new Promise(setImmediate)
+            global.gc()
+            await new Promise(setImmediate)
+            kept = result.deref() !== undefined
+          }
+          console.log(!kept)
+        }
+        await db.close()
+      })`,
+      [],
+      ['--expose-gc'],
+    )
+    expect(said).toBe('true\ntrue\n')
+  })
+
   it('stay open while a call is under way, or a statement of theirs is held', async () => {
     const said = await output(
       `main(async () => {

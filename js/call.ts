@@ -32,8 +32,15 @@ import {
   SHAPE_NEW,
 } from './layout.js'
 
-/** Settles the promise that was made last. The call itself is not kept here: it would keep its rows and its database from being collected. */
-let settleLast: () => void
+/** Settle a promise. */
+export interface Settlers {
+  readonly resolve: (result: unknown) => void
+  readonly reject: (error: unknown) => void
+}
+
+/** Settle the promise that is being made. */
+let resolveLast: (result: unknown) => void = nobodyWaits
+let rejectLast: (error: unknown) => void = nobodyWaits
 
 /** Whether an inline answer has not reached whoever awaits it. */
 let isOnItsWay = false
@@ -48,14 +55,25 @@ const SETTLED: Promise<void> = Promise.resolve()
 function nobodyWaits(): void {}
 
 /** One executor for all calls: a closure per call would cost more than the promise. */
-function keepResolve(resolve: () => void): void {
-  settleLast = resolve
+function keepSettlers(resolve: (result: unknown) => void, reject: (error: unknown) => void): void {
+  resolveLast = resolve
+  rejectLast = reject
+}
+
+function errorThrownBy(work: () => unknown): unknown {
+  try {
+    work()
+    return undefined
+  } catch (error) {
+    return error
+  }
 }
 
 /**
  * One call under way, and in the end what it came to.
  *
- * `settled` never rejects: the error is made by whoever awaits it, so that their callers' frames are in its stack.
+ * `settled` rejects only where it is what {@link Call.into} has returned. Otherwise the error is made by whoever awaits it, so that their
+ * callers' frames are in its stack.
  */
 export class Call {
   /** What must stay alive until the call is settled. */
@@ -92,9 +110,14 @@ export class Call {
   referenced = false
   /** Whether the answer has come. */
   isSettled = false
-  /** Settles the call. */
-  settle: () => void
-  settled: Promise<void>
+  /** Settle `settled`, or what is settled in its place. */
+  #resolve: (result: unknown) => void = nobodyWaits
+  #reject: (error: unknown) => void = nobodyWaits
+  settled: Promise<void> = SETTLED
+  /** Called when the answer has come. */
+  #onSettled: (() => void) | null = null
+  /** What `settled` is resolved with is made of the answer by this; `null`: with nothing. */
+  #resultOf: ((call: Call) => unknown) | null = null
 
   /** `isAwaited`: whether somebody will wait for it; without, it is settled with another one, or answered at once. */
   constructor(owner: object, query: Query | null, sql: string | undefined, form: RowForm, bigints: boolean, isAwaited = true) {
@@ -103,19 +126,87 @@ export class Call {
     this.sql = sql
     this.form = form
     this.bigints = bigints
-    if (isAwaited) {
-      this.settled = new Promise(keepResolve)
-      this.settle = settleLast
-    } else {
-      this.settle = nobodyWaits
-      this.settled = SETTLED
+    if (isAwaited) this.wait()
+  }
+
+  /** Makes the promise of a call that is awaited. */
+  wait(): void {
+    this.settled = new Promise<unknown>(keepSettlers) as Promise<void>
+    this.#resolve = resolveLast
+    this.#reject = rejectLast
+    // They know the promise, which knows the result: kept here, that could not be collected.
+    resolveLast = rejectLast = nobodyWaits
+  }
+
+  /**
+   * Returns what `resultOf` makes of the answer, when that has come. To be called once, in the same turn as the call is made. `outer` settle a
+   * promise that is settled in place of the one that is returned, if that is not by then.
+   */
+  into<R>(resultOf: (call: Call) => R, outer: Settlers | null = null): Promise<R> {
+    // What traces the call is told in the context of whoever made it.
+    if (this.isSettled || this.trace !== null) return this.#awaited(resultOf)
+    this.#resultOf = resultOf
+    if (outer !== null) {
+      this.#resolve = outer.resolve
+      this.#reject = outer.reject
+    }
+    return this.settled as Promise<unknown> as Promise<R>
+  }
+
+  async #awaited<R>(resultOf: (call: Call) => R): Promise<R> {
+    await this.settled
+    this.expectSuccess()
+    return resultOf(this)
+  }
+
+  /**
+   * Settles the call, whose answer has come. Returns whether it is settled by now: one that failed is in a microtask, and no other is to be settled before it.
+   */
+  settle(): boolean {
+    const resultOf = this.#resultOf
+    if (resultOf === null) {
+      this.#resolve(undefined)
+      return true
+    }
+    if (this.failure !== null) return this.#rejectSoon(() => this.error())
+    try {
+      this.#resolve(resultOf(this))
+      return true
+    } catch (error) {
+      // Made once more there, with those who await the call in its stack.
+      return this.#rejectSoon(() => errorThrownBy(() => resultOf(this)) ?? error)
     }
   }
 
-  /** Makes the promise of a call that could not be answered at once. */
-  wait(): void {
-    this.settled = new Promise(keepResolve)
-    this.settle = settleLast
+  /** Notes that the answer has come. */
+  end(): void {
+    this.isSettled = true
+    this.#onSettled?.()
+  }
+
+  /**
+   * Rejects with what `make` returns, in a microtask: in one of a promise that `settled` listens to. So V8 knows who awaits that, and puts
+   * their frames in the stack of the error.
+   */
+  #rejectSoon(make: () => unknown): false {
+    const rejecting = async (): Promise<void> => {
+      await SETTLED
+      this.#reject(make())
+    }
+    void rejecting().then(this.#resolve, this.#reject)
+    return false
+  }
+
+  /** Returns when the call is settled, whatever it came to. That is no answer to a rejection: somebody else has to have one. */
+  whenSettled(): Promise<void> {
+    if (this.isSettled) return SETTLED
+    return new Promise((resolve) => {
+      const others = this.#onSettled
+      this.#onSettled = () => {
+        others?.()
+        resolve()
+      }
+    })
   }
 
   /** Takes the present result from the inbox, which is the whole answer. */
@@ -172,7 +263,10 @@ export class Call {
 
   #receiveOutcome(inbox: Inbox): void {
     const flags = inbox.header(HEADER_FLAGS)
-    this.changes = inbox.headerNumber(HEADER_CHANGES)
+    const changes = inbox.headerNumber(HEADER_CHANGES)
+    const small = changes | 0
+    // As a double it would be a box of its own for the call, and another one for the result.
+    this.changes = small === changes ? small : changes
     this.wrote = (flags & ROUTE_WRITE) !== 0
     if ((flags & INSERTED) !== 0) this.lastInsertRowid = inbox.headerInteger(HEADER_ROWID, this.bigints)
   }
@@ -195,7 +289,7 @@ export class Call {
     this.failure = { code: 'ERR_SLUICE_DECODE', message: 'the result could not be turned into JavaScript values: `cause` says why' }
   }
 
-  /** Throws if the call failed. To be called by the public method itself, after its `await`. */
+  /** Throws if the call failed. To be called by whoever has awaited `settled`. */
   expectSuccess(): void {
     isOnItsWay = false
     if (this.failure === null && this.trace === null) return

@@ -57,6 +57,8 @@ export class Channel {
   #deadline = 0
   /** How many calls were settled in the present turn. */
   #settlements = 0
+  /** Whether the call that was settled last is rejected in a microtask: those behind it must wait for that, or they would overtake it. */
+  #isRejecting = false
   /** How many cells were read since the clock was. */
   #cells = 0
   /** How long inline reads have taken since the event loop was last seen to turn, in nanoseconds. */
@@ -159,7 +161,7 @@ export class Channel {
     this.#freeNumbers.push(number)
     if (call.referenced) this.#unsettled--
     if (call.stop !== null) call.stop.release()
-    call.isSettled = true
+    call.end()
   }
 
   /** Lets the event loop end when nobody waits for anything. */
@@ -186,12 +188,13 @@ export class Channel {
   }
 
   #receiveSome(): void {
+    this.#isRejecting = false
     const pauseAt = this.#settlements + Math.max(SETTLED_AT_ONCE, Math.floor(this.#unsettled * SHARE_AT_ONCE))
     while (this.#nextResult()) {
       this.#cells += CELLS_PER_RESULT + this.#inbox.resultCells()
       if (this.#receiveResult()) this.#settlements++
       if (this.#isTurnOver()) return this.#defer()
-      if (this.#settlements === pauseAt) return this.#pause()
+      if (this.#settlements === pauseAt || this.#isRejecting) return this.#pause()
     }
     this.#rest()
     this.#vigil.begin()
@@ -237,7 +240,7 @@ export class Channel {
     }
     if (!call.receive(this.#inbox)) return false
     this.#release(number, call)
-    call.settle()
+    this.#isRejecting = !call.settle()
     return true
   }
 }

@@ -4,6 +4,7 @@ import type { Call } from './call.js'
 import { AbortError, SluiceError, isSluiceError } from './errors.js'
 import type { Handle } from './handle.js'
 import { kindOf } from './kinds.js'
+import { rowsOf, whenFree } from './methods.js'
 import { makeMirror } from './mirror.js'
 import type { Mirror } from './mirror.js'
 import { mirrorMode } from './mirror-options.js'
@@ -18,7 +19,7 @@ import { Scope } from './scope.js'
 import type { Session } from './session.js'
 import { SessionRunner, runSession } from './session-runner.js'
 import { traceBeginning, traceWhole } from './trace.js'
-import type { TransactionTrace } from './tracing.js'
+import type { QueryTrace, TransactionTrace } from './tracing.js'
 import { expectCallback, makeTransaction, runTransaction } from './transaction.js'
 import type { Transaction } from './transaction.js'
 import type {
@@ -236,12 +237,12 @@ export class Database extends Writes {
    * ])
    * ```
    */
-  async batch(items: readonly BatchItem[], options?: CallOptions): Promise<ExecuteResult[]> {
+  batch(items: readonly BatchItem[], options?: CallOptions): Promise<ExecuteResult[]> {
     const handle = this.#handle
-    while (handle.busy !== null) await handle.busy
-    const { whole, parts, trace } = handle.batch(batchItems(items), rowCallMode(options, handle.mode))
-    await whole.settled
-    return trace === null ? batchResults(whole, parts) : trace.concludeBatch(whole, parts, () => batchResults(whole, parts))
+    return whenFree(handle, (outer) => {
+      const { whole, parts, trace } = handle.batch(batchItems(items), rowCallMode(options, handle.mode))
+      return trace === null ? whole.into(() => batchResults(whole, parts), outer) : tracedBatch(whole, parts, trace)
+    })
   }
 
   /**
@@ -336,13 +337,9 @@ export class Database extends Writes {
    * const [row] = await db.pragma<{ user_version: number }>('user_version')
    * ```
    */
-  async pragma<T = Row>(name: string, value?: string | number | boolean): Promise<T[]> {
+  pragma<T = Row>(name: string, value?: string | number | boolean): Promise<T[]> {
     const handle = this.#handle
-    while (handle.busy !== null) await handle.busy
-    const call = handle.pragma(name, value)
-    await call.settled
-    call.expectSuccess()
-    return call.takeRows() as T[]
+    return whenFree(handle, (outer) => handle.pragma(name, value).into(rowsOf, outer)) as Promise<T[]>
   }
 
   /** Returns what the manager of this database is doing. It costs no wait, and works after `close` too. */
@@ -412,6 +409,11 @@ export class Database extends Writes {
 /** Makes a database; its constructor is not for users. */
 export function makeDatabase(handle: Handle): Database {
   return construct(handle)
+}
+
+async function tracedBatch(whole: Call, parts: readonly Call[], trace: QueryTrace): Promise<ExecuteResult[]> {
+  await whole.settled
+  return trace.concludeBatch(whole, parts, () => batchResults(whole, parts))
 }
 
 /** Returns the results of a batch that has come to its end. */

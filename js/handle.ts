@@ -50,7 +50,7 @@ export interface Batch {
   readonly trace: QueryTrace | null
 }
 
-/** Starts the calls of one handle on a database. What a call came to is for the public method to say, after its `await`. */
+/** Starts the calls of one handle on a database. What a call came to is for the public method to say. */
 export class Handle implements Runner {
   /** Settled when the database is open, or could not be opened; `null` from then on. */
   busy: Promise<void> | null = null
@@ -295,7 +295,7 @@ export class Handle implements Runner {
     this.#binding.endText()
     const timer = new AbortController()
     const timeUp = delay(timeoutMs, undefined, { signal: timer.signal, ref: false }).catch(() => {})
-    await Promise.race([Promise.all(underWay.map((call) => call.settled)), timeUp])
+    await Promise.race([Promise.all(underWay.map((call) => call.whenSettled())), timeUp])
     timer.abort()
     this.#binding.close(number, 0)
   }

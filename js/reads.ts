@@ -1,14 +1,11 @@
-import { iterateMode, rowCallMode, valueCallMode } from './options.js'
+import { ALL, COLUMNAR, EXECUTE, EXECUTE_JSON, GET, PLUCK, SQL, VALUES, run, start, whenFree } from './methods.js'
+import { iterateMode } from './options.js'
 import { expectSql } from './queries.js'
-import { columnarResult } from './columnar.js'
-import { jsonResult, jsonTake } from './json.js'
-import { executeResult } from './results.js'
 import { makeRowIterator } from './row-iterator.js'
 import type { RowIterator } from './row-iterator.js'
 import type { Runner } from './runner.js'
 import { templateText } from './template.js'
 import type { CallOptions, ColumnVector, ColumnarResult, ExecuteResult, IterateOptions, NodeBuffer, Row, SqlParameter, SqlParameters, SqlValue, ValueOptions } from './types.js'
-import { TAKE_ALL, TAKE_FIRST } from './layout.js'
 
 /** Runs statements that return rows: on a database, in a transaction, in a session. */
 export abstract class Reads {
@@ -43,14 +40,8 @@ export abstract class Reads {
    * const { rows, columns, route } = await db.execute('SELECT name FROM users WHERE age > :age', { age: 30 })
    * ```
    */
-  async execute<T = Row>(sql: string, params?: SqlParameters, options?: CallOptions): Promise<ExecuteResult<T>> {
-    const runner = this.#runner
-    while (runner.busy !== null) await runner.busy
-    const mode = rowCallMode(options, runner.mode)
-    const call = runner.statement(sql, params, mode, mode.rowMode, TAKE_ALL, 'execute')
-    await call.settled
-    call.expectSuccess()
-    return executeResult<T>(call)
+  execute<T = Row>(sql: string, params?: SqlParameters, options?: CallOptions): Promise<ExecuteResult<T>> {
+    return run(EXECUTE, this.#runner, sql, params, options) as Promise<ExecuteResult<T>>
   }
 
   /**
@@ -64,14 +55,8 @@ export abstract class Reads {
    * const users = await db.all<{ id: number; name: string }>('SELECT id, name FROM users')
    * ```
    */
-  async all<T = Row>(sql: string, params?: SqlParameters, options?: CallOptions): Promise<T[]> {
-    const runner = this.#runner
-    while (runner.busy !== null) await runner.busy
-    const mode = rowCallMode(options, runner.mode)
-    const call = runner.statement(sql, params, mode, mode.rowMode, TAKE_ALL, 'all')
-    await call.settled
-    call.expectSuccess()
-    return call.takeRows() as T[]
+  all<T = Row>(sql: string, params?: SqlParameters, options?: CallOptions): Promise<T[]> {
+    return run(ALL, this.#runner, sql, params, options) as Promise<T[]>
   }
 
   /**
@@ -85,14 +70,8 @@ export abstract class Reads {
    * const user = await db.get<{ name: string }>('SELECT name FROM users WHERE id = ?', [7])
    * ```
    */
-  async get<T = Row>(sql: string, params?: SqlParameters, options?: CallOptions): Promise<T | undefined> {
-    const runner = this.#runner
-    while (runner.busy !== null) await runner.busy
-    const mode = rowCallMode(options, runner.mode)
-    const call = runner.statement(sql, params, mode, mode.rowMode, TAKE_FIRST, 'get')
-    await call.settled
-    call.expectSuccess()
-    return call.takeFirst() as T | undefined
+  get<T = Row>(sql: string, params?: SqlParameters, options?: CallOptions): Promise<T | undefined> {
+    return run(GET, this.#runner, sql, params, options) as Promise<T | undefined>
   }
 
   /**
@@ -100,13 +79,8 @@ export abstract class Reads {
    *
    * @throws as `execute`
    */
-  async values(sql: string, params?: SqlParameters, options?: ValueOptions): Promise<SqlValue[][]> {
-    const runner = this.#runner
-    while (runner.busy !== null) await runner.busy
-    const call = runner.statement(sql, params, valueCallMode(options, runner.mode), 'array', TAKE_ALL, 'values')
-    await call.settled
-    call.expectSuccess()
-    return call.takeRows() as SqlValue[][]
+  values(sql: string, params?: SqlParameters, options?: ValueOptions): Promise<SqlValue[][]> {
+    return run(VALUES, this.#runner, sql, params, options) as Promise<SqlValue[][]>
   }
 
   /**
@@ -120,13 +94,8 @@ export abstract class Reads {
    * const names = await db.pluck<string>('SELECT name FROM users ORDER BY name')
    * ```
    */
-  async pluck<V = SqlValue>(sql: string, params?: SqlParameters, options?: ValueOptions): Promise<V[]> {
-    const runner = this.#runner
-    while (runner.busy !== null) await runner.busy
-    const call = runner.statement(sql, params, valueCallMode(options, runner.mode), 'pluck', TAKE_ALL, 'pluck')
-    await call.settled
-    call.expectSuccess()
-    return call.takeRows() as V[]
+  pluck<V = SqlValue>(sql: string, params?: SqlParameters, options?: ValueOptions): Promise<V[]> {
+    return run(PLUCK, this.#runner, sql, params, options) as Promise<V[]>
   }
 
   /**
@@ -145,13 +114,8 @@ export abstract class Reads {
    * const mean = byName.amount.reduce((sum, amount) => sum + amount, 0) / rowCount
    * ```
    */
-  async columnar<T = { [column: string]: ColumnVector }>(sql: string, params?: SqlParameters, options?: ValueOptions): Promise<ColumnarResult<T>> {
-    const runner = this.#runner
-    while (runner.busy !== null) await runner.busy
-    const call = runner.statement(sql, params, valueCallMode(options, runner.mode), 'columnar', TAKE_ALL, 'columnar')
-    await call.settled
-    call.expectSuccess()
-    return columnarResult<T>(call)
+  columnar<T = { [column: string]: ColumnVector }>(sql: string, params?: SqlParameters, options?: ValueOptions): Promise<ColumnarResult<T>> {
+    return run(COLUMNAR, this.#runner, sql, params, options) as Promise<ColumnarResult<T>>
   }
 
   /**
@@ -173,14 +137,8 @@ export abstract class Reads {
    * response.end(await db.executeJson('SELECT id, name FROM users WHERE age > ?', [30]))
    * ```
    */
-  async executeJson(sql: string, params?: SqlParameters, options?: CallOptions): Promise<NodeBuffer> {
-    const runner = this.#runner
-    while (runner.busy !== null) await runner.busy
-    const mode = rowCallMode(options, runner.mode)
-    const call = runner.statement(sql, params, mode, 'json', jsonTake(mode.rowMode), 'executeJson')
-    await call.settled
-    call.expectSuccess()
-    return jsonResult(call)
+  executeJson(sql: string, params?: SqlParameters, options?: CallOptions): Promise<NodeBuffer> {
+    return run(EXECUTE_JSON, this.#runner, sql, params, options)
   }
 
   /**
@@ -195,14 +153,9 @@ export abstract class Reads {
    * const users = await db.sql<{ id: number }>`SELECT id FROM users WHERE name = ${name} AND age > ${age}`
    * ```
    */
-  async sql<T = Row>(strings: TemplateStringsArray, ...values: SqlParameter[]): Promise<T[]> {
+  sql<T = Row>(strings: TemplateStringsArray, ...values: SqlParameter[]): Promise<T[]> {
     const runner = this.#runner
-    while (runner.busy !== null) await runner.busy
-    const { mode } = runner
-    const call = runner.statement(templateText(strings), values, mode, mode.rowMode, TAKE_ALL, 'sql')
-    await call.settled
-    call.expectSuccess()
-    return call.takeRows() as T[]
+    return whenFree(runner, (outer) => start(SQL, runner, templateText(strings), values, undefined, outer)) as Promise<T[]>
   }
 
   /**

@@ -1,13 +1,10 @@
 import { SluiceError } from './errors.js'
-import { iterateMode, rowCallMode, valueCallMode } from './options.js'
-import { columnarResult } from './columnar.js'
-import { jsonResult, jsonTake } from './json.js'
-import { executeResult, runResult } from './results.js'
+import { ALL, COLUMNAR, COLUMNS, EXECUTE, EXECUTE_JSON, GET, PLUCK, RUN, VALUES, run } from './methods.js'
+import { iterateMode } from './options.js'
 import { makeRowIterator } from './row-iterator.js'
 import type { RowIterator } from './row-iterator.js'
 import type { Runner } from './runner.js'
 import type { CallOptions, Column, ColumnVector, ColumnarResult, ExecuteResult, IterateOptions, NodeBuffer, Row, RunResult, SqlParameters, SqlValue, ValueOptions } from './types.js'
-import { DESCRIBE, TAKE_ALL, TAKE_FIRST, TAKE_NONE } from './layout.js'
 
 /** Says who makes statements: they are not for users to make. */
 const MAKER = Symbol('maker')
@@ -41,77 +38,38 @@ export class ReadStatement<P extends SqlParameters = SqlParameters, T = Row> {
   }
 
   /** Runs the statement and returns everything about it. See {@link Database.execute}. */
-  async execute(params?: P, options?: CallOptions): Promise<ExecuteResult<T>> {
-    const runner = this.#runner
-    while (runner.busy !== null) await runner.busy
-    const mode = rowCallMode(options, runner.mode)
-    const call = runner.statement(this.sql, params, mode, mode.rowMode, TAKE_ALL, 'execute')
-    await call.settled
-    call.expectSuccess()
-    return executeResult<T>(call)
+  execute(params?: P, options?: CallOptions): Promise<ExecuteResult<T>> {
+    return run(EXECUTE, this.#runner, this.sql, params, options) as Promise<ExecuteResult<T>>
   }
 
   /** Runs the statement and returns all rows. See {@link Database.all}. */
-  async all(params?: P, options?: CallOptions): Promise<T[]> {
-    const runner = this.#runner
-    while (runner.busy !== null) await runner.busy
-    const mode = rowCallMode(options, runner.mode)
-    const call = runner.statement(this.sql, params, mode, mode.rowMode, TAKE_ALL, 'all')
-    await call.settled
-    call.expectSuccess()
-    return call.takeRows() as T[]
+  all(params?: P, options?: CallOptions): Promise<T[]> {
+    return run(ALL, this.#runner, this.sql, params, options) as Promise<T[]>
   }
 
   /** Runs the statement and returns the first row, or `undefined` if there is none. See {@link Database.get}. */
-  async get(params?: P, options?: CallOptions): Promise<T | undefined> {
-    const runner = this.#runner
-    while (runner.busy !== null) await runner.busy
-    const mode = rowCallMode(options, runner.mode)
-    const call = runner.statement(this.sql, params, mode, mode.rowMode, TAKE_FIRST, 'get')
-    await call.settled
-    call.expectSuccess()
-    return call.takeFirst() as T | undefined
+  get(params?: P, options?: CallOptions): Promise<T | undefined> {
+    return run(GET, this.#runner, this.sql, params, options) as Promise<T | undefined>
   }
 
   /** Runs the statement and returns all rows as arrays. See {@link Database.values}. */
-  async values(params?: P, options?: ValueOptions): Promise<SqlValue[][]> {
-    const runner = this.#runner
-    while (runner.busy !== null) await runner.busy
-    const call = runner.statement(this.sql, params, valueCallMode(options, runner.mode), 'array', TAKE_ALL, 'values')
-    await call.settled
-    call.expectSuccess()
-    return call.takeRows() as SqlValue[][]
+  values(params?: P, options?: ValueOptions): Promise<SqlValue[][]> {
+    return run(VALUES, this.#runner, this.sql, params, options) as Promise<SqlValue[][]>
   }
 
   /** Runs the statement and returns the first column of all rows. See {@link Database.pluck}. */
-  async pluck<V = SqlValue>(params?: P, options?: ValueOptions): Promise<V[]> {
-    const runner = this.#runner
-    while (runner.busy !== null) await runner.busy
-    const call = runner.statement(this.sql, params, valueCallMode(options, runner.mode), 'pluck', TAKE_ALL, 'pluck')
-    await call.settled
-    call.expectSuccess()
-    return call.takeRows() as V[]
+  pluck<V = SqlValue>(params?: P, options?: ValueOptions): Promise<V[]> {
+    return run(PLUCK, this.#runner, this.sql, params, options) as Promise<V[]>
   }
 
   /** Runs the statement and returns all values, column by column. See {@link Database.columnar}. */
-  async columnar<C = { [column: string]: ColumnVector }>(params?: P, options?: ValueOptions): Promise<ColumnarResult<C>> {
-    const runner = this.#runner
-    while (runner.busy !== null) await runner.busy
-    const call = runner.statement(this.sql, params, valueCallMode(options, runner.mode), 'columnar', TAKE_ALL, 'columnar')
-    await call.settled
-    call.expectSuccess()
-    return columnarResult<C>(call)
+  columnar<C = { [column: string]: ColumnVector }>(params?: P, options?: ValueOptions): Promise<ColumnarResult<C>> {
+    return run(COLUMNAR, this.#runner, this.sql, params, options) as Promise<ColumnarResult<C>>
   }
 
   /** Runs the statement and returns all rows as the bytes of one JSON text. See {@link Database.executeJson}. */
-  async executeJson(params?: P, options?: CallOptions): Promise<NodeBuffer> {
-    const runner = this.#runner
-    while (runner.busy !== null) await runner.busy
-    const mode = rowCallMode(options, runner.mode)
-    const call = runner.statement(this.sql, params, mode, 'json', jsonTake(mode.rowMode), 'executeJson')
-    await call.settled
-    call.expectSuccess()
-    return jsonResult(call)
+  executeJson(params?: P, options?: CallOptions): Promise<NodeBuffer> {
+    return run(EXECUTE_JSON, this.#runner, this.sql, params, options)
   }
 
   /** Runs the statement and delivers its rows one after another. See {@link Database.iterate}. */
@@ -125,13 +83,8 @@ export class ReadStatement<P extends SqlParameters = SqlParameters, T = Row> {
    *
    * @throws {@link SqliteError} for what SQLite cannot prepare, and errors of the driver as {@link Database.execute}
    */
-  async columns(): Promise<readonly Column[]> {
-    const runner = this.#runner
-    while (runner.busy !== null) await runner.busy
-    const call = runner.statement(this.sql, undefined, runner.mode, 'array', DESCRIBE, 'columns')
-    await call.settled
-    call.expectSuccess()
-    return call.shape.columns
+  columns(): Promise<readonly Column[]> {
+    return run(COLUMNS, this.#runner, this.sql, undefined)
   }
 }
 
@@ -160,13 +113,8 @@ export class Statement<P extends SqlParameters = SqlParameters, T = Row> extends
   }
 
   /** Runs the statement and returns what it changed. See {@link Database.run}. */
-  async run(params?: P, options?: ValueOptions): Promise<RunResult> {
-    const runner = this.#runner
-    while (runner.busy !== null) await runner.busy
-    const call = runner.statement(this.sql, params, valueCallMode(options, runner.mode), 'array', TAKE_NONE, 'run')
-    await call.settled
-    call.expectSuccess()
-    return runResult(call)
+  run(params?: P, options?: ValueOptions): Promise<RunResult> {
+    return run(RUN, this.#runner, this.sql, params, options)
   }
 }
 

@@ -1,13 +1,12 @@
 import { SluiceError } from './errors.js'
-import { execCallMode, valueCallMode } from './options.js'
+import { RUN, run, whenFree } from './methods.js'
+import { execCallMode } from './options.js'
 import { expectSql } from './queries.js'
 import { Reads } from './reads.js'
-import { runResult } from './results.js'
 import type { Runner } from './runner.js'
 import { makeStatement } from './statement.js'
 import type { Statement } from './statement.js'
 import type { ExecOptions, Row, RunResult, SqlParameters, ValueOptions } from './types.js'
-import { TAKE_NONE } from './layout.js'
 
 /** Runs statements of any kind: on a database, in a transaction, in exclusive write mode. */
 export abstract class Writes extends Reads {
@@ -29,13 +28,8 @@ export abstract class Writes extends Reads {
    * const { lastInsertRowid } = await db.run('INSERT INTO users (name) VALUES (?)', ['Ada'])
    * ```
    */
-  async run(sql: string, params?: SqlParameters, options?: ValueOptions): Promise<RunResult> {
-    const runner = this.#runner
-    while (runner.busy !== null) await runner.busy
-    const call = runner.statement(sql, params, valueCallMode(options, runner.mode), 'array', TAKE_NONE, 'run')
-    await call.settled
-    call.expectSuccess()
-    return runResult(call)
+  run(sql: string, params?: SqlParameters, options?: ValueOptions): Promise<RunResult> {
+    return run(RUN, this.#runner, sql, params, options)
   }
 
   /**
@@ -52,13 +46,12 @@ export abstract class Writes extends Reads {
    * await db.exec('CREATE TABLE a (id INTEGER PRIMARY KEY); CREATE TABLE b (a REFERENCES a)')
    * ```
    */
-  async exec(script: string, options?: ExecOptions): Promise<void> {
+  exec(script: string, options?: ExecOptions): Promise<void> {
     const runner = this.#runner
-    while (runner.busy !== null) await runner.busy
-    if (Array.isArray(options)) throw new SluiceError('ERR_SLUICE_INVALID_PARAMETER', 'exec takes a script and no values: use run for one statement')
-    const call = runner.script(script, execCallMode(options, runner.mode))
-    await call.settled
-    call.expectSuccess()
+    return whenFree(runner, (outer) => {
+      if (Array.isArray(options)) throw new SluiceError('ERR_SLUICE_INVALID_PARAMETER', 'exec takes a script and no values: use run for one statement')
+      return runner.script(script, execCallMode(options, runner.mode)).into(() => undefined, outer)
+    })
   }
 
   /**
