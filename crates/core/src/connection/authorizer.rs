@@ -66,7 +66,9 @@ impl Authorizer {
 
     /// Puts `policy` in force until the guard is dropped. Prepared statements stay as they are.
     pub fn enter(&self, policy: Policy) -> PolicyGuard<'_> {
-        let previous = Policy::from_index(self.policy.swap(policy as u8, Ordering::Relaxed));
+        let previous = self.policy();
+        // Only who has the connection changes it, so that a load and a store are as good as an exchange, and cheaper.
+        self.policy.store(policy as u8, Ordering::Relaxed);
         PolicyGuard { authorizer: self, previous }
     }
 

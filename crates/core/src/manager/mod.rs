@@ -274,7 +274,7 @@ impl Shared {
 
     pub(crate) fn statements<'c>(&self, connection: &'c PolicedConnection) -> Statements<'c> {
         let Options { statement_cache_size, max_result_bytes, max_text_bytes, .. } = self.options;
-        let counts = Arc::clone(&self.metrics.cache);
+        let counts = self.metrics.cache.of_connection();
         Statements::new(connection, statement_cache_size, Limits { max_result_bytes, max_text_bytes }, counts)
     }
 

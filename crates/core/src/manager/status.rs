@@ -182,13 +182,14 @@ impl Shared {
             self.writer.current().map(|current| HolderStatus { elapsed: elapsed(&current), sql: shown(&current) });
         let mut counters = self.counters.list().to_vec();
         let (peak_readers, peak_readers_beside_writer) = self.activity.peaks();
+        let cache = self.metrics.cache.sum();
         counters.extend([
             ("peakReaders", u64::from(peak_readers)),
             ("peakReadersBesideWriter", u64::from(peak_readers_beside_writer)),
             ("modeSwitches", gate.mode_switches),
             ("busyRetries", self.metrics.busy_retries.get()),
-            ("statementCacheHits", self.metrics.cache.hits.get()),
-            ("statementCacheMisses", self.metrics.cache.misses.get()),
+            ("statementCacheHits", cache.hits),
+            ("statementCacheMisses", cache.misses),
         ]);
         Status {
             mode: gate.mode,

@@ -189,6 +189,7 @@ fn be_the_writer(
             // Not a job's own panic, but one of whoever took its answer. The permit is back already.
             Err(_) => {
                 shared.counters.panics.add();
+                worker.end_members();
                 worker.finish();
                 connection = shared.replace_writer(open).ok();
             }

@@ -44,8 +44,17 @@ impl<const BOUNDS: usize> Histogram<BOUNDS> {
 
     /// Counts `number` in, and adds `amount` to the sum.
     fn add(&self, number: u64, amount: u64) {
-        let doublings = number.div_ceil(self.lowest).next_power_of_two().trailing_zeros();
-        self.counts.get(doublings as usize).unwrap_or(&self.above).fetch_add(1, Ordering::Relaxed);
+        self.add_many(self.place(number), 1, amount);
+    }
+
+    /// Returns the place among the bounds of the first that `number` does not pass.
+    fn place(&self, number: u64) -> u32 {
+        number.div_ceil(self.lowest).next_power_of_two().trailing_zeros()
+    }
+
+    /// Counts so many numbers of one place in, and adds `amount` to the sum.
+    fn add_many(&self, place: u32, count: u64, amount: u64) {
+        self.counts.get(place as usize).unwrap_or(&self.above).fetch_add(count, Ordering::Relaxed);
         self.sum.fetch_add(amount, Ordering::Relaxed);
     }
 
@@ -71,13 +80,59 @@ impl Default for Durations {
 
 impl Durations {
     pub(crate) fn add(&self, duration: Duration) {
-        let nanos = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
+        let nanos = nanos(duration);
         self.0.add(nanos.div_ceil(1_000), nanos);
+    }
+
+    /// Begins to add durations that are alike.
+    pub(crate) fn series(&self) -> Series<'_> {
+        Series { durations: self, place: 0, count: 0, nanos: 0 }
     }
 
     /// Returns them in seconds.
     pub(crate) fn observed(&self) -> Observed {
         self.0.observed(1e6, 1e9)
+    }
+}
+
+fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// Adds durations one after another: as long as they count under the same bound, together. The last of them when it is dropped.
+#[derive(Debug)]
+pub(crate) struct Series<'d> {
+    durations: &'d Durations,
+    /// Where those count that are not added yet, how many they are, and how long together.
+    place: u32,
+    count: u64,
+    nanos: u64,
+}
+
+impl Series<'_> {
+    pub(crate) fn add(&mut self, duration: Duration) {
+        let nanos = nanos(duration);
+        let place = self.durations.0.place(nanos.div_ceil(1_000));
+        if place != self.place {
+            self.flush();
+            self.place = place;
+        }
+        self.count += 1;
+        self.nanos = self.nanos.saturating_add(nanos);
+    }
+
+    /// Adds what is not added yet.
+    pub(crate) fn flush(&mut self) {
+        let (count, nanos) = (std::mem::take(&mut self.count), std::mem::take(&mut self.nanos));
+        if count > 0 {
+            self.durations.0.add_many(self.place, count, nanos);
+        }
+    }
+}
+
+impl Drop for Series<'_> {
+    fn drop(&mut self) {
+        self.flush();
     }
 }
 
@@ -121,6 +176,19 @@ mod tests {
         assert_eq!(filled(&observed), [(16e-6, 3), (32e-6, 3), (64e-6, 1)]);
         assert!((observed.sum - 115.001e-6).abs() < 1e-12);
         assert_eq!(observed.count(), 7);
+    }
+
+    #[test]
+    fn a_series_counts_as_durations_that_are_added_one_by_one() {
+        let (series, single) = (Durations::default(), Durations::default());
+        let mut adding = series.series();
+        for micros in [1, 2, 16, 17, 33, 34, 35, 1, 80_000_000, 90_000_000] {
+            adding.add(Duration::from_micros(micros));
+            single.add(Duration::from_micros(micros));
+        }
+        drop(adding);
+        assert_eq!(series.observed(), single.observed());
+        assert_eq!(series.observed().count(), 10);
     }
 
     #[test]

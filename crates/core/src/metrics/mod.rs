@@ -1,5 +1,6 @@
 //! What is measured beside what is counted: durations, sizes, and errors by their code. Each is fed at one point, and told to the logs there.
 
+mod cache;
 mod histogram;
 mod list;
 mod lookup;
@@ -18,6 +19,8 @@ use crate::manager::{CheckpointMode, Counter, Manager};
 use crate::trace::{self, micros, tell};
 use crate::worker::Found;
 
+pub(crate) use cache::{CacheCount, CacheCounts};
+pub(crate) use histogram::Series;
 use histogram::{Durations, Sizes};
 use list::Moment;
 
@@ -37,13 +40,6 @@ pub(crate) struct Metrics {
     pub(crate) busy_retries: Counter,
     pub(crate) cache: Arc<CacheCounts>,
     errors: Mutex<BTreeMap<&'static str, u64>>,
-}
-
-/// How often a prepared statement was found, and how often one had to be prepared.
-#[derive(Debug, Default)]
-pub(crate) struct CacheCounts {
-    pub(crate) hits: Counter,
-    pub(crate) misses: Counter,
 }
 
 impl Manager {

@@ -51,7 +51,7 @@ impl Statements<'_> {
         match fetched {
             Ok((shape, chunk)) if !too_large => {
                 debug_assert!(reprepares == cached.reprepares, "BUG: a statement was prepared inline");
-                self.counts.hits.add();
+                self.counts.hit();
                 Ok(Answer { shape, chunk, outcome })
             }
             Err(error) if error.primary_code() == Some(rusqlite::ffi::SQLITE_AUTH) => Err(NotInline::Changed),

@@ -19,7 +19,7 @@ use crate::completion::Reply;
 use crate::connection::{Classified, PolicedConnection, Policy, PrepareError, Route, gather, prepare};
 use crate::error::{Error, ErrorCode, Result};
 use crate::json::JsonEncoder;
-use crate::metrics::CacheCounts;
+use crate::metrics::CacheCount;
 use crate::params::ParameterNames;
 use crate::query::{Column, Outcome, Query, Request, Shape, Take};
 use crate::rows::{Chunk, Encoder, Limits};
@@ -70,7 +70,7 @@ pub(crate) enum ReadError {
 pub(crate) struct Statements<'c> {
     connection: &'c PolicedConnection,
     cache: LruCache<u64, Cached<'c>>,
-    counts: Arc<CacheCounts>,
+    counts: CacheCount,
     limits: Limits,
 }
 
@@ -87,12 +87,7 @@ struct Cached<'c> {
 }
 
 impl<'c> Statements<'c> {
-    pub(crate) fn new(
-        connection: &'c PolicedConnection,
-        capacity: usize,
-        limits: Limits,
-        counts: Arc<CacheCounts>,
-    ) -> Self {
+    pub(crate) fn new(connection: &'c PolicedConnection, capacity: usize, limits: Limits, counts: CacheCount) -> Self {
         Self { connection, cache: LruCache::new(capacity.max(1)), counts, limits }
     }
 
@@ -258,10 +253,10 @@ impl<'c> Statements<'c> {
         let id = query.id();
         let serves = self.cache.get(&id).is_some_and(|cached| cached.serves(policy));
         if serves {
-            self.counts.hits.add();
+            self.counts.hit();
         } else {
             self.cache.remove(&id);
-            self.counts.misses.add();
+            self.counts.miss();
             let known_single = query.is_known_single();
             let (mut statement, mut class) = prepare(self.connection, query.sql(), policy, known_single)?;
             if explains(statement.as_ref()) {

@@ -16,7 +16,7 @@ use crate::connection::{Policy, PrepareError, Route};
 use crate::error::{Error, ErrorCode, Result};
 use crate::gate::Class;
 use crate::manager::{GroupLimits, Permit};
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, Series};
 use crate::query::{Request, Take};
 use crate::statement::Written;
 
@@ -27,19 +27,21 @@ struct Member {
 }
 
 /// The members of the transaction that is open.
-struct Group {
+struct Group<'m> {
     members: Vec<Member>,
+    /// How long they have waited at the gate.
+    waits: Series<'m>,
     since: Instant,
     /// When the last member had run: the clock is asked once for each.
     now: Instant,
     bytes: usize,
 }
 
-impl Group {
+impl<'m> Group<'m> {
     /// Begins with room for as many members as may be expected.
-    fn begin(expected: usize) -> Self {
+    fn begin(expected: usize, metrics: &'m Metrics) -> Self {
         let now = Instant::now();
-        Self { members: Vec::with_capacity(expected), since: now, now, bytes: 0 }
+        Self { members: Vec::with_capacity(expected), waits: metrics.write_waits.series(), since: now, now, bytes: 0 }
     }
 
     /// Makes the job in the doorway a member.
@@ -102,13 +104,14 @@ impl Writer<'_> {
             return self.expect_usable(disposition, permit);
         }
         let _writing = self.shared.activity.begin_writing();
-        let (mut group, mut next, mut permit) = (Group::begin(self.company.usual()), Some(first), permit);
+        let (mut group, mut next, mut permit) =
+            (Group::begin(self.company.usual(), &self.shared.metrics), Some(first), permit);
         loop {
             match self.join(&mut group, &mut next, limits) {
                 Joined::Yes => {}
                 Joined::No => {
                     let job = next.expect("BUG: a job that did not join has gone");
-                    let disposition = self.commit(group.members, group.since);
+                    let disposition = self.commit_group(group);
                     return match self.keep_usable(disposition, permit) {
                         Ok(permit) => Ok(Next::first(job, permit)),
                         Err(permit) => {
@@ -119,12 +122,12 @@ impl Writer<'_> {
                 }
                 Joined::Broke(offence) => {
                     let job = next.expect("BUG: a job that broke its group has gone");
-                    let disposition = self.recover(group.members, job, offence);
+                    let disposition = self.recover(group, job, offence);
                     return self.expect_usable(disposition, permit);
                 }
             }
             if group.is_full(limits) {
-                let disposition = self.commit(group.members, group.since);
+                let disposition = self.commit_group(group);
                 return self.expect_usable(disposition, permit);
             }
             let passed = match permit.pass_on() {
@@ -135,18 +138,18 @@ impl Writer<'_> {
                     continue;
                 }
                 Err(permit) => {
-                    let disposition = self.commit(group.members, group.since);
+                    let disposition = self.commit_group(group);
                     return self.keep_usable(disposition, permit).map(|permit| Next::Rest(Some(permit)));
                 }
             };
             permit = passed.permit;
             let waited = group.now.saturating_duration_since(passed.waiter.since());
-            self.shared.metrics.waited(Class::Write, waited);
+            group.waits.add(waited);
             match passed.waiter.into_job() {
                 Ok(job) => next = Some(job),
                 Err(lease) => {
                     // Its holder may begin only when the transaction has ended.
-                    let disposition = self.commit(group.members, group.since);
+                    let disposition = self.commit_group(group);
                     return match self.keep_usable(disposition, permit) {
                         Ok(permit) => Ok(Next::Rest(lease.admit(permit))),
                         Err(permit) => {
@@ -188,7 +191,7 @@ impl Writer<'_> {
     }
 
     /// Runs the job in the doorway as a member of the group, if it may be one.
-    fn join(&mut self, group: &mut Group, doorway: &mut Option<Job>, limits: GroupLimits) -> Joined {
+    fn join(&mut self, group: &mut Group<'_>, doorway: &mut Option<Job>, limits: GroupLimits) -> Joined {
         let Some(job) = doorway else { return Joined::Yes };
         let Some(request) = grouped(&job.work) else { return Joined::No };
         match self.statements.class(&request.query, Policy::Grouped) {
@@ -201,6 +204,7 @@ impl Writer<'_> {
                         cancel.paused();
                     }
                     if let Some(job) = doorway.take() {
+                        group.waits.flush();
                         self.shared.request_reader(job);
                     }
                     return Joined::Yes;
@@ -229,7 +233,7 @@ impl Writer<'_> {
     /// How it reached beyond itself.
     fn run_member(
         &mut self,
-        group: &mut Group,
+        group: &mut Group<'_>,
         job: &Job,
         request: &Request,
         limits: GroupLimits,
@@ -239,7 +243,7 @@ impl Writer<'_> {
             return Ok(Err(reason.to_error().into()));
         }
         let result = guard(|| self.statements.write(request, Policy::Grouped));
-        let stopped = self.worker.end_job(job.cancel.as_ref());
+        let stopped = self.worker.end_member(job.cancel.as_ref());
         if stopped.is_some() {
             self.shared.counters.interrupts.add();
         }
@@ -269,8 +273,9 @@ impl Writer<'_> {
     }
 
     /// Undoes the transaction that a member broke, does again what the others did, and then what it has to do alone.
-    fn recover(&mut self, members: Vec<Member>, job: Job, offence: Offence) -> Disposition {
+    fn recover(&mut self, group: Group<'_>, job: Job, offence: Offence) -> Disposition {
         self.shared.counters.group_retries.add();
+        let members = self.end(group);
         let before = self.replay(members);
         if before == Disposition::Discard {
             let error = match offence {
@@ -363,6 +368,21 @@ impl Writer<'_> {
             cancel.paused();
         }
         self.run(job, Policy::Statement, None)
+    }
+
+    /// Admits nobody more. Returns the members.
+    fn end(&self, group: Group<'_>) -> Vec<Member> {
+        self.worker.end_members();
+        // Whoever is answered finds its wait counted.
+        drop(group.waits);
+        group.members
+    }
+
+    /// Commits what the members of a group did, and answers them.
+    fn commit_group(&mut self, group: Group<'_>) -> Disposition {
+        let since = group.since;
+        let members = self.end(group);
+        self.commit(members, since)
     }
 
     /// Commits what the members did since `since`, and answers them.

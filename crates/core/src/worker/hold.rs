@@ -278,7 +278,7 @@ mod tests {
     }
 
     fn statements<'c>(reader: &'c PolicedConnection, reads: &[&Request]) -> Statements<'c> {
-        let mut statements = Statements::new(reader, 8, LIMITS, Arc::new(CacheCounts::default()));
+        let mut statements = Statements::new(reader, 8, LIMITS, Arc::new(CacheCounts::default()).of_connection());
         for read in reads {
             assert!(statements.class(&read.query, Policy::Reader).is_ok(), "it can be prepared");
         }

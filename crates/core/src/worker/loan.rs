@@ -150,7 +150,8 @@ mod tests {
             let location = Location::Memory("loan".to_owned());
             let (connection, _) =
                 open_writer(&location, &ConnectionConfig::default(), WalRequest::Keep).expect("a connection");
-            let mut statements = Statements::new(&connection, 1, LIMITS, Arc::new(CacheCounts::default()));
+            let mut statements =
+                Statements::new(&connection, 1, LIMITS, Arc::new(CacheCounts::default()).of_connection());
             let mut hold = Hold::new(&owner, &connection, &holds);
             let mut desk = Desk { statements: &mut statements, hold: &mut hold };
             drop(owner.next_lending(&mut desk));

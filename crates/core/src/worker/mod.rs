@@ -12,6 +12,7 @@ mod in_session;
 mod loan;
 mod own_work;
 mod reader;
+mod running;
 mod snapshot;
 mod unannounced;
 mod vigil;
@@ -39,6 +40,7 @@ use crate::session::Asked;
 use self::asker::Asker;
 use self::hold::Held;
 use self::loan::Loan;
+use self::running::Running;
 use self::vigil::Vigil;
 
 pub(crate) use checkpointer::{Checkpointer, Found};
@@ -46,6 +48,7 @@ pub(crate) use guard::guard;
 pub(crate) use hold::RanIn;
 pub(crate) use own_work::OwnWork;
 pub(crate) use reader::serve_reader;
+pub(crate) use running::Current;
 pub(crate) use writer::serve_writer;
 
 /// The stack of a worker: SQLite's parser needs about 1 KiB per level of a nested expression, whose depth it limits to 1,000.
@@ -181,7 +184,7 @@ pub(crate) struct Worker {
     interrupt: Mutex<Option<Interrupt>>,
     /// SQLite's interrupt stops every statement of the connection.
     has_cursors: AtomicBool,
-    current: Mutex<Option<Current>>,
+    running: Running,
     asker: Asker,
 }
 
@@ -197,13 +200,6 @@ struct Queue {
     messages: VecDeque<Message>,
     /// The thread has ended, or is about to: no message would be read.
     ended: bool,
-}
-
-/// What a worker is running.
-#[derive(Clone, Debug)]
-pub(crate) struct Current {
-    pub(crate) query: Arc<Query>,
-    pub(crate) since: Instant,
 }
 
 /// Why a worker stopped serving a connection.
@@ -233,7 +229,7 @@ impl Worker {
             held: Held::default(),
             interrupt: Mutex::new(None),
             has_cursors: AtomicBool::new(false),
-            current: Mutex::new(None),
+            running: Running::default(),
             asker: Asker::default(),
         })
     }
@@ -327,7 +323,7 @@ impl Worker {
     }
 
     pub(crate) fn current(&self) -> Option<Current> {
-        self.current.lock().clone()
+        self.running.current()
     }
 
     /// Takes a job of a session out of the queue and fails it, if it has not begun.
@@ -363,7 +359,9 @@ impl Worker {
     ) -> Result<(), CancelReason> {
         self.show(query, since);
         // Before it is asked whether they have gone: who goes meanwhile finds it here.
-        self.asker.begin(reply.sink_number());
+        if self.asker.begin(reply.sink_number()) {
+            self.clear_interrupt();
+        }
         if reply.is_for_nobody() {
             self.end_job(None);
             return Err(CancelReason::Aborted);
@@ -378,19 +376,32 @@ impl Worker {
 
     /// Shows what runs.
     fn show(&self, query: &Arc<Query>, since: Instant) {
-        match &mut *self.current.lock() {
-            // Many runs of one statement follow each other, and whoever submits them counts its uses on another core.
-            Some(current) if Arc::ptr_eq(&current.query, query) => current.since = since,
-            current => *current = Some(Current { query: Arc::clone(query), since }),
-        }
+        self.running.show(query, since);
     }
 
     /// Ends a job that has begun: nothing can stop it any more. Returns why it was interrupted, if so.
     fn end_job(&self, cancel: Option<&Arc<Cancel>>) -> Option<CancelReason> {
-        let abandoned = self.asker.end().then_some(CancelReason::Aborted);
+        self.ended(self.asker.end(), cancel)
+    }
+
+    /// The same where others of one group follow: those for the same caller need not say so each. Somebody has to call
+    /// [`Worker::end_members`] in the end. Until the next one begins an interrupt may hit what is prepared for it: it runs alone then.
+    fn end_member(&self, cancel: Option<&Arc<Cancel>>) -> Option<CancelReason> {
+        self.ended(self.asker.pause(), cancel)
+    }
+
+    fn ended(&self, was_left: bool, cancel: Option<&Arc<Cancel>>) -> Option<CancelReason> {
+        let abandoned = was_left.then_some(CancelReason::Aborted);
         let reason = cancel.and_then(|cancel| cancel.ran()).or(abandoned)?;
         self.clear_interrupt();
         Some(reason)
+    }
+
+    /// Ends the last job of a group: what follows is for all of its callers.
+    pub(crate) fn end_members(&self) {
+        if self.asker.end() {
+            self.clear_interrupt();
+        }
     }
 
     /// Stops what the worker runs if it is for a sink that has gone.
@@ -399,8 +410,7 @@ impl Worker {
     }
 
     pub(crate) fn finish(&self) {
-        let finished = self.current.lock().take();
-        drop(finished);
+        self.running.clear();
     }
 }
 
