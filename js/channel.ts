@@ -23,6 +23,8 @@ const TURN_SETTLEMENTS = 1_000
 const SETTLED_AT_ONCE = 8
 /** Which part of the calls under way are settled at once where that is more: what each pause costs is little beside it. */
 const SHARE_AT_ONCE = 1 / 8
+/** After how many cells that runs, too: so it has its rows at once, and they need not be kept while others are made. */
+const CELLS_PER_PAUSE = 4_096
 /**
  * How long inline reads keep the event loop in one of its turns, in nanoseconds: a loop that awaits one read after another stays in the turn
  * in which it began. Then a read goes to a worker, and the event loop turns until its answer wakes it.
@@ -190,11 +192,15 @@ export class Channel {
   #receiveSome(): void {
     this.#isRejecting = false
     const pauseAt = this.#settlements + Math.max(SETTLED_AT_ONCE, Math.floor(this.#unsettled * SHARE_AT_ONCE))
+    let cells = 0
     while (this.#nextResult()) {
-      this.#cells += CELLS_PER_RESULT + this.#inbox.resultCells()
-      if (this.#receiveResult()) this.#settlements++
+      const more = CELLS_PER_RESULT + this.#inbox.resultCells()
+      this.#cells += more
+      cells += more
+      const isSettled = this.#receiveResult()
+      if (isSettled) this.#settlements++
       if (this.#isTurnOver()) return this.#defer()
-      if (this.#settlements === pauseAt || this.#isRejecting) return this.#pause()
+      if (isSettled && (this.#settlements === pauseAt || cells >= CELLS_PER_PAUSE || this.#isRejecting)) return this.#pause()
     }
     this.#rest()
     this.#vigil.begin()

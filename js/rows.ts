@@ -93,39 +93,60 @@ const JSON_ROWS: RowFactory = {
 /** Code generation from strings may be disallowed for the whole process or realm; it is tried once. */
 let mayCompile = true
 
+/**
+ * For each of so many rows that a factory makes first it makes one that nobody keeps.
+ *
+ * V8 looks how many of the first objects of a literal survive a collection of the young generation. When nearly all do, it allocates all later ones
+ * among the old, where they stay, with what they refer to, until a collection of everything. The first rows do survive, because their results are not
+ * complete; most results are short-lived all the same.
+ */
+const UNKEPT_ROWS = 16_384
+
 /** Makes a factory whose code has the columns written out. Returns `null` where code generation is not allowed. */
 export function compileRows(form: 'object' | 'array', names: readonly string[]): RowFactory | null {
   if (!mayCompile) return null
   try {
-    return new Function(factorySource(rowSource(form, names), names.length))() as RowFactory
+    return new Function(factorySource(form, names))() as RowFactory
   } catch {
     mayCompile = false
     return null
   }
 }
 
-function factorySource(row: string, columns: number): string {
+function factorySource(form: 'object' | 'array', names: readonly string[]): string {
+  const values = names.map((_, column) => valueSource(`at + ${column}`))
+  const locals = names.map((_, column) => `v${column}`)
   return `'use strict'
+const make = (${locals.join(', ')}) => ${rowSource(form, names, locals)}
+const latest = { row: null }
+let unkept = ${UNKEPT_ROWS}
 return {
   one(inbox) {
     const cells = inbox.cells
     const at = inbox.cell
     let v, n
-    inbox.cell = at + ${columns}
-    return ${row}
+    inbox.cell = at + ${names.length}
+    return ${rowSource(form, names, values)}
   },
   many(inbox, count, rows) {
     const cells = inbox.cells
     let at = inbox.cell
     let v, n
-    for (let row = 0; row < count; row++, at += ${columns}) rows.push(${row})
+    for (let row = 0; row < count; row++, at += ${names.length}) {
+      ${values.map((value, column) => `const v${column} = ${value}`).join('\n      ')}
+      rows.push(make(${locals.join(', ')}))
+      if (unkept > 0) {
+        unkept--
+        latest.row = make(${locals.join(', ')})
+      }
+    }
+    latest.row = null
     inbox.cell = at
   },
 }`
 }
 
-function rowSource(form: 'object' | 'array', names: readonly string[]): string {
-  const values = names.map((_, column) => valueSource(`at + ${column}`))
+function rowSource(form: 'object' | 'array', names: readonly string[], values: readonly string[]): string {
   switch (form) {
     case 'object':
       return `({ ${names.map((name, column) => `${keySource(name)}: ${values[column]}`).join(', ')} })`
