@@ -74,6 +74,18 @@ describe('D11: a result that cannot be turned into values', () => {
     expect(error.cause).toBe(SHORTAGE)
     expect(error.stack).toContain('theCallerToBeSeen')
   })
+
+  it('shows the caller of a batch, of which one item has such a result', async () => {
+    const db = await openWithTable()
+    runOutOfMemory()
+    async function theCallerToBeSeen(): Promise<unknown> {
+      return await db.batch(['INSERT INTO t VALUES (1)', `SELECT zeroblob(${IMPOSSIBLE})`])
+    }
+    const error = await failureOf(theCallerToBeSeen())
+    expect(error).toMatchObject({ code: 'ERR_SLUICE_DECODE', cause: SHORTAGE })
+    expect(error.stack).toContain('theCallerToBeSeen')
+    expect(await db.pluck('SELECT x FROM t')).toEqual([1])
+  })
 })
 
 describe('results in one batch', () => {

@@ -60,15 +60,6 @@ function keepSettlers(resolve: (result: unknown) => void, reject: (error: unknow
   rejectLast = reject
 }
 
-function errorThrownBy(work: () => unknown): unknown {
-  try {
-    work()
-    return undefined
-  } catch (error) {
-    return error
-  }
-}
-
 /**
  * One call under way, and in the end what it came to.
  *
@@ -114,6 +105,8 @@ export class Call {
   #resolve: (result: unknown) => void = nobodyWaits
   #reject: (error: unknown) => void = nobodyWaits
   settled: Promise<void> = SETTLED
+  /** The items of a batch, which are settled before it. One that failed, because its rows could not be made, fails the whole. */
+  parts: readonly Call[] | null = null
   /** Called when the answer has come. */
   #onSettled: (() => void) | null = null
   /** What `settled` is resolved with is made of the answer by this; `null`: with nothing. */
@@ -168,13 +161,13 @@ export class Call {
       this.#resolve(undefined)
       return true
     }
-    if (this.failure !== null) return this.#rejectSoon(() => this.error())
+    const failed = this.failure === null ? this.parts?.find((part) => part.failure !== null) : this
+    if (failed !== undefined) return this.#rejectSoon(() => failed.error())
     try {
       this.#resolve(resultOf(this))
       return true
     } catch (error) {
-      // Made once more there, with those who await the call in its stack.
-      return this.#rejectSoon(() => errorThrownBy(() => resultOf(this)) ?? error)
+      return this.#rejectSoon(() => error)
     }
   }
 

@@ -222,6 +222,7 @@ export class Handle implements Runner {
         numbers.push(number)
       }
       const whole = this.#submitter.command(undefined, mode.limits, (number, cancellable) => this.#binding.batch(number, cancellable))
+      whole.parts = parts
       return { whole, parts, trace: null }
     } catch (error) {
       this.#submitter.channel.outbox.flush()
