@@ -1318,8 +1318,8 @@ export declare class Database extends Writes {
 	handle(): Database;
 	/**
 	 * Moves pages from the write-ahead log into the database file: {@link https://sqlite.org/wal.html#ckpt}. The driver does so by itself;
-	 * this is for those who need it at a certain moment. `'passive'` waits for nobody; the others do the same first, and then wait until no call
-	 * of this process runs, and hold new ones back while they do the rest.
+	 * this is for those who need it at a certain moment. `'passive'` waits for nobody; the others do the same first, and then hold writes back
+	 * until the reads have ended that are older than that, and do the rest. New reads are held back only if one of those takes longer than 10 ms.
 	 *
 	 * @param mode - how far it goes; `'passive'` if left out
 	 * @throws {@link SqliteError} for what SQLite refuses

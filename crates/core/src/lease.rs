@@ -13,7 +13,6 @@ use crate::manager::{Permit, Shared};
 use crate::params::Params;
 use crate::query::{Column, Integers, Outcome, Query, Request, Shape};
 use crate::rows::Chunk;
-use crate::trace;
 use crate::value::Value;
 use crate::worker::{Disposition, Job, Message, OwnWork, Work, Worker};
 
@@ -66,17 +65,6 @@ impl RawLease {
         });
         drop(self.worker.send(Message::Lend(OwnWork { shown, work })));
         done.await.unwrap_or_else(|_| Err(self.shared.lost_or_broken()))
-    }
-
-    /// Empties the write-ahead log. Nobody may read or write.
-    pub(crate) async fn empty_wal(mut self) {
-        match self.run(query("PRAGMA wal_checkpoint(TRUNCATE)", Params::none()), Policy::Internal).await {
-            Ok(_) => self.shared.counters.wal_truncations.add(),
-            Err(error) => {
-                let database = &*trace::name(self.shared.location());
-                tracing::warn!(target: "sluice::checkpoint", database, %error, "the log could not be emptied");
-            }
-        }
     }
 
     pub(crate) fn worker(&self) -> &Arc<Worker> {

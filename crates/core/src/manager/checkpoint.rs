@@ -2,31 +2,33 @@
 //!
 //! SQLite would checkpoint inside a commit, and so delay its acknowledgement. Here a connection of its own does, as the log grows. It
 //! waits for nobody: what is written meanwhile the writer moves itself, so that the log begins anew. That cannot be while reads overlap
-//! without a gap: past a limit, or when nothing happens, a gap is asked for at the gate, in which the writer empties it.
+//! without a gap: past a limit, or when nothing happens, the writer empties it. A read that begins when everything is moved does not read
+//! from the log, so it waits only for those that are older, or, where they take long, for a gap at the gate.
 
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
+use tokio::sync::oneshot;
 
-use super::waiting::lease;
+use super::waiting::{lease, permit};
 use super::{Manager, Permit, Shared};
 use crate::completion::{Delivery, Reply, Sink};
 use crate::connection::{PolicedConnection, Policy, Route, WalRequest, open_writer};
 use crate::control;
-use crate::error::Result;
+use crate::error::{ErrorCode, Result};
 use crate::gate::Class;
 use crate::lease::{RawLease, collect};
 use crate::params::Params;
 use crate::query::{Query, Request};
-use crate::trace::tell;
+use crate::trace::{self, tell};
 use crate::worker::{Found, Job, Work};
 
 /// After how many new pages in the log a checkpoint follows: SQLite's own choice, at which the work of one is small.
 const PAGES: u32 = 1_000;
 
-/// How large the file of the log may be, in bytes, before a gap between the reads is made to empty it.
+/// How large the file of the log may be, in bytes, before it is emptied although somebody reads.
 const LIMIT: u64 = 64 * 1024 * 1024;
 
 /// A smaller file is left as it is when nothing happens: it will be filled again, and to write over what is there takes a fifth of the time
@@ -45,6 +47,13 @@ const LAST: u32 = 1_000;
 
 /// For how long nothing must have been written before the log is emptied for tidiness.
 const QUIET: Duration = Duration::from_secs(1);
+
+/// For how long writes are held back alone while the reads end that are in the way of a checkpoint. Most reads are shorter; if one is not,
+/// new ones are held back too.
+const PATIENCE: Duration = Duration::from_millis(10);
+
+/// How long to wait before looking again whether they have ended.
+const PAUSE: Duration = Duration::from_millis(1);
 
 /// How far a checkpoint goes: <https://sqlite.org/c3ref/wal_checkpoint_v2.html>.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -117,6 +126,24 @@ impl Sink for Measured {
     }
 }
 
+/// Hands the answer of a checkpoint on, unless it says that somebody was in the way.
+struct UnlessBusy(Mutex<Option<Asked>>);
+
+/// Who asked, and where the question goes back to if it was not answered.
+type Asked = (Reply, oneshot::Sender<Reply>);
+
+impl Sink for UnlessBusy {
+    fn deliver(&self, _call: u32, delivery: Delivery) {
+        let Some((reply, unanswered)) = self.0.lock().take() else { return };
+        let delivery = delivery.untimed();
+        if delivery.chunk().and_then(Found::in_answer).is_some_and(|found| found.is_busy) {
+            drop(unanswered.send(reply));
+        } else {
+            reply.settle(delivery);
+        }
+    }
+}
+
 /// What is known of the growth of the log.
 #[derive(Debug, Default)]
 pub(crate) struct WalCare {
@@ -128,8 +155,8 @@ pub(crate) struct WalCare {
     nudged: Mutex<Option<Instant>>,
     /// Whether the [`PAGES`] before that took [`UNHURRIED`] or longer to come.
     unhurried: AtomicBool,
-    /// Whether a gap is being waited for.
-    gap: AtomicBool,
+    /// Whether it is about to be emptied.
+    emptying: AtomicBool,
     /// Whether somebody waits to see if nothing happens.
     waiting_for_quiet: AtomicBool,
 }
@@ -148,22 +175,20 @@ impl Manager {
     /// somebody was in the way, the pages in the log, and those of them that are in the database now.
     ///
     /// [`CheckpointMode::Passive`] waits for nobody, unless the database is in exclusive mode. Every other mode does the same first, and then
-    /// waits until no read and no write of this process runs, and holds new ones back: a reader that it met would make it fail.
+    /// waits until no write of this process runs, nor a read that needs the log as it was: one that it met would make it fail. New writes
+    /// are held back for that; new reads only if those that run take longer than 10 ms.
     pub fn answer_checkpoint(&self, mode: CheckpointMode, reply: Reply) {
         let shared = Arc::clone(&self.shared);
         self.end_burst();
         let reply = reply
             .through(|sink| Arc::new(Measured { sink, mode, since: Instant::now(), shared: Arc::downgrade(&shared) }));
         match mode {
-            CheckpointMode::Passive if shared.may_checkpoint_beside() => shared.checkpointer.ask(&shared, reply),
+            CheckpointMode::Passive if shared.may_checkpoint_beside() => shared.checkpointer.ask(&shared, mode, reply),
             CheckpointMode::Passive => self.submit_job(Job::new(Work::Query(mode.request()), reply)),
             CheckpointMode::Full | CheckpointMode::Restart | CheckpointMode::Truncate => {
                 control::spawn(async move {
                     shared.move_ahead().await;
-                    match gap(&shared).await {
-                        Ok(lease) => lease.answer(Work::Query(mode.request()), Policy::Lease, reply),
-                        Err(error) => reply.fail(error),
-                    }
+                    meeting_nobody(&shared, mode, reply).await;
                 });
             }
         }
@@ -221,14 +246,22 @@ impl Shared {
         }
     }
 
-    /// Moves what can be moved while reads and writes go on, so that the gap in which the rest follows is short. What fails here fails
-    /// there too.
+    /// Moves what can be moved while reads and writes go on, so that those who are in the way of the rest wait a short time. What fails here
+    /// fails there too.
     async fn move_ahead(self: &Arc<Self>) {
         if self.may_checkpoint_beside() {
             let (sink, moved) = collect();
-            self.checkpointer.ask(self, Reply::new(sink, 0));
+            self.checkpointer.ask(self, CheckpointMode::Passive, Reply::new(sink, 0));
             drop(moved.await);
         }
+    }
+
+    /// Has the checkpointer do what can be done without waiting for anybody, and answer. Returns `reply` if somebody was in the way.
+    async fn checkpoint_beside(self: &Arc<Self>, mode: CheckpointMode, reply: Reply) -> Option<Reply> {
+        let (unanswered, busy) = oneshot::channel();
+        let sink = UnlessBusy(Mutex::new(Some((reply, unanswered))));
+        self.checkpointer.ask(self, mode, Reply::new(Arc::new(sink), 0));
+        busy.await.ok()
     }
 
     /// Whether another connection may be opened, to a log that there is.
@@ -255,19 +288,19 @@ impl Shared {
         }
         let bytes = self.wal_bytes();
         if bytes > LIMIT {
-            self.make_gap();
+            self.empty();
         } else if bytes > KEPT && is_moved {
             self.empty_when_quiet();
         }
     }
 
-    /// Empties the log in a gap between the reads, for which new ones wait.
-    fn make_gap(self: &Arc<Self>) {
-        if self.wal_care.gap.swap(true, Ordering::SeqCst) {
+    /// Empties the log, as soon as nobody has a session.
+    fn empty(self: &Arc<Self>) {
+        if self.wal_care.emptying.swap(true, Ordering::SeqCst) {
             return;
         }
         let shared = Arc::downgrade(self);
-        control::spawn(async move { truncate_in_a_gap(&shared).await });
+        control::spawn(async move { empty_between_sessions(&shared).await });
     }
 
     /// Empties the log when nothing has been written for a while.
@@ -285,8 +318,56 @@ fn checkpoint(connection: &PolicedConnection) -> Result<Found> {
     let sql = CheckpointMode::Passive.statement();
     // -1: there is no log.
     let pages = |count: i64| u32::try_from(count).unwrap_or(0);
-    let found = connection.raw().query_row(sql, [], |row| Ok((row.get(1)?, row.get(2)?)))?;
-    Ok(Found { pages: pages(found.0), moved: pages(found.1) })
+    let (busy, in_log, moved): (i64, i64, i64) =
+        connection.raw().query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+    Ok(Found { is_busy: busy != 0, pages: pages(in_log), moved: pages(moved) })
+}
+
+/// Answers `reply` with a checkpoint that nobody is in the way of.
+async fn meeting_nobody(shared: &Arc<Shared>, mode: CheckpointMode, reply: Reply) {
+    let Some(reply) = beside_new_reads(shared, mode, reply).await else { return };
+    match gap(shared).await {
+        Ok(lease) => lease.answer(Work::Query(mode.request()), Policy::Lease, reply),
+        Err(error) => reply.fail(error),
+    }
+}
+
+/// Checkpoints as soon as the reads have ended that are older than the checkpoint, if that is soon. Newer ones find everything moved, and do
+/// not read from the log: <https://sqlite.org/wal.html#concurrency>. Returns `reply`, unanswered, if somebody is still in the way.
+async fn beside_new_reads(shared: &Arc<Shared>, mode: CheckpointMode, mut reply: Reply) -> Option<Reply> {
+    if !shared.may_checkpoint_beside() {
+        return Some(reply);
+    }
+    let _no_writes = match permit(shared, Class::Write).await {
+        Ok(permit) => permit,
+        Err(error) => {
+            reply.fail(error);
+            return None;
+        }
+    };
+    let unfinished = Instant::now() + PATIENCE;
+    loop {
+        shared.no_hold_is_open().await;
+        reply = shared.checkpoint_beside(mode, reply).await?;
+        if Instant::now() > unfinished {
+            return Some(reply);
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
+/// Empties the log, for tidiness.
+async fn empty(shared: &Arc<Shared>) {
+    let (sink, emptied) = collect();
+    meeting_nobody(shared, CheckpointMode::Truncate, Reply::new(sink, 0)).await;
+    match emptied.await {
+        Ok(_) => shared.counters.wal_truncations.add(),
+        Err(error) if error.code == ErrorCode::Closed => {}
+        Err(error) => {
+            let database = &*trace::name(&shared.location);
+            tracing::warn!(target: "sluice::checkpoint", database, %error, "the log could not be emptied");
+        }
+    }
 }
 
 /// Waits until nobody is left whom a checkpoint could meet, and holds new ones back.
@@ -306,7 +387,7 @@ async fn wait_for_quiet(shared: &Weak<Shared>) {
             let now = shared.counters.writes.get();
             if written == Some(now) {
                 shared.wal_care.waiting_for_quiet.store(false, Ordering::SeqCst);
-                return shared.make_gap();
+                return shared.empty();
             }
             written = Some(now);
         }
@@ -314,16 +395,14 @@ async fn wait_for_quiet(shared: &Weak<Shared>) {
     }
 }
 
-async fn truncate_in_a_gap(shared: &Weak<Shared>) {
+async fn empty_between_sessions(shared: &Weak<Shared>) {
     loop {
         {
             let Some(shared) = shared.upgrade().filter(|shared| !shared.is_closing()) else { return };
             // Whoever has a session keeps the log as it is; a request that waited for that would hold back new ones.
             if shared.gate.status().active_sessions == 0 {
-                if let Ok(lease) = gap(&shared).await {
-                    lease.empty_wal().await;
-                }
-                shared.wal_care.gap.store(false, Ordering::SeqCst);
+                empty(&shared).await;
+                shared.wal_care.emptying.store(false, Ordering::SeqCst);
                 return;
             }
         }
@@ -380,7 +459,7 @@ mod tests {
         let shared = &manager.shared;
         manager.query("CREATE TABLE t(x)", Params::none()).await?;
         for (pages, moved, left) in [(LONG - 1, LONG - 1, 0), (LONG, LONG - 1, 0), (LONG, LONG, LONG)] {
-            shared.after_checkpoint(Found { pages, moved });
+            shared.after_checkpoint(Found { is_busy: false, pages, moved });
             assert_eq!(left_to_writer(shared), left, "{moved} of {pages}");
         }
         // The log is shorter than what was moved: it has begun anew by itself.

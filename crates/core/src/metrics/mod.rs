@@ -116,7 +116,7 @@ impl Metrics {
     /// A checkpoint is done.
     pub(crate) fn checkpointed(&self, mode: CheckpointMode, found: Found, took: Duration) {
         self.checkpoints.add(took);
-        let (mode, Found { pages, moved }) = (mode.name(), found);
+        let (mode, Found { is_busy: _, pages, moved }) = (mode.name(), found);
         tell!(DEBUG, "sluice::checkpoint", "done", mode, moved, pages, tookUs = micros(took));
     }
 

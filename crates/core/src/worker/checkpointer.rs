@@ -29,8 +29,8 @@ struct Post {
     alive: bool,
     /// Whether the log has grown since it last began.
     due: bool,
-    /// Who asked for a checkpoint.
-    asked: Vec<Reply>,
+    /// Who asked for a checkpoint, and of which mode.
+    asked: Vec<(CheckpointMode, Reply)>,
     /// Who waits until it is closed.
     closing: Vec<oneshot::Sender<()>>,
     /// Whether it is closed for good: the database is.
@@ -40,6 +40,8 @@ struct Post {
 /// What a checkpoint found: <https://sqlite.org/pragma.html#pragma_wal_checkpoint>.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Found {
+    /// Whether somebody was in the way.
+    pub(crate) is_busy: bool,
     pub(crate) pages: u32,
     pub(crate) moved: u32,
 }
@@ -47,8 +49,9 @@ pub(crate) struct Found {
 impl Found {
     /// Reads it from the row that SQLite answers with: whether somebody was in the way, the pages in the log, those moved.
     pub(crate) fn in_answer(chunk: &Chunk) -> Option<Self> {
-        let &[_, pages, moved] = chunk.cells.as_slice() else { return None };
-        Some(Self { pages: count(f64::from_bits(pages)), moved: count(f64::from_bits(moved)) })
+        let &[busy, pages, moved] = chunk.cells.as_slice() else { return None };
+        let [busy, pages, moved] = [busy, pages, moved].map(|cell| count(f64::from_bits(cell)));
+        Some(Self { is_busy: busy != 0, pages, moved })
     }
 }
 
@@ -60,7 +63,7 @@ fn count(pages: f64) -> u32 {
 
 enum Next {
     Run,
-    Answer(Vec<Reply>),
+    Answer(Vec<(CheckpointMode, Reply)>),
     Close,
 }
 
@@ -70,9 +73,9 @@ impl Checkpointer {
         self.post(shared, |post| post.due = true);
     }
 
-    /// Has the log looked at for somebody who waits for the answer.
-    pub(crate) fn ask(&self, shared: &Arc<Shared>, reply: Reply) {
-        self.post(shared, |post| post.asked.push(reply));
+    /// Has the log moved for somebody who waits for the answer. No mode waits for those who are in its way: the answer says so.
+    pub(crate) fn ask(&self, shared: &Arc<Shared>, mode: CheckpointMode, reply: Reply) {
+        self.post(shared, |post| post.asked.push((mode, reply)));
     }
 
     fn post(&self, shared: &Arc<Shared>, put: impl FnOnce(&mut Post)) {
@@ -154,7 +157,7 @@ impl Checkpointer {
 impl Post {
     fn fail(self, error: &Error) {
         drop(self.closing);
-        for reply in self.asked {
+        for (_, reply) in self.asked {
             reply.fail(error.clone());
         }
     }
@@ -181,17 +184,24 @@ fn serve(shared: &Arc<Shared>) -> Result<()> {
                     shared.after_checkpoint(found);
                 }
             }
-            Next::Answer(replies) => replies.into_iter().for_each(|reply| answer(shared, &connection, reply)),
+            Next::Answer(asked) => {
+                for (mode, reply) in asked {
+                    answer(shared, &connection, mode, reply);
+                }
+            }
             Next::Close => return connection.close().map_err(|(_, error)| error),
         }
     }
 }
 
-fn answer(shared: &Arc<Shared>, connection: &PolicedConnection, reply: Reply) {
-    let written = shared.statements(connection).write(&CheckpointMode::Passive.request(), Policy::Internal);
+fn answer(shared: &Arc<Shared>, connection: &PolicedConnection, mode: CheckpointMode, reply: Reply) {
+    let _limit = connection.limit_steps(u32::MAX);
+    let written = shared.statements(connection).write(&mode.request(), Policy::Internal);
     match written {
         Ok(Written { chunks, answer, .. }) => {
-            shared.counters.checkpoints.add();
+            if answer.chunk.as_deref().and_then(Found::in_answer).is_none_or(|found| !found.is_busy) {
+                shared.counters.checkpoints.add();
+            }
             Answered::new(chunks, answer).send(reply);
         }
         Err(error) => reply.fail(error),

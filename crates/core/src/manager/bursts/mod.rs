@@ -97,7 +97,7 @@ impl Shared {
         readers.iter().filter(|worker| worker.held().is_some()).map(|worker| worker.end_hold()).collect()
     }
 
-    /// Waits until inline reads hold no snapshot any more. The caller has the permit that keeps new ones away.
+    /// Waits until the snapshots have ended that inline reads hold now. Only a permit that keeps reads away keeps new ones away.
     pub(super) async fn no_hold_is_open(&self) {
         for ended in self.end_holds() {
             // The sender is dropped when it has.
