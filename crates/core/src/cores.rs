@@ -59,9 +59,43 @@ pub(crate) fn idle() -> Option<Counted> {
     (others < cores() / 2).then_some(counted)
 }
 
+/// By how much the nice value of a thread that stands back is higher: its share of a core that others want is about a third of theirs. See
+/// `man 7 sched`.
+#[cfg(target_os = "linux")]
+const BACK: i32 = 5;
+
+/// Lets other threads have the core of the calling one first, as far as the system knows that for a thread: whoever is woken for a call does
+/// not wait until what nobody waits for has used its share. Elsewhere than on Linux it does nothing.
+pub(crate) fn stand_back() {
+    #[cfg(target_os = "linux")]
+    {
+        use rustix::process::{getpriority_process, setpriority_process};
+        let thread = Some(rustix::thread::gettid());
+        // Refused only where a sandbox forbids it: then it stands where it stood.
+        let _ = getpriority_process(thread).and_then(|nice| setpriority_process(thread, nice + BACK));
+    }
+}
+
 /// Lets a consumer of results wait awake, if there is a core for it beside the threads that are awake.
 pub(crate) fn watch() -> Option<Counted> {
     let (counted, others) = Counted::among(&WATCHING);
     let awake = WORKING.load(Ordering::Relaxed) + IDLE.load(Ordering::Relaxed);
     (others + awake < cores()).then_some(counted)
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_thread_that_stands_back_stands_back_alone() {
+        let nice = || rustix::process::getpriority_process(Some(rustix::thread::gettid())).expect("it is alive");
+        let before = nice();
+        let behind = std::thread::spawn(move || {
+            stand_back();
+            nice()
+        });
+        assert_eq!(behind.join().expect("it ends"), (before + BACK).min(19));
+        assert_eq!(nice(), before);
+    }
 }

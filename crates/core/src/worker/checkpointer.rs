@@ -10,6 +10,7 @@ use super::answered::Answered;
 use super::{Worker, guard};
 use crate::completion::Reply;
 use crate::connection::{PolicedConnection, Policy};
+use crate::cores;
 use crate::error::{Error, ErrorCode, Result};
 use crate::manager::{CheckpointMode, Shared};
 use crate::rows::Chunk;
@@ -164,6 +165,7 @@ impl Post {
 }
 
 fn be_the_checkpointer(shared: &Arc<Shared>) {
+    cores::stand_back();
     let error = match guard(|| serve(shared)) {
         Ok(Ok(())) => shared.lost_or_closed(),
         Ok(Err(error)) | Err(error) => {
