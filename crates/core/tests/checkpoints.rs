@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use sluice_core::{
-    CheckpointMode, Delivery, Manager, Options, Params, Result, Scope, SessionKind, SessionLimits, Sink, Value,
-    completion::Reply,
+    CheckpointMode, Delivery, ErrorCode, Manager, Options, Params, Result, Scope, SessionKind, SessionLimits, Sink,
+    Value, completion::Reply,
 };
 use tempfile::TempDir;
 use tokio::sync::oneshot;
@@ -273,6 +273,39 @@ async fn a_checkpoint_that_empties_the_log_does_not_meet_the_driver_s_own() -> R
             run(&manager, "DELETE FROM t").await?;
         }
         manager.close().await
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_close_answers_every_checkpoint_and_leaves_one_file() -> Result<()> {
+    in_deadline(async {
+        for round in 0..20 {
+            let (dir, manager) = open(Options::default()).await?;
+            let asked: Vec<_> =
+                [CheckpointMode::Truncate, CheckpointMode::Full, CheckpointMode::Restart, CheckpointMode::Passive]
+                    .into_iter()
+                    .map(|mode| {
+                        let manager = manager.clone();
+                        tokio::spawn(async move {
+                            loop {
+                                run(&manager, "INSERT INTO t VALUES (zeroblob(20000))").await?;
+                                run(&manager, "SELECT count(*) FROM t").await?;
+                                checkpoint(&manager, mode).await?;
+                            }
+                        })
+                    })
+                    .collect();
+            // At another moment in each round.
+            until(|| counter(&manager, "checkpoints") >= round).await;
+            manager.close().await?;
+            for one in asked {
+                let ended: Result<()> = one.await.expect("the task ends");
+                assert_eq!(ended.expect_err("it was closed").code, ErrorCode::Closed);
+            }
+            assert_eq!(files(dir.path()), ["app.db"]);
+        }
+        Ok(())
     })
     .await
 }
