@@ -71,6 +71,10 @@ impl RawLease {
         &self.worker
     }
 
+    pub(crate) fn permit(&self) -> &Permit {
+        self.permit.as_ref().expect("BUG: I5 a lease has its permit until it is dropped")
+    }
+
     async fn run(&mut self, work: Work, policy: Policy) -> Result<RowSet> {
         let (sink, answer) = collect();
         let job = Job::new(work, Reply::new(sink, 1));

@@ -281,11 +281,17 @@ impl SessionState {
 
     /// Ends the session because its holder said so, or because it could not begin. Called on its worker, when nothing is open.
     pub(crate) fn finish(&self, result: Result<()>) {
+        self.finish_after(result, |_| ());
+    }
+
+    /// As `finish`, after what `look` does under its permit: whoever is told finds that done.
+    pub(crate) fn finish_after(&self, result: Result<()>, look: impl FnOnce(&Permit)) {
         let told = match &result {
             Ok(()) => self.closed(),
             Err(error) => error.clone(),
         };
         let Some(Active { lease, ended, .. }) = self.leave(told) else { return };
+        look(lease.permit());
         if let Some(ended) = ended {
             match result {
                 Ok(()) => ended.settle(Delivery::Done),

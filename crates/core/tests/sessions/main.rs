@@ -9,9 +9,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sluice_core::{
-    Behavior, Cancel, CancelReason, Concurrency, Control, Error, ErrorCode, Manager, Options, Params, Query, Result,
-    Scope, SessionKind, SessionLimits,
+    Behavior, Cancel, CancelReason, Concurrency, Control, Delivery, Error, ErrorCode, Manager, Options, Params, Query,
+    Result, Scope, SessionKind, SessionLimits, Sink,
 };
+use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 
 use bench::{Bench, ENDLESS, IMMEDIATE, code, in_deadline, limits};
 
@@ -354,6 +355,37 @@ async fn exclusive_mode_waits_for_readers_and_has_the_only_connection() -> Resul
         bench.answer(ended).await?;
         assert_eq!(bench.integers("SELECT x FROM t").await?, [1, 2, 4]);
         assert_eq!(bench.manager.status().concurrency, Concurrency::Exclusive);
+        bench.manager.close().await
+    })
+    .await
+}
+
+/// Looks at the concurrency when a call is answered, before its worker does anything else.
+struct Looking {
+    manager: Manager,
+    found: UnboundedSender<Concurrency>,
+}
+
+impl Sink for Looking {
+    fn deliver(&self, _call: u32, _delivery: Delivery) {
+        self.found.send(self.manager.status().concurrency).expect("the test waits for it");
+    }
+}
+
+#[tokio::test]
+async fn whoever_is_told_that_exclusive_mode_has_ended_finds_the_concurrency_that_goes_with_the_journal_mode()
+-> Result<()> {
+    in_deadline(async {
+        let mut bench = Bench::open(Options::default()).await?;
+        let (found, mut answers) = unbounded_channel();
+        let sink: Arc<dyn Sink> = Arc::new(Looking { manager: bench.manager.clone(), found });
+        let journals = [("delete", Concurrency::Exclusive), ("wal", Concurrency::Wal)];
+        for (journal, concurrency) in journals {
+            let (exclusive, _) = bench.begun(SessionKind::Exclusive).await;
+            bench.run(&exclusive, &format!("PRAGMA journal_mode = {journal}")).await?;
+            exclusive.control(Control::End, None, Arc::clone(&sink), 1);
+            assert_eq!(answers.recv().await, Some(concurrency));
+        }
         bench.manager.close().await
     })
     .await

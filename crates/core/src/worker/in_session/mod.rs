@@ -14,7 +14,7 @@ use crate::cancel::{Cancel, CancelReason};
 use crate::completion::{Failure, Reply};
 use crate::connection::{PolicedConnection, Policy, Route};
 use crate::error::{Error, ErrorCode, Result};
-use crate::manager::Shared;
+use crate::manager::{Permit, Shared};
 use crate::metrics::OpenTransaction;
 use crate::query::{Query, Request};
 use crate::session::{Asked, SessionKind, SessionState, Transaction, What};
@@ -172,15 +172,18 @@ fn tell<'c>(
     cancel: Option<Arc<Cancel>>,
     ran: Ran,
 ) {
+    let (shared, connection) = (side.shared(), side.connection());
+    // Whoever is told finds the concurrency that goes with the journal mode.
+    let released = |permit: &Permit| shared.writer_released(connection, permit);
     match ran {
         Ran::Done(answered) => answered.send(reply),
         Ran::Failed(failure) => reply.fail(failure),
         Ran::Ended(answered) => {
-            session.finish(Ok(()));
+            session.finish_after(Ok(()), released);
             answered.send(reply);
         }
         Ran::Broke(error) => {
-            session.finish(Err(error.clone()));
+            session.finish_after(Err(error.clone()), released);
             reply.fail(error);
         }
         Ran::Settled(failure) => {
