@@ -21,8 +21,8 @@ export declare class BindingChannel {
    */
   drain(comesAgain: boolean): number
   /**
-   * Waits awake for results for so many microseconds, after `drain` found none and was told that the caller comes again. Returns what it
-   * came to, as `js/layout.ts` numbers it.
+   * Waits awake for results for so many microseconds, and moves them into the inbox, as `drain` does for a caller that comes again. Returns
+   * how many headers there are, or what else it came to, as `js/layout.ts` numbers it.
    */
   watch(patienceUs: number): number
   /** Takes what the last `drain` could not put into the inbox. */

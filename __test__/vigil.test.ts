@@ -1,18 +1,34 @@
 import { setImmediate as turn } from 'node:timers/promises'
 
-import { describe, expect, it } from 'vitest'
+import { afterEach, describe, expect, it, vi } from 'vitest'
 
-import { WATCHED_ARRIVED, WATCHED_CROWDED, WATCHED_NOTHING } from '../js/layout.js'
+import { WATCHED_CROWDED, WATCHED_NOTHING } from '../js/layout.js'
+import type * as Turns from '../js/turn.js'
 import { Vigil } from '../js/vigil.js'
 import { until } from './support/deadline.js'
 
-/** A vigil over results that come as `finds` says; after them none come. */
-function watched(finds: number[]) {
+const ARRIVED = 1
+
+/** The vigil's clock stands still where a test has set it. */
+const time = vi.hoisted(() => ({ now: null as number | null }))
+
+vi.mock('../js/turn.js', async (original) => ({
+  ...(await original<typeof Turns>()),
+  clock: () => time.now ?? performance.now(),
+}))
+
+afterEach(() => {
+  time.now = null
+})
+
+/** A vigil over results that come as `finds` says, each of which `elapsesMs` after the one before; after them none come. */
+function watched(finds: number[], elapsesMs = 0) {
   const seen = { watches: 0, receives: 0, isWaitedFor: true }
   const vigil: Vigil = new Vigil({
     isWaitedFor: () => seen.isWaitedFor,
     watch: () => {
       seen.watches++
+      if (time.now !== null) time.now += elapsesMs
       return finds.shift() ?? WATCHED_NOTHING
     },
     receive: () => {
@@ -23,7 +39,7 @@ function watched(finds: number[]) {
   /** The event loop is woken for results so many milliseconds after it had nothing to do, and takes them. */
   const wake = (afterMs: number): void => {
     vigil.begin()
-    vigil.woken(performance.now() + afterMs)
+    vigil.woken((time.now ?? performance.now()) + afterMs)
     vigil.begin()
   }
   return { vigil, seen, wake }
@@ -42,7 +58,7 @@ describe('the vigil for results', () => {
   })
 
   it('goes on as long as results arrive, and ends some time after the last', async () => {
-    const { vigil, seen, wake } = watched([WATCHED_ARRIVED, WATCHED_ARRIVED])
+    const { vigil, seen, wake } = watched([ARRIVED, ARRIVED])
     wake(0)
     await until(() => !vigil.comesAgain, 'the vigil ends')
     expect(seen.watches).toBeGreaterThan(2)
@@ -52,12 +68,40 @@ describe('the vigil for results', () => {
     expect(seen.watches, 'from here on a wake-up is needed').toBe(watches)
   })
 
-  it('ends at once when nobody waits for anything', async () => {
-    const { vigil, seen, wake } = watched([WATCHED_ARRIVED])
+  it('looks again in the turn in which results came, until that has lasted long enough', async () => {
+    time.now = 0
+    const finds = Array.from({ length: 100 }, () => ARRIVED)
+    const { vigil, seen, wake } = watched(finds, 0.1)
+    const watches: number[] = []
+    wake(0)
+    for (let turns = 0; turns < 3; turns++) {
+      await turn()
+      watches.push(seen.watches)
+    }
+    expect(watches, 'three tenths of a millisecond are long enough').toEqual([3, 6, 9])
+    finds.length = 0
+    time.now = null
+    await until(() => !vigil.comesAgain, 'the vigil ends')
+  })
+
+  it('is kept for the next turn where nobody waits for anything in this one', async () => {
+    const { vigil, seen, wake } = watched([ARRIVED])
     seen.isWaitedFor = false
     wake(0)
+    await Promise.resolve().then(() => new Promise<void>((resolve) => process.nextTick(resolve)))
+    expect([vigil.comesAgain, seen.watches]).toEqual([true, 0])
+    seen.isWaitedFor = true
     await turn()
-    expect([vigil.comesAgain, seen.watches, seen.receives]).toEqual([false, 0, 1])
+    expect(seen.watches).toBeGreaterThan(0)
+    await until(() => !vigil.comesAgain, 'the vigil ends')
+  })
+
+  it('ends when nobody waits for anything in the next turn either', async () => {
+    const { vigil, seen, wake } = watched([ARRIVED])
+    seen.isWaitedFor = false
+    wake(0)
+    await until(() => !vigil.comesAgain, 'the vigil ends')
+    expect([seen.watches, seen.receives]).toEqual([0, 1])
   })
 
   it('is not kept for a while where every core has work', async () => {

@@ -10,7 +10,7 @@ export interface BindingChannel {
   setRequestBuffer(buffer: ArrayBuffer): void
   /** Copies finished results into the inbox and returns how many; after 0, the next result wakes again. */
   drain(comesAgain: boolean): number
-  /** Waits awake for results; returns one of `WATCHED_…`. */
+  /** Waits awake for results, copies them into the inbox and returns how many; or one of `WATCHED_…`, and nobody wakes for the next. */
   watch(patienceUs: number): number
   /** Takes the values of the last `drain()` that the inbox has no form for. */
   takeExtras(): BindingExtra[]

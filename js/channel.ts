@@ -1,5 +1,3 @@
-import { performance } from 'node:perf_hooks'
-
 import { binding } from './binding.js'
 import type { BindingChannel } from './binding.js'
 import { Bursts } from './bursts.js'
@@ -9,8 +7,8 @@ import { Inbox } from './inbox.js'
 import type { End } from './session.js'
 import { Outbox } from './outbox.js'
 import type { InlineTarget } from './outbox.js'
-import { HEADER_CALL, HELD } from './layout.js'
-import { nextTurn } from './turn.js'
+import { HEADER_CALL, HELD, WATCHED_NOTHING } from './layout.js'
+import { clock, nextTurn } from './turn.js'
 import { Vigil } from './vigil.js'
 
 /** How long results are decoded in one turn of the event loop, in milliseconds. */
@@ -44,8 +42,11 @@ export class Channel {
   readonly #inbox: Inbox
   readonly #vigil = new Vigil({
     isWaitedFor: () => this.#unsettled > 0,
-    watch: (patienceUs) => this.binding.watch(patienceUs),
-    receive: () => this.#receive(performance.now()),
+    watch: (patienceUs) => this.#watch(patienceUs),
+    receive: (inNewTurn) => {
+      if (inNewTurn) this.#inlineNs = 0
+      this.#receive(clock())
+    },
   })
   /** The calls under way by their number; 0 is no call. */
   readonly #calls: Array<Call | undefined> = [undefined]
@@ -69,13 +70,14 @@ export class Channel {
   readonly #settled: Promise<void> = Promise.resolve()
   readonly #receiveInNewTurn = (): void => {
     this.#deferred = false
-    this.#receive(performance.now())
+    this.#inlineNs = 0
+    this.#receive(clock())
   }
   readonly #receiveMore = (): void => {
     this.#deferred = false
     this.outbox.expectsCompany = false
     // What awaited the settled calls has taken its time too.
-    if (performance.now() > this.#deadline) this.#defer()
+    if (clock() > this.#deadline) this.#defer()
     else this.#receiveSome()
   }
 
@@ -175,17 +177,17 @@ export class Channel {
 
   #wake(): void {
     if (this.#deferred) return
-    const now = performance.now()
+    const now = clock()
+    this.#inlineNs = 0
     this.#vigil.woken(now)
     this.#receive(now)
   }
 
-  /** Takes results until there are no more or the turn, which began at `now`, has lasted long enough. */
+  /** Takes results until there are no more or that, which begins at `now`, has lasted long enough for one turn. */
   #receive(now: number): void {
     this.#deadline = now + TURN_BUDGET_MS
     this.#settlements = 0
     this.#cells = 0
-    this.#inlineNs = 0
     this.#receiveSome()
   }
 
@@ -202,15 +204,16 @@ export class Channel {
       if (this.#isTurnOver()) return this.#defer()
       if (isSettled && (this.#settlements === pauseAt || cells >= CELLS_PER_PAUSE || this.#isRejecting)) return this.#pause()
     }
-    this.#rest()
     this.#vigil.begin()
+    // Where results are looked for again soon, so are calls under way: to tell the addon in between costs as much as a call.
+    if (!this.#vigil.comesAgain) this.#rest()
   }
 
   #isTurnOver(): boolean {
     if (this.#settlements >= TURN_SETTLEMENTS) return true
     if (this.#cells < CELLS_PER_CLOCK) return false
     this.#cells = 0
-    return performance.now() > this.#deadline
+    return clock() > this.#deadline
   }
 
   /** Leaves the rest to a later turn. */
@@ -226,8 +229,17 @@ export class Channel {
     void this.#settled.then(this.#receiveMore)
   }
 
+  #watch(patienceUs: number): number {
+    // What is in the inbox is being taken.
+    if (this.#deferred) return WATCHED_NOTHING
+    const headers = this.binding.watch(patienceUs)
+    if (headers > 0) this.#inbox.refill(headers)
+    return headers
+  }
+
   #nextResult(): boolean {
     if (this.#inbox.next()) return true
+    if (this.#unsettled === 0 && this.#vigil.comesAgain) return false
     this.#inbox.refill(this.binding.drain(this.#vigil.comesAgain))
     return this.#inbox.next()
   }

@@ -65,10 +65,9 @@ export const JSON_ARRAYS: number = 1 << 11
 /** Of the time that an inline read took, in nanoseconds: it has left a snapshot open, which `endBurst` ends. */
 export const HELD: number = 1 << 30
 
-/** What a wait for results came to: they are there, none came, or no core was free to wait on. */
-export const WATCHED_ARRIVED = 0
-export const WATCHED_NOTHING = 1
-export const WATCHED_CROWDED = 2
+/** What a wait for results came to where it is not how many are in the inbox: none came, or no core was free to wait on. */
+export const WATCHED_NOTHING = 0
+export const WATCHED_CROWDED: number = -1
 
 /** Where the regions of the inbox begin, in bytes, and how large they are. */
 export const MAX_HEADERS = 1_024

@@ -1,2 +1,14 @@
-/** Has a function run in the next turn of the event loop. Not a fake one that a test framework puts in place later: it would wait for the test. */
+/** What has to do with turns of the event loop. None of it is a fake that a test framework puts in place later: it would wait for the test. */
+
+import { performance } from 'node:perf_hooks'
+
+/** Has a function run in the next turn of the event loop. */
 export const nextTurn: typeof setImmediate = setImmediate
+
+const nextTick: typeof process.nextTick = process.nextTick.bind(process)
+
+/** Has a function run in the present turn, as soon as no microtask is left: whoever awaits what is settled has gone on by then. To be called in a microtask. */
+export const afterMicrotasks: (run: () => void) => void = nextTick
+
+/** Tells the time in milliseconds, from some beginning. */
+export const clock: () => number = performance.now.bind(performance)

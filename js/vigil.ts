@@ -1,7 +1,5 @@
-import { performance } from 'node:perf_hooks'
-
-import { WATCHED_ARRIVED, WATCHED_CROWDED } from './layout.js'
-import { nextTurn } from './turn.js'
+import { WATCHED_CROWDED } from './layout.js'
+import { afterMicrotasks, clock, nextTurn } from './turn.js'
 
 /** For how long results are waited for awake, in milliseconds. */
 const VIGIL_MS = 0.1
@@ -9,22 +7,29 @@ const VIGIL_MS = 0.1
 const SPIN_US = 20
 /** A wake-up that comes this soon would have been met awake, in milliseconds. */
 const SOON_MS = 0.15
+/** For how long results are looked for in the turn in which others came, in milliseconds. */
+const STAY_MS = 0.25
 /** How many wake-ups in a row that come late end the vigils, until one comes soon again. */
 const PATIENCE = 4
+
+const SETTLED: Promise<void> = Promise.resolve()
 
 /** What a vigil is kept over. */
 export interface Watched {
   /** Whether anybody waits for results. */
   isWaitedFor(): boolean
-  /** Waits awake for results, for so many microseconds. */
+  /** Waits awake for results, for so many microseconds. Returns how many there are, or what else that came to. */
   watch(patienceUs: number): number
-  /** Takes the results that are there. */
-  receive(): void
+  /** Takes the results that are there, for the first time in a turn of the event loop or not. */
+  receive(inNewTurn: boolean): void
 }
 
 /**
  * Waits awake, for a moment, for results that are expected soon: to wake an event loop that sleeps takes tens of microseconds, which is
  * more than many calls take. A vigil lasts {@link VIGIL_MS} and is kept where the last results came soon; the event loop turns meanwhile.
+ *
+ * Whoever awaits one call after another makes the next as soon as the last is settled: so after results the first look is in the same turn,
+ * and the event loop turns only after {@link STAY_MS}.
  */
 export class Vigil {
   readonly #watched: Watched
@@ -35,23 +40,19 @@ export class Vigil {
   #isCrowded = false
   /** When the last results had been taken. */
   #since = 0
-  readonly #look = (): void => {
+  /** When the present turn of the event loop was seen to begin. */
+  #turnBegan = 0
+  readonly #lookInNewTurn = (): void => {
     if (!this.#watched.isWaitedFor()) return this.#end()
-    const found = this.#watched.watch(SPIN_US)
-    if (found === WATCHED_ARRIVED) {
-      this.#patience = PATIENCE
-      this.#state = 'expected'
-      this.#watched.receive()
-    } else if (found === WATCHED_CROWDED) {
-      this.#isCrowded = true
-      this.#end()
-    } else if (performance.now() - this.#since < VIGIL_MS) {
-      nextTurn(this.#look)
-    } else {
-      this.#patience--
-      this.#end()
-    }
+    this.#turnBegan = clock()
+    this.#look(true)
   }
+  readonly #lookInTurn = (): void => {
+    // Whoever had the results may go on later in the turn.
+    if (this.#watched.isWaitedFor()) this.#look(false)
+    else nextTurn(this.#lookInNewTurn)
+  }
+  readonly #stay = (): void => afterMicrotasks(this.#lookInTurn)
 
   constructor(watched: Watched) {
     this.#watched = watched
@@ -64,6 +65,7 @@ export class Vigil {
 
   /** The event loop was woken for results, at the time `now`. */
   woken(now: number): void {
+    this.#turnBegan = now
     if (now - this.#since < SOON_MS) this.#patience = PATIENCE
     else if (this.#patience > 0) this.#patience--
     if (this.#isCrowded) this.#isCrowded = false
@@ -72,15 +74,33 @@ export class Vigil {
 
   /** Begins, if one is due: all results that were there have been taken. */
   begin(): void {
-    this.#since = performance.now()
+    this.#since = clock()
     if (this.#state !== 'expected') return
     this.#state = 'kept'
-    nextTurn(this.#look)
+    if (this.#since - this.#turnBegan < STAY_MS) void SETTLED.then(this.#stay)
+    else nextTurn(this.#lookInNewTurn)
+  }
+
+  #look(inNewTurn: boolean): void {
+    const found = this.#watched.watch(SPIN_US)
+    if (found > 0) {
+      this.#patience = PATIENCE
+      this.#state = 'expected'
+      this.#watched.receive(inNewTurn)
+    } else if (found === WATCHED_CROWDED) {
+      this.#isCrowded = true
+      this.#end()
+    } else if (clock() - this.#since < VIGIL_MS) {
+      nextTurn(this.#lookInNewTurn)
+    } else {
+      this.#patience--
+      this.#end()
+    }
   }
 
   /** From here on a wake-up is needed. */
   #end(): void {
     this.#state = 'off'
-    this.#watched.receive()
+    this.#watched.receive(false)
   }
 }

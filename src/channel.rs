@@ -21,9 +21,8 @@ use crate::wake::Waker;
 /// How long an environment that goes away waits for its databases to close.
 const TEARDOWN_PATIENCE: Duration = Duration::from_secs(1);
 
-const WATCHED_ARRIVED: u32 = 0;
-const WATCHED_NOTHING: u32 = 1;
-const WATCHED_CROWDED: u32 = 2;
+const WATCHED_NOTHING: i32 = 0;
+const WATCHED_CROWDED: i32 = -1;
 
 /// A database of this environment, once it is open.
 pub(crate) type OpenDatabase = Arc<OnceLock<Manager>>;
@@ -172,12 +171,17 @@ impl BindingChannel {
         headers
     }
 
-    /// Waits awake for results for so many microseconds, after `drain` found none and was told that the caller comes again. Returns what it
-    /// came to, as `js/layout.ts` numbers it.
+    /// Waits awake for results for so many microseconds, and moves them into the inbox, as `drain` does for a caller that comes again. Returns
+    /// how many headers there are, or what else it came to, as `js/layout.ts` numbers it.
     #[napi]
-    pub fn watch(&self, patience_us: u32) -> u32 {
-        match self.shared.completions.watch(Duration::from_micros(patience_us.into())) {
-            Watched::Arrived => WATCHED_ARRIVED,
+    pub fn watch(&mut self, env: Env, patience_us: u32) -> i32 {
+        let watched = if self.backlog.is_empty() {
+            self.shared.completions.watch(Duration::from_micros(patience_us.into()))
+        } else {
+            Watched::Arrived
+        };
+        match watched {
+            Watched::Arrived => self.drain(env, true).cast_signed(),
             Watched::Nothing => WATCHED_NOTHING,
             Watched::Crowded => WATCHED_CROWDED,
         }

@@ -101,12 +101,12 @@ impl Channel {
         }
     }
 
-    /// Waits awake for results, for so long at most, after [`Channel::take_watching`] found none.
+    /// Waits awake for results, for so long at most. Nobody wakes a consumer that waits like that, until [`Channel::take`] finds nothing.
     ///
     /// To wake a thread that sleeps takes tens of microseconds, which is more than many calls take. So whoever expects an answer sooner
     /// than that may wait for it awake, as long as no other thread of the driver needs the core.
     pub fn watch(&self, patience: Duration) -> Watched {
-        if self.called.load(Ordering::Acquire) {
+        if self.is_called_by_now() {
             return Watched::Arrived;
         }
         let Some(_awake) = cores::watch() else { return Watched::Crowded };
@@ -121,6 +121,17 @@ impl Channel {
             }
         }
         Watched::Nothing
+    }
+
+    /// Whether the consumer has been told of results that are there. If not, it looks by itself from here on.
+    fn is_called_by_now(&self) -> bool {
+        let mut state = self.state.lock();
+        let is_called = state.consumer == Consumer::Awake && !state.queue.is_empty();
+        if !is_called {
+            self.called.store(false, Ordering::Relaxed);
+            state.consumer = Consumer::Watching;
+        }
+        is_called
     }
 
     fn is_called_soon(&self) -> bool {
@@ -286,6 +297,22 @@ mod tests {
         channel.take(&mut taken);
         assert!(taken.is_empty());
         channel.deliver(3, Delivery::Done);
+        assert_eq!(wakes.load(Ordering::SeqCst), 1);
+    }
+
+    #[test]
+    fn a_consumer_that_watches_without_having_found_nothing_is_not_woken_either() {
+        let (channel, wakes) = counting();
+        let mut taken = VecDeque::new();
+        channel.deliver(1, Delivery::Done);
+        channel.take_watching(&mut taken);
+        assert_ne!(channel.watch(Duration::ZERO), Watched::Arrived, "it was taken");
+        channel.deliver(2, Delivery::Done);
+        assert_eq!(channel.watch(Duration::ZERO), Watched::Arrived);
+        channel.take_watching(&mut taken);
+        assert_eq!((taken.len(), wakes.load(Ordering::SeqCst)), (2, 1), "the first one woke");
+        channel.deliver(3, Delivery::Done);
+        assert_eq!(channel.watch(Duration::ZERO), Watched::Arrived, "it came before the watch");
         assert_eq!(wakes.load(Ordering::SeqCst), 1);
     }
 

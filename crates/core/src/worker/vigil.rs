@@ -40,14 +40,18 @@ impl Vigil {
         }
         let Some(_idle) = cores::idle() else { return };
         let mut now = since;
-        while !self.called.load(Ordering::Acquire) && now.duration_since(since) < VIGIL {
-            for _ in 0..SPINS {
-                std::hint::spin_loop();
-            }
-            if cores::are_wanted(&mut now) {
+        while now.duration_since(since) < VIGIL {
+            if self.is_called_soon() || cores::are_wanted(&mut now) {
                 return;
             }
         }
+    }
+
+    fn is_called_soon(&self) -> bool {
+        (0..SPINS).any(|_| {
+            std::hint::spin_loop();
+            self.called.load(Ordering::Acquire)
+        })
     }
 
     /// Learns when a message came, and whether it was the last one there is. The caller has the queue locked.
