@@ -4,8 +4,8 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sluice_core::{Channel, Manager, Options, Params, Query, Request, Result, Value};
-use tokio::sync::mpsc::unbounded_channel;
+use sluice_core::{Channel, Delivery, Manager, Options, Params, Query, Request, Result, Sink, Value};
+use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 
 /// Counts to the number it is given.
 const COUNT: &str =
@@ -39,4 +39,36 @@ async fn an_answer_does_not_wait_for_a_read_that_was_expected_to_run_short() -> 
     let answered = tokio::time::timeout(Duration::from_secs(20), answered).await.expect("the first is answered");
     assert_eq!(answered, [1]);
     manager.close_within(Duration::ZERO).await
+}
+
+/// Looks at how many readers are active when it is told of an answer.
+struct Looking {
+    manager: Manager,
+    found: UnboundedSender<usize>,
+}
+
+impl Sink for Looking {
+    fn deliver(&self, _call: u32, _delivery: Delivery) {}
+
+    fn announce(&self) {
+        self.found.send(self.manager.status().readers.active).expect("the test waits for it");
+    }
+}
+
+#[tokio::test]
+async fn whoever_is_told_of_an_answer_finds_its_reader_free() -> Result<()> {
+    let file = tempfile::NamedTempFile::new().expect("a temporary file");
+    let manager = Manager::open(file.path(), Options::default()).await?;
+    let (found, mut active) = unbounded_channel();
+    let sink: Arc<dyn Sink> = Arc::new(Looking { manager: manager.clone(), found });
+    let query = Query::new(COUNT);
+    manager.run(count_to(&query, 5)).await?;
+    for call in 1..=100 {
+        manager.submit(count_to(&query, 5), None, Arc::clone(&sink), call);
+        let active = tokio::time::timeout(Duration::from_secs(20), active.recv()).await.expect("it is answered");
+        assert_eq!(active, Some(0), "call {call}");
+    }
+    assert_eq!(manager.status().readers.open, 1);
+    drop(sink);
+    manager.close().await
 }

@@ -139,7 +139,6 @@ impl Reader<'_> {
             }
             next = Next::after(permit);
         };
-        drop(answers);
         self.worker.finish();
         if let Some(permit) = rest {
             if self.snapshot.close().is_err() || !is_clean(self.connection) {
@@ -149,6 +148,8 @@ impl Reader<'_> {
             self.shared.give_back_reader(Arc::clone(self.worker), Instant::now());
             drop(permit);
         }
+        // Only now: whoever calls again at once finds this reader free, and needs no other.
+        drop(answers);
         Ok(())
     }
 
