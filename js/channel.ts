@@ -11,10 +11,10 @@ import { HEADER_CALL, HELD, WATCHED_NOTHING } from './layout.js'
 import { clock, nextTurn } from './turn.js'
 import { Vigil } from './vigil.js'
 
-/** How long results are decoded in one turn of the event loop, in milliseconds. */
-const TURN_BUDGET_MS = 4
-/** How many calls are settled in one turn: what awaits them runs in the same turn, and takes its own time. */
-const TURN_SETTLEMENTS = 1_000
+/** How long results are decoded at a time, in milliseconds; then the event loop turns. */
+const BUDGET_MS = 4
+/** How many calls are settled at a time: what awaits them runs in the same turn, and takes its own time. */
+const MAX_SETTLEMENTS = 1_000
 /**
  * How many calls are settled at least before what awaits them runs. It often has new calls, which workers can begin while others are settled.
  */
@@ -56,9 +56,9 @@ export class Channel {
   #referenced = false
   /** Whether the rest of what has arrived is left to a later turn, or until what awaits some of it has run. */
   #deferred = false
-  /** Until when results are taken in the present turn. */
+  /** Until when results are taken this time. */
   #deadline = 0
-  /** How many calls were settled in the present turn. */
+  /** How many calls were settled this time. */
   #settlements = 0
   /** Whether the call that was settled last is rejected in a microtask: those behind it must wait for that, or they would overtake it. */
   #isRejecting = false
@@ -183,9 +183,9 @@ export class Channel {
     this.#receive(now)
   }
 
-  /** Takes results until there are no more or that, which begins at `now`, has lasted long enough for one turn. */
+  /** Takes results until there are no more or that, which begins at `now`, has lasted long enough. */
   #receive(now: number): void {
-    this.#deadline = now + TURN_BUDGET_MS
+    this.#deadline = now + BUDGET_MS
     this.#settlements = 0
     this.#cells = 0
     this.#receiveSome()
@@ -201,7 +201,7 @@ export class Channel {
       cells += more
       const isSettled = this.#receiveResult()
       if (isSettled) this.#settlements++
-      if (this.#isTurnOver()) return this.#defer()
+      if (this.#isTimeOver()) return this.#defer()
       if (isSettled && (this.#settlements === pauseAt || cells >= CELLS_PER_PAUSE || this.#isRejecting)) return this.#pause()
     }
     this.#vigil.begin()
@@ -209,8 +209,8 @@ export class Channel {
     if (!this.#vigil.comesAgain) this.#rest()
   }
 
-  #isTurnOver(): boolean {
-    if (this.#settlements >= TURN_SETTLEMENTS) return true
+  #isTimeOver(): boolean {
+    if (this.#settlements >= MAX_SETTLEMENTS) return true
     if (this.#cells < CELLS_PER_CLOCK) return false
     this.#cells = 0
     return clock() > this.#deadline
@@ -239,7 +239,8 @@ export class Channel {
 
   #nextResult(): boolean {
     if (this.#inbox.next()) return true
-    if (this.#unsettled === 0 && this.#vigil.comesAgain) return false
+    // To find out that there are no more costs as much as a call, and they are looked for soon.
+    if (this.#unsettled === 0 && this.#settlements > 0 && this.#vigil.comesAgain) return false
     this.#inbox.refill(this.binding.drain(this.#vigil.comesAgain))
     return this.#inbox.next()
   }

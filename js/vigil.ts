@@ -43,7 +43,7 @@ export class Vigil {
   /** When the present turn of the event loop was seen to begin. */
   #turnBegan = 0
   readonly #lookInNewTurn = (): void => {
-    if (!this.#watched.isWaitedFor()) return this.#end()
+    if (!this.#watched.isWaitedFor()) return this.#end(true)
     this.#turnBegan = clock()
     this.#look(true)
   }
@@ -89,18 +89,18 @@ export class Vigil {
       this.#watched.receive(inNewTurn)
     } else if (found === WATCHED_CROWDED) {
       this.#isCrowded = true
-      this.#end()
+      this.#end(inNewTurn)
     } else if (clock() - this.#since < VIGIL_MS) {
       nextTurn(this.#lookInNewTurn)
     } else {
       this.#patience--
-      this.#end()
+      this.#end(inNewTurn)
     }
   }
 
   /** From here on a wake-up is needed. */
-  #end(): void {
+  #end(inNewTurn: boolean): void {
     this.#state = 'off'
-    this.#watched.receive(false)
+    this.#watched.receive(inNewTurn)
   }
 }

@@ -392,6 +392,37 @@ async fn whoever_is_told_that_exclusive_mode_has_ended_finds_the_concurrency_tha
 }
 
 #[tokio::test]
+async fn exclusive_mode_that_is_given_up_in_a_commit_that_fails_leaves_the_database_as_it_was() -> Result<()> {
+    in_deadline(async {
+        let mut bench = Bench::open(Options { busy_timeout: Duration::from_millis(200), ..Options::default() }).await?;
+        let (exclusive, ended) = bench.begun(SessionKind::Exclusive).await;
+        bench.run(&exclusive, "PRAGMA journal_mode = delete").await?;
+        let others = [(); 2].map(|()| rusqlite::Connection::open(bench.dir.path().join("app.db")).expect("it opens"));
+        let [reading, probing] = &others;
+        let read = |other: &rusqlite::Connection| other.query_row("SELECT x FROM t", [], |row| row.get::<_, i64>(0));
+        reading.execute_batch("BEGIN").expect("it begins");
+        read(reading).expect("its lock keeps the commit waiting");
+        bench.control(&exclusive, Control::Begin(Behavior::Immediate)).await?;
+        bench.run(&exclusive, "INSERT INTO t VALUES (2)").await?;
+        let commit = bench.call();
+        exclusive.control(Control::Commit, None, bench.sink(), commit);
+        // The commit keeps new readers out while it waits for those that are there.
+        probing.busy_timeout(Duration::ZERO).expect("it is set");
+        while read(probing).is_ok() {
+            tokio::task::yield_now().await;
+        }
+        drop(exclusive);
+        assert_eq!(code(bench.answer(commit).await), ErrorCode::TxClosed);
+        assert_eq!(code(bench.answer(ended).await), ErrorCode::TxClosed);
+        reading.execute_batch("COMMIT").expect("it ends");
+        assert_eq!(bench.integers("SELECT x FROM t").await?, [1], "what was not committed was rolled back");
+        assert_eq!(bench.manager.status().concurrency, Concurrency::Exclusive);
+        bench.manager.close().await
+    })
+    .await
+}
+
+#[tokio::test]
 async fn close_ends_an_idle_transaction_at_its_timeout_and_says_so() -> Result<()> {
     in_deadline(async {
         let mut bench = Bench::open(Options::default()).await?;

@@ -172,18 +172,18 @@ fn tell<'c>(
     cancel: Option<Arc<Cancel>>,
     ran: Ran,
 ) {
-    let (shared, connection) = (side.shared(), side.connection());
-    // Whoever is told finds the concurrency that goes with the journal mode.
-    let released = |permit: &Permit| shared.writer_released(connection, permit);
     match ran {
         Ran::Done(answered) => answered.send(reply),
         Ran::Failed(failure) => reply.fail(failure),
         Ran::Ended(answered) => {
-            session.finish_after(Ok(()), released);
+            let (shared, connection) = (side.shared(), side.connection());
+            // Whoever is told finds the concurrency that goes with the journal mode. Elsewhere a transaction may be open still, or the
+            // connection be in doubt: the end of the lease sees to that first.
+            session.finish_after(Ok(()), |permit: &Permit| shared.writer_released(connection, permit));
             answered.send(reply);
         }
         Ran::Broke(error) => {
-            session.finish_after(Err(error.clone()), released);
+            session.finish(Err(error.clone()));
             reply.fail(error);
         }
         Ran::Settled(failure) => {
