@@ -29,7 +29,7 @@ export interface Watched {
  * more than many calls take. A vigil lasts {@link VIGIL_MS} and is kept where the last results came soon; the event loop turns meanwhile.
  *
  * Whoever awaits one call after another makes the next as soon as the last is settled: so after results the first look is in the same turn,
- * and the event loop turns only after {@link STAY_MS}.
+ * and the event loop turns when none are found, or its turn has lasted for {@link STAY_MS}.
  */
 export class Vigil {
   readonly #watched: Watched
