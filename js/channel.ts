@@ -7,7 +7,7 @@ import { Inbox } from './inbox.js'
 import type { End } from './session.js'
 import { Outbox } from './outbox.js'
 import type { InlineTarget } from './outbox.js'
-import { HEADER_CALL, HELD, WATCHED_NOTHING } from './layout.js'
+import { HEADER_CALL, HELD } from './layout.js'
 import { clock, nextTurn } from './turn.js'
 import { Vigil } from './vigil.js'
 
@@ -43,10 +43,7 @@ export class Channel {
   readonly #vigil = new Vigil({
     isWaitedFor: () => this.#unsettled > 0,
     watch: (patienceUs) => this.#watch(patienceUs),
-    receive: (inNewTurn) => {
-      if (inNewTurn) this.#inlineNs = 0
-      this.#receive(clock())
-    },
+    receive: (inNewTurn) => this.#receive(clock(), inNewTurn),
   })
   /** The calls under way by their number; 0 is no call. */
   readonly #calls: Array<Call | undefined> = [undefined]
@@ -70,8 +67,7 @@ export class Channel {
   readonly #settled: Promise<void> = Promise.resolve()
   readonly #receiveInNewTurn = (): void => {
     this.#deferred = false
-    this.#inlineNs = 0
-    this.#receive(clock())
+    this.#receive(clock(), true)
   }
   readonly #receiveMore = (): void => {
     this.#deferred = false
@@ -178,16 +174,16 @@ export class Channel {
   #wake(): void {
     if (this.#deferred) return
     const now = clock()
-    this.#inlineNs = 0
     this.#vigil.woken(now)
-    this.#receive(now)
+    this.#receive(now, true)
   }
 
   /** Takes results until there are no more or that, which begins at `now`, has lasted long enough. */
-  #receive(now: number): void {
+  #receive(now: number, inNewTurn: boolean): void {
     this.#deadline = now + BUDGET_MS
     this.#settlements = 0
     this.#cells = 0
+    if (inNewTurn) this.#inlineNs = 0
     this.#receiveSome()
   }
 
@@ -229,9 +225,8 @@ export class Channel {
     void this.#settled.then(this.#receiveMore)
   }
 
+  /** Waits for results. All that were there have been taken, or the vigil would not have begun. */
   #watch(patienceUs: number): number {
-    // What is in the inbox is being taken.
-    if (this.#deferred) return WATCHED_NOTHING
     const headers = this.binding.watch(patienceUs)
     if (headers > 0) this.#inbox.refill(headers)
     return headers

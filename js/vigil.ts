@@ -12,8 +12,6 @@ const STAY_MS = 0.25
 /** How many wake-ups in a row that come late end the vigils, until one comes soon again. */
 const PATIENCE = 4
 
-const SETTLED: Promise<void> = Promise.resolve()
-
 /** What a vigil is kept over. */
 export interface Watched {
   /** Whether anybody waits for results. */
@@ -52,7 +50,6 @@ export class Vigil {
     if (this.#watched.isWaitedFor()) this.#look(false)
     else nextTurn(this.#lookInNewTurn)
   }
-  readonly #stay = (): void => afterMicrotasks(this.#lookInTurn)
 
   constructor(watched: Watched) {
     this.#watched = watched
@@ -77,7 +74,7 @@ export class Vigil {
     this.#since = clock()
     if (this.#state !== 'expected') return
     this.#state = 'kept'
-    if (this.#since - this.#turnBegan < STAY_MS) void SETTLED.then(this.#stay)
+    if (this.#since - this.#turnBegan < STAY_MS) afterMicrotasks(this.#lookInTurn)
     else nextTurn(this.#lookInNewTurn)
   }
 
