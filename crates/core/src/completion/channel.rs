@@ -106,7 +106,7 @@ impl Channel {
     /// To wake a thread that sleeps takes tens of microseconds, which is more than many calls take. So whoever expects an answer sooner
     /// than that may wait for it awake, as long as no other thread of the driver needs the core.
     pub fn watch(&self, patience: Duration) -> Watched {
-        if self.is_called_by_now() {
+        if !self.begin_watching() {
             return Watched::Arrived;
         }
         let Some(_awake) = cores::watch() else { return Watched::Crowded };
@@ -123,15 +123,15 @@ impl Channel {
         Watched::Nothing
     }
 
-    /// Whether the consumer has been told of results that are there. If not, it looks by itself from here on.
-    fn is_called_by_now(&self) -> bool {
+    /// Has the consumer look by itself from here on, unless it has been told of results that are there. Returns whether it does.
+    fn begin_watching(&self) -> bool {
         let mut state = self.state.lock();
-        let is_called = state.consumer == Consumer::Awake && !state.queue.is_empty();
-        if !is_called {
-            self.called.store(false, Ordering::Relaxed);
-            state.consumer = Consumer::Watching;
+        if state.consumer == Consumer::Awake && !state.queue.is_empty() {
+            return false;
         }
-        is_called
+        self.called.store(false, Ordering::Relaxed);
+        state.consumer = Consumer::Watching;
+        true
     }
 
     fn is_called_soon(&self) -> bool {
