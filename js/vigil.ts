@@ -41,15 +41,10 @@ export class Vigil {
   /** When the present turn of the event loop was seen to begin. */
   #turnBegan = 0
   readonly #lookInNewTurn = (): void => {
-    if (!this.#watched.isWaitedFor()) return this.#end(true)
     this.#turnBegan = clock()
     this.#look(true)
   }
-  readonly #lookInTurn = (): void => {
-    // Whoever had the results may go on later in the turn.
-    if (this.#watched.isWaitedFor()) this.#look(false)
-    else nextTurn(this.#lookInNewTurn)
-  }
+  readonly #lookInTurn = (): void => this.#look(false)
 
   constructor(watched: Watched) {
     this.#watched = watched
@@ -79,6 +74,8 @@ export class Vigil {
   }
 
   #look(inNewTurn: boolean): void {
+    // Nothing is left for a later turn then: whoever looks after one at what keeps the process alive finds nothing of the driver's.
+    if (!this.#watched.isWaitedFor()) return this.#end(inNewTurn)
     const found = this.#watched.watch(SPIN_US)
     if (found > 0) {
       this.#patience = PATIENCE
