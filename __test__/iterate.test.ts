@@ -152,6 +152,14 @@ describe('L03: a loop that ends early gives its lease back', () => {
       await rows.return()
       expect(await within(next, 'the next that waited')).toEqual({ done: true, value: undefined })
     }],
+    ['return() while its text is prepared', async (db) => {
+      // To read so long a text takes SQLite tens of milliseconds.
+      const rows = db.iterate(`${ENDLESS_READ} WHERE n NOT IN (${'0,'.repeat(200_000)}0)`)
+      const next = rows.next()
+      await until(() => db.status().wal.oldestReaderSql?.includes('NOT IN') === true, 'it is prepared')
+      await rows.return()
+      expect(await within(next, 'the next that waited')).toEqual({ done: true, value: undefined })
+    }],
   ]
 
   it.each(ends)('by %s', async (_name, end) => {

@@ -62,7 +62,6 @@ async fn whoever_is_told_of_an_answer_finds_its_reader_free() -> Result<()> {
     let (found, mut active) = unbounded_channel();
     let sink: Arc<dyn Sink> = Arc::new(Looking { manager: manager.clone(), found });
     let query = Query::new(COUNT);
-    manager.run(count_to(&query, 5)).await?;
     for call in 1..=100 {
         manager.submit(count_to(&query, 5), None, Arc::clone(&sink), call);
         let active = tokio::time::timeout(Duration::from_secs(20), active.recv()).await.expect("it is answered");

@@ -264,7 +264,7 @@ impl SessionState {
     }
 
     /// Returns what late calls are told, once it has ended.
-    pub(super) fn told(&self) -> Option<Error> {
+    pub(crate) fn told(&self) -> Option<Error> {
         match &*self.phase.lock() {
             Phase::Waiting | Phase::Active(_) => None,
             Phase::Ended(error) => Some(error.clone()),
@@ -279,18 +279,19 @@ impl SessionState {
         }
     }
 
-    /// Ends the session because its holder said so, or because it could not begin. Called on its worker, when nothing is open.
-    pub(crate) fn finish(&self, result: Result<()>) {
-        self.finish_after(result, |_| ());
+    /// Ends the session because its holder said so, or because it could not begin. Called on its worker, when nothing is open. Returns
+    /// whether that ended it: somebody else may have done so before.
+    pub(crate) fn finish(&self, result: Result<()>) -> bool {
+        self.finish_after(result, |_| ())
     }
 
     /// As `finish`, after what `look` does under its permit: whoever is told finds that done.
-    pub(crate) fn finish_after(&self, result: Result<()>, look: impl FnOnce(&Permit)) {
+    pub(crate) fn finish_after(&self, result: Result<()>, look: impl FnOnce(&Permit)) -> bool {
         let told = match &result {
             Ok(()) => self.closed(),
             Err(error) => error.clone(),
         };
-        let Some(Active { lease, ended, .. }) = self.leave(told) else { return };
+        let Some(Active { lease, ended, .. }) = self.leave(told) else { return false };
         look(lease.permit());
         if let Some(ended) = ended {
             match result {
@@ -299,6 +300,7 @@ impl SessionState {
             }
         }
         drop(lease);
+        true
     }
 
     /// Ends the session with `error`, from anywhere: what it runs is interrupted, what is open is rolled back.

@@ -116,13 +116,7 @@ impl<'c> Statements<'c> {
     ) -> Result<Answer, ReadError> {
         let (connection, limits) = (self.connection, self.limits);
         self.renew_described(request).map_err(ReadError::Failed)?;
-        let cached = match self.cached(&request.query, Policy::Reader) {
-            Ok(cached) => cached,
-            Err(PrepareError::Text(error)) => return Err(ReadError::Failed(error)),
-            Err(error @ (PrepareError::Denied(_) | PrepareError::Sqlite(_))) => {
-                return Err(ReadError::NotARead(error.into_error()));
-            }
-        };
+        let cached = self.cached(&request.query, Policy::Reader).map_err(not_prepared)?;
         if cached.class.route == Route::Write {
             return Err(ReadError::NotARead(cached.class.to_read_only_error()));
         }
@@ -194,10 +188,8 @@ impl<'c> Statements<'c> {
     /// # Errors
     /// As [`Statements::read`]: on a reader a refusal is [`ReadError::NotARead`].
     pub(crate) fn open(&mut self, request: &Request, policy: Policy) -> Result<Option<Suspended<'c>>, ReadError> {
-        let refused = |error: PrepareError| match (error, policy) {
-            (PrepareError::Text(error), _) => ReadError::Failed(error),
-            (error, Policy::Reader) => ReadError::NotARead(error.into_error()),
-            (error, _) => ReadError::Failed(error.into_error()),
+        let refused = |error: PrepareError| {
+            if policy == Policy::Reader { not_prepared(error) } else { ReadError::Failed(error.into_error()) }
         };
         let cached = self.cached(&request.query, policy).map_err(refused)?;
         if cached.class.route == Route::Write {
@@ -293,6 +285,15 @@ impl<'c> Cached<'c> {
 /// Whether it is an EXPLAIN: that tells of the schema as it was when it was prepared, because it runs nothing that would notice a change.
 fn explains(statement: Option<&Statement<'_>>) -> bool {
     statement.is_some_and(|statement| statement.is_explain() != 0)
+}
+
+/// What it means that a reader could not prepare a text: the writer may be able to, but what was stopped must not begin again there.
+fn not_prepared(error: PrepareError) -> ReadError {
+    match error {
+        PrepareError::Text(error) => ReadError::Failed(error),
+        PrepareError::Sqlite(error) if is_interrupt(&error) => ReadError::Failed(error),
+        PrepareError::Sqlite(_) | PrepareError::Denied(_) => ReadError::NotARead(error.into_error()),
+    }
 }
 
 /// Whether a reader refused, as opposed to failed: our authorizer, or SQLite because the connection only reads.

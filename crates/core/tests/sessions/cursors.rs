@@ -75,6 +75,29 @@ async fn a_cursor_that_is_closed_dropped_or_cancelled_gives_its_reader_back() ->
 }
 
 #[tokio::test]
+async fn a_cursor_that_is_closed_while_its_statement_is_prepared_leaves_nothing_that_runs() -> Result<()> {
+    // To read so long a text takes SQLite tens of milliseconds.
+    let nothing = "0,".repeat(200_000);
+    let read = format!("{ENDLESS} WHERE i NOT IN ({nothing}0)");
+    let write = format!("INSERT INTO t {ENDLESS} WHERE i NOT IN ({nothing}0)");
+    in_deadline(async {
+        let mut bench = Bench::open(Options { max_readers: 1, ..Options::default() }).await?;
+        for sql in [&read, &write] {
+            let (cursor, call) = iterate(&mut bench, sql, None);
+            while bench.manager.status().wal.oldest_reader_sql.is_none_or(|sql| !sql.contains("sum(i)")) {
+                tokio::task::yield_now().await;
+            }
+            cursor.close();
+            assert_eq!(code(bench.answer(call).await), ErrorCode::TxClosed);
+            assert_eq!(bench.integers("SELECT x FROM t").await?, [1]);
+            assert!(!bench.manager.status().writer.active);
+        }
+        bench.manager.close().await
+    })
+    .await
+}
+
+#[tokio::test]
 async fn a_statement_that_cannot_be_stepped_runs_as_a_whole() -> Result<()> {
     in_deadline(async {
         let mut bench = Bench::open(Options::default()).await?;

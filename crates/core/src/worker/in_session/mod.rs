@@ -194,14 +194,8 @@ fn tell<'c>(
             session.finish(Err(rolled_back_after(Some(&failure.error))));
             reply.fail(failure);
         }
-        Ran::Elsewhere => {
-            session.finish(Ok(()));
-            pass_on(side.shared(), Route::Write, what, reply, cancel);
-        }
-        Ran::OnAReader => {
-            session.finish(Ok(()));
-            pass_on(side.shared(), Route::Read, what, reply, cancel);
-        }
+        Ran::Elsewhere => pass_on(side.shared(), session, Route::Write, what, reply, cancel),
+        Ran::OnAReader => pass_on(side.shared(), session, Route::Read, what, reply, cancel),
     }
 }
 
@@ -215,8 +209,22 @@ fn close_interrupted<'c>(side: &mut impl Side<'c>, what: &What, ran: Ran, reason
     if *cursor == 0 { Ran::Broke(reason.to_error()) } else { Ran::Failed(reason.to_error().into()) }
 }
 
-/// Sends a statement where it belongs: one that cannot be stepped bit by bit to the writer, a read to a reader.
-fn pass_on(shared: &Arc<Shared>, to: Route, what: What, reply: Reply, cancel: Option<Arc<Cancel>>) {
+/// Ends a session, and sends its statement where that belongs: one that cannot be stepped bit by bit to the writer, a read to a reader.
+fn pass_on(
+    shared: &Arc<Shared>,
+    session: &SessionState,
+    to: Route,
+    what: What,
+    reply: Reply,
+    cancel: Option<Arc<Cancel>>,
+) {
+    if !session.finish(Ok(()))
+        && let Some(error) = session.told()
+    {
+        // Nobody who has ended it could stop the statement any more.
+        shared.metrics.failed(&error);
+        return reply.fail(error);
+    }
     if let Some(cancel) = &cancel {
         cancel.paused();
     }
