@@ -641,7 +641,8 @@ export interface MirrorStatus {
  * Delivers the rows of one statement one after another, and holds few of them at a time. Made by `iterate`.
  *
  * Ending the loop in any way (its end, `break`, `return`, an error) gives back what it holds; so do `return()`, disposing of it, the
- * option `signal`, and the garbage collector.
+ * option `signal`, and the garbage collector. A statement that has not brought its first row by then is stopped, and one that writes rolled
+ * back.
  *
  * @typeParam T - a row
  */

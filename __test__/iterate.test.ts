@@ -8,7 +8,7 @@ import { collectUntil } from './support/garbage.js'
 import { untilWaiting, watch } from './support/order.js'
 import { untilQuiet } from './support/quiet.js'
 import { openForTest, openScratch, openWithTable } from './support/scratch.js'
-import { ENDLESS_READ } from './support/slow-sql.js'
+import { ENDLESS_READ, ENDLESS_WRITE } from './support/slow-sql.js'
 
 const COUNT_TO = 'WITH RECURSIVE c (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c WHERE n < ?) SELECT n FROM c'
 const ENDLESS_ROWS = 'WITH RECURSIVE c (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c) SELECT n FROM c'
@@ -170,6 +170,21 @@ describe('L03: a loop that ends early gives its lease back', () => {
     expect(db.status().wal.oldestReaderMs).toBeNull()
     expect(await db.pluck('SELECT 1')).toEqual([1])
     expect(await within(collect(db.iterate('SELECT 1 AS x')), 'another loop')).toEqual([{ x: 1 }])
+  })
+
+  it.each([
+    ['a read in memory', ENDLESS_READ],
+    ['a write', ENDLESS_WRITE],
+  ])('by return() while %s runs as a whole', async (_name, sql) => {
+    const db = await openForTest(':memory:')
+    await db.exec('CREATE TABLE t (x)')
+    const rows = db.iterate(sql)
+    const next = rows.next()
+    await until(() => db.status().writer.active || db.status().readers.active === 1, 'it runs')
+    await rows.return()
+    expect(await within(next, 'the next that waited')).toEqual({ done: true, value: undefined })
+    expect(await within(db.pluck('SELECT count(*) FROM t'), 'a read')).toEqual([0])
+    await untilQuiet(db)
   })
 
   it('by garbage collection, read from or not', async () => {

@@ -4,7 +4,7 @@ use std::sync::{Arc, OnceLock};
 
 use super::asked::What;
 use super::state::SessionState;
-use crate::cancel::Cancel;
+use crate::cancel::{Cancel, CancelReason};
 use crate::completion::{Reply, Sink};
 use crate::error::{Error, ErrorCode};
 
@@ -21,8 +21,10 @@ pub struct Cursor(Source);
 
 #[derive(Debug)]
 enum Source {
-    /// All rows came at once.
+    /// It was closed before it was decided where it is.
     Closed,
+    /// All rows come at once, with an answer that may be stopped.
+    Whole(Arc<Cancel>),
     /// The session is for it alone, and ends with it.
     Owning(Arc<SessionState>),
     /// One of a session.
@@ -52,6 +54,10 @@ impl Cursor {
         Self(Source::Closed)
     }
 
+    pub(super) fn whole(cancel: Arc<Cancel>) -> Self {
+        Self(Source::Whole(cancel))
+    }
+
     pub(super) fn owning(session: Arc<SessionState>) -> Self {
         Self(Source::Owning(session))
     }
@@ -76,7 +82,7 @@ impl Cursor {
         }
         let reply = Reply::new(sink, call);
         match &self.0 {
-            Source::Closed | Source::Later(_) => {
+            Source::Closed | Source::Whole(_) | Source::Later(_) => {
                 reply.fail(Error::new(ErrorCode::TxClosed, "the rows have all been fetched"));
             }
             Source::Owning(session) => session.ask(What::Fetch { cursor: OWN, rows }, cancel, reply),
@@ -84,12 +90,14 @@ impl Cursor {
         }
     }
 
-    /// Closes it: the statement is reset, and a lease of its own goes back.
+    /// Closes it: the statement is reset, and a lease of its own goes back. A statement that has not brought its first rows is stopped,
+    /// wherever it is; one that writes is rolled back.
     pub fn close(&self) {
         match &self.0 {
             Source::Closed => {}
             Source::Later(cursor) => cursor.get_or_init(Self::closed).close(),
-            Source::Owning(session) => session.give_up(),
+            Source::Whole(cancel) => cancel.cancel(CancelReason::Aborted),
+            Source::Owning(session) => session.give_up_cursor(),
             Source::Within(session, cursor) => session.close_cursor(*cursor),
         }
     }

@@ -148,16 +148,16 @@ impl Manager {
     ) {
         let shared = self.shared();
         let behind_writes = request.scope == Scope::Outside && self.reads_behind_writes();
+        let cancel = cancel.unwrap_or_default();
         if behind_writes || shared.must_run_as_a_whole(&request) {
-            if later.is(Cursor::closed()) {
-                self.submit_job(Job { cancel, ..Job::new(Work::Query(request), reply) });
+            if later.is(Cursor::whole(Arc::clone(&cancel))) {
+                self.submit_job(Job { cancel: Some(cancel), ..Job::new(Work::Query(request), reply) });
             } else {
                 cursor::give_up(reply);
             }
             return;
         }
-        let state =
-            SessionState::new(self, SessionKind::Read(request.scope), limits, cancel.unwrap_or_default(), false);
+        let state = SessionState::new(self, SessionKind::Read(request.scope), limits, cancel, false);
         if self.is_closed() {
             return if later.is(Cursor::closed()) { reply.fail(closed()) } else { cursor::give_up(reply) };
         }

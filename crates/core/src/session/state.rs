@@ -322,14 +322,27 @@ impl SessionState {
 
     /// Ends the session because nobody has it any more.
     pub(super) fn give_up(&self) {
+        self.give_up_lease();
+    }
+
+    /// As `give_up`. Returns whether it had its connection.
+    fn give_up_lease(&self) -> bool {
         self.give_up_waiting(CancelReason::Aborted);
-        let Some(Active { lease, ended, pending, .. }) = self.leave(self.closed()) else { return };
+        let Some(Active { lease, ended, pending, .. }) = self.leave(self.closed()) else { return false };
         if pending > 0 {
             lease.worker().interrupt_all();
         }
         drop(lease);
         if let Some(ended) = ended {
             ended.settle(Delivery::Done);
+        }
+        true
+    }
+
+    /// As `give_up`, for the session of a cursor. Its statement may have been passed on, and is stopped where it is.
+    pub(super) fn give_up_cursor(&self) {
+        if !self.give_up_lease() {
+            self.cancel.cancel(CancelReason::Aborted);
         }
     }
 

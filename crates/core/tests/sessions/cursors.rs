@@ -74,24 +74,56 @@ async fn a_cursor_that_is_closed_dropped_or_cancelled_gives_its_reader_back() ->
     .await
 }
 
+/// Begins to iterate over what never ends, and closes the cursor once that runs. Returns why it ended.
+async fn close_while_it_runs(bench: &mut Bench, sql: &str) -> ErrorCode {
+    let (cursor, call) = iterate(bench, sql, None);
+    let is_shown = |shown: Option<String>| shown.is_some_and(|shown| shown.contains("sum(i)"));
+    loop {
+        let status = bench.manager.status();
+        if is_shown(status.wal.oldest_reader_sql) || is_shown(status.writer.holder.map(|holder| holder.sql)) {
+            break;
+        }
+        tokio::task::yield_now().await;
+    }
+    cursor.close();
+    code(bench.answer(call).await)
+}
+
 #[tokio::test]
 async fn a_cursor_that_is_closed_while_its_statement_is_prepared_leaves_nothing_that_runs() -> Result<()> {
     // To read so long a text takes SQLite tens of milliseconds.
-    let nothing = "0,".repeat(200_000);
-    let read = format!("{ENDLESS} WHERE i NOT IN ({nothing}0)");
-    let write = format!("INSERT INTO t {ENDLESS} WHERE i NOT IN ({nothing}0)");
+    let long = format!("{ENDLESS} WHERE i NOT IN ({}0)", "0,".repeat(200_000));
     in_deadline(async {
         let mut bench = Bench::open(Options { max_readers: 1, ..Options::default() }).await?;
-        for sql in [&read, &write] {
-            let (cursor, call) = iterate(&mut bench, sql, None);
-            while bench.manager.status().wal.oldest_reader_sql.is_none_or(|sql| !sql.contains("sum(i)")) {
-                tokio::task::yield_now().await;
-            }
-            cursor.close();
-            assert_eq!(code(bench.answer(call).await), ErrorCode::TxClosed);
+        for _ in 0..3 {
+            assert_eq!(close_while_it_runs(&mut bench, &long).await, ErrorCode::TxClosed);
             assert_eq!(bench.integers("SELECT x FROM t").await?, [1]);
             assert!(!bench.manager.status().writer.active);
         }
+        bench.manager.close().await
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_cursor_that_is_closed_stops_a_statement_that_runs_as_a_whole() -> Result<()> {
+    let write = format!("INSERT INTO t {ENDLESS}");
+    in_deadline(async {
+        let mut bench = Bench::open(Options { max_readers: 1, ..Options::default() }).await?;
+        // On the reader, or on the writer, to which it is passed on.
+        let ended = close_while_it_runs(&mut bench, &write).await;
+        assert!(matches!(ended, ErrorCode::TxClosed | ErrorCode::Aborted), "{ended:?}");
+        assert_eq!(bench.integers("SELECT x FROM t").await?, [1]);
+        // It is known to write now.
+        let (cursor, call) = iterate(&mut bench, &write, None);
+        bench.until_it_runs("INSERT").await;
+        drop(cursor);
+        assert_eq!(code(bench.answer(call).await), ErrorCode::Aborted);
+        assert_eq!(bench.integers("SELECT x FROM t").await?, [1]);
+        bench.manager.pragma("journal_mode", Some("delete")).await?;
+        assert_eq!(close_while_it_runs(&mut bench, ENDLESS).await, ErrorCode::Aborted);
+        bench.manager.query("INSERT INTO t VALUES (2)", Params::none()).await?;
+        assert_eq!(bench.integers("SELECT x FROM t").await?, [1, 2]);
         bench.manager.close().await
     })
     .await

@@ -218,10 +218,12 @@ fn pass_on(
     reply: Reply,
     cancel: Option<Arc<Cancel>>,
 ) {
-    if !session.finish(Ok(()))
+    let had_ended = !session.finish(Ok(()));
+    if had_ended
+        && matches!(what, What::Open { .. })
         && let Some(error) = session.told()
     {
-        // Nobody who has ended it could stop the statement any more.
+        // Whoever closed it has stopped what ran here, and could not stop it elsewhere.
         shared.metrics.failed(&error);
         return reply.fail(error);
     }
