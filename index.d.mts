@@ -641,8 +641,8 @@ export interface MirrorStatus {
  * Delivers the rows of one statement one after another, and holds few of them at a time. Made by `iterate`.
  *
  * Ending the loop in any way (its end, `break`, `return`, an error) gives back what it holds; so do `return()`, disposing of it, the
- * option `signal`, and the garbage collector. A statement that has not brought its first row by then is stopped, and one that writes rolled
- * back.
+ * option `signal`, and the garbage collector. A statement that still waits or runs then is stopped, and what it wrote is
+ * undone; but in a transaction or a session it goes on until it has the rows that were asked for.
  *
  * @typeParam T - a row
  */

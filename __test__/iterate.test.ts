@@ -178,6 +178,7 @@ describe('L03: a loop that ends early gives its lease back', () => {
   ])('by return() while %s runs as a whole', async (_name, sql) => {
     const db = await openForTest(':memory:')
     await db.exec('CREATE TABLE t (x)')
+    await untilQuiet(db)
     const rows = db.iterate(sql)
     const next = rows.next()
     await until(() => db.status().writer.active || db.status().readers.active === 1, 'it runs')

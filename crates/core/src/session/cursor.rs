@@ -90,8 +90,9 @@ impl Cursor {
         }
     }
 
-    /// Closes it: the statement is reset, and a lease of its own goes back. A statement that has not brought its first rows is stopped,
-    /// wherever it is; one that writes is rolled back.
+    /// Closes it: the statement is reset, and a lease of its own goes back. One of [`Manager::iterate`](crate::Manager::iterate) that still
+    /// waits or runs is stopped, wherever it is, and what it wrote is undone. One on a session's connection goes on until it has the rows
+    /// that were asked for.
     pub fn close(&self) {
         match &self.0 {
             Source::Closed => {}
