@@ -264,7 +264,7 @@ impl SessionState {
     }
 
     /// Returns what late calls are told, once it has ended.
-    pub(crate) fn told(&self) -> Option<Error> {
+    pub(super) fn told(&self) -> Option<Error> {
         match &*self.phase.lock() {
             Phase::Waiting | Phase::Active(_) => None,
             Phase::Ended(error) => Some(error.clone()),
@@ -279,19 +279,18 @@ impl SessionState {
         }
     }
 
-    /// Ends the session because its holder said so, or because it could not begin. Called on its worker, when nothing is open. Returns
-    /// whether that ended it: somebody else may have done so before.
-    pub(crate) fn finish(&self, result: Result<()>) -> bool {
-        self.finish_after(result, |_| ())
+    /// Ends the session because its holder said so, or because it could not begin. Called on its worker, when nothing is open.
+    pub(crate) fn finish(&self, result: Result<()>) {
+        self.finish_after(result, |_| ());
     }
 
     /// As `finish`, after what `look` does under its permit: whoever is told finds that done.
-    pub(crate) fn finish_after(&self, result: Result<()>, look: impl FnOnce(&Permit)) -> bool {
+    pub(crate) fn finish_after(&self, result: Result<()>, look: impl FnOnce(&Permit)) {
         let told = match &result {
             Ok(()) => self.closed(),
             Err(error) => error.clone(),
         };
-        let Some(Active { lease, ended, .. }) = self.leave(told) else { return false };
+        let Some(Active { lease, ended, .. }) = self.leave(told) else { return };
         look(lease.permit());
         if let Some(ended) = ended {
             match result {
@@ -300,7 +299,6 @@ impl SessionState {
             }
         }
         drop(lease);
-        true
     }
 
     /// Ends the session with `error`, from anywhere: what it runs is interrupted, what is open is rolled back.
@@ -322,13 +320,8 @@ impl SessionState {
 
     /// Ends the session because nobody has it any more.
     pub(super) fn give_up(&self) {
-        self.give_up_lease();
-    }
-
-    /// As `give_up`. Returns whether it had its connection.
-    fn give_up_lease(&self) -> bool {
         self.give_up_waiting(CancelReason::Aborted);
-        let Some(Active { lease, ended, pending, .. }) = self.leave(self.closed()) else { return false };
+        let Some(Active { lease, ended, pending, .. }) = self.leave(self.closed()) else { return };
         if pending > 0 {
             lease.worker().interrupt_all();
         }
@@ -336,14 +329,12 @@ impl SessionState {
         if let Some(ended) = ended {
             ended.settle(Delivery::Done);
         }
-        true
     }
 
-    /// As `give_up`, for the session of a cursor. Its statement may have been passed on, and is stopped where it is.
+    /// Ends the session of a cursor. Its first call is stopped wherever it is: it may have been passed on.
     pub(super) fn give_up_cursor(&self) {
-        if !self.give_up_lease() {
-            self.cancel.cancel(CancelReason::Aborted);
-        }
+        self.cancel.cancel(CancelReason::Aborted);
+        self.give_up();
     }
 
     /// Leaves the queue, if it waits there.

@@ -194,8 +194,14 @@ fn tell<'c>(
             session.finish(Err(rolled_back_after(Some(&failure.error))));
             reply.fail(failure);
         }
-        Ran::Elsewhere => pass_on(side.shared(), session, Route::Write, what, reply, cancel),
-        Ran::OnAReader => pass_on(side.shared(), session, Route::Read, what, reply, cancel),
+        Ran::Elsewhere => {
+            session.finish(Ok(()));
+            pass_on(side.shared(), Route::Write, what, reply, cancel);
+        }
+        Ran::OnAReader => {
+            session.finish(Ok(()));
+            pass_on(side.shared(), Route::Read, what, reply, cancel);
+        }
     }
 }
 
@@ -209,24 +215,8 @@ fn close_interrupted<'c>(side: &mut impl Side<'c>, what: &What, ran: Ran, reason
     if *cursor == 0 { Ran::Broke(reason.to_error()) } else { Ran::Failed(reason.to_error().into()) }
 }
 
-/// Ends a session, and sends its statement where that belongs: one that cannot be stepped bit by bit to the writer, a read to a reader.
-fn pass_on(
-    shared: &Arc<Shared>,
-    session: &SessionState,
-    to: Route,
-    what: What,
-    reply: Reply,
-    cancel: Option<Arc<Cancel>>,
-) {
-    let had_ended = !session.finish(Ok(()));
-    if had_ended
-        && matches!(what, What::Open { .. })
-        && let Some(error) = session.told()
-    {
-        // Whoever closed it has stopped what ran here, and could not stop it elsewhere.
-        shared.metrics.failed(&error);
-        return reply.fail(error);
-    }
+/// Sends a statement where it belongs: one that cannot be stepped bit by bit to the writer, a read to a reader.
+fn pass_on(shared: &Arc<Shared>, to: Route, what: What, reply: Reply, cancel: Option<Arc<Cancel>>) {
     if let Some(cancel) = &cancel {
         cancel.paused();
     }
