@@ -90,7 +90,7 @@ describe('L01: acquireTimeoutMs', () => {
     const calls = range(5).map((x) => failureOf(db.run(INSERT, [x])))
     for (const { code, message } of await within(Promise.all(calls), 'the waits end')) {
       expect(code).toBe('ERR_SLUICE_ACQUIRE_TIMEOUT')
-      expect(message).toMatch(/acquireTimeoutMs \(80\).*\d+ calls queued.*transaction.* for \d+ ms/)
+      expect(message).toMatch(/acquireTimeoutMs \(80\).*\d+ calls queued; the writer has been held for \d+ ms by "\(a transaction/)
     }
     expect(db.status()).toMatchObject({ queued: 0, writer: { active: true, waiting: 0 } })
     await tx.run(INSERT, [9])

@@ -188,6 +188,44 @@ describe('L03: a loop that ends early gives its lease back', () => {
     await untilQuiet(db)
   })
 
+  it.each<[string, (db: Database, work: (on: Pick<Database, 'iterate' | 'pluck'>) => Promise<void>) => Promise<unknown>]>([
+    ['a transaction', async (db, work) => db.transaction(work)],
+    ['db.read', async (db, work) => db.read(work)],
+    ['writeMode', async (db, work) => db.writeMode(work)],
+    ['a private handle', async (db, work) => {
+      const own = await db.handle()
+      await own.execute('BEGIN')
+      await work(own)
+      await own.execute('COMMIT')
+      await own.close()
+    }],
+  ])('in %s, whose next call does not wait for rows that nobody wants', async (_name, begin) => {
+    const db = await openWithRows(15)
+    const isRunning = () => [db.status().wal.oldestReaderSql, db.status().writer.holder?.sql].some((sql) => sql?.includes('UNION ALL SELECT *'))
+    await begin(db, async (on) => {
+      for await (const row of on.iterate(`SELECT x FROM t UNION ALL SELECT * FROM (${ENDLESS_READ})`, [], { chunkRows: 10 })) {
+        expect(row).toEqual({ x: 1 })
+        await until(isRunning, 'the next rows are looked for')
+        break
+      }
+      const rows = on.iterate(ENDLESS_READ)
+      const next = rows.next()
+      await rows.return()
+      expect(await within(next, 'the next that waited')).toEqual({ done: true, value: undefined })
+      expect(await within(on.pluck('SELECT count(*) FROM t'), 'the next call')).toEqual([15])
+    })
+    await untilQuiet(db)
+  })
+
+  it('is shown with its statement as long as it keeps the log', async () => {
+    const db = await openWithRows(15)
+    const rows = db.iterate(SELECT, [], { chunkRows: 10 })
+    await rows.next()
+    expect(db.status().wal).toMatchObject({ oldestReaderMs: expect.any(Number), oldestReaderSql: SELECT })
+    await rows.return()
+    await until(() => db.status().wal.oldestReaderSql === null, 'it is shown no more')
+  })
+
   it('by garbage collection, read from or not', async () => {
     const db = await openWithTable({ maxReaders: 2 })
     await (async () => {

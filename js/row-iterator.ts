@@ -8,7 +8,8 @@ let construct: (source: RowSource) => RowIterator<unknown>
  *
  * Ending the loop in any way (its end, `break`, `return`, an error) gives back what it holds; so do `return()`, disposing of it, the
  * option `signal`, and the garbage collector. A statement that still waits or runs then is stopped, and what it wrote is
- * undone; but in a transaction or a session it goes on until it has the rows that were asked for.
+ * undone. Only `signal` stops one that has begun to write in a transaction or a callback of `writeMode`: SQLite would undo the whole
+ * transaction.
  *
  * @typeParam T - a row
  */

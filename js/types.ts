@@ -233,7 +233,10 @@ export interface Status {
     readonly active: boolean
     /** How many writes wait to be admitted. */
     readonly waiting: number
-    /** What is running, and for how long, in milliseconds; `null` when nothing is. */
+    /**
+     * What holds it, and for how long, in milliseconds: a statement, or a transaction, session or callback of `writeMode` since it began,
+     * with the statement that it runs now, or words in parentheses while it runs none. `null` when nothing does.
+     */
     readonly holder: { readonly sql: string; readonly forMs: number } | null
   }
   /** How many calls wait for anything at all. */
@@ -245,11 +248,14 @@ export interface Status {
     /** Its size in bytes; 0 when there is none. */
     readonly bytes: number
     /**
-     * How long the oldest read has kept it from being reset, in milliseconds, or a snapshot that inline reads share; `null` when there is
-     * neither.
+     * How long the oldest read, callback of `db.read` or loop over `iterate` has kept it from being reset, in milliseconds, or a snapshot
+     * that inline reads share; `null` when there is none.
      */
     readonly oldestReaderMs: number | null
-    /** What that read runs, or the first that left the snapshot open; `null` when there is neither. */
+    /**
+     * What runs there, what the loop iterates over, or what first left the snapshot open; words in parentheses while a callback of `db.read`
+     * runs nothing. `null` when there is none.
+     */
     readonly oldestReaderSql: string | null
   }
   /** What has been counted since the database was opened, by name. */

@@ -60,6 +60,8 @@ enum Whereabouts {
     Sent(Arc<Worker>),
     /// On a connection.
     Running(Arc<Worker>),
+    /// On a connection, and what it writes is part of a transaction: to stop it undoes all of that.
+    Writing(Arc<Worker>),
     /// It has run: too late.
     Done,
 }
@@ -73,7 +75,18 @@ impl Cancel {
 
     /// Stops the call, if it has not run to its end. Does nothing a second time.
     pub fn cancel(self: &Arc<Self>, reason: CancelReason) {
-        let mut state = self.state.lock();
+        self.stop(self.state.lock(), reason);
+    }
+
+    /// Stops the call as [`Cancel::cancel`] does, unless that would undo what others have written: nobody wants its rows any more.
+    pub(crate) fn give_up(self: &Arc<Self>) {
+        let state = self.state.lock();
+        if !matches!(state.at, Whereabouts::Writing(_)) {
+            self.stop(state, CancelReason::Aborted);
+        }
+    }
+
+    fn stop(self: &Arc<Self>, mut state: MutexGuard<'_, State>, reason: CancelReason) {
         if state.reason.is_some() {
             return;
         }
@@ -81,7 +94,7 @@ impl Cancel {
         match &state.at {
             Whereabouts::OnItsWay | Whereabouts::Done => {}
             // The lock is held on purpose: the worker cannot leave the job while it is being interrupted.
-            Whereabouts::Running(worker) => worker.interrupt(),
+            Whereabouts::Running(worker) | Whereabouts::Writing(worker) => worker.interrupt(),
             Whereabouts::Queued(shared, ticket) => {
                 let (shared, ticket) = (Arc::clone(shared), *ticket);
                 drop(state);
@@ -114,6 +127,12 @@ impl Cancel {
     /// Notes that a worker runs the call, until [`Cancel::ran`] or [`Cancel::paused`].
     pub(crate) fn running(&self, worker: &Arc<Worker>) -> Result<(), CancelReason> {
         self.live()?.at = Whereabouts::Running(Arc::clone(worker));
+        Ok(())
+    }
+
+    /// Notes that the call, which a worker runs, is about to write within a transaction.
+    pub(crate) fn writing(&self, worker: &Arc<Worker>) -> Result<(), CancelReason> {
+        self.live()?.at = Whereabouts::Writing(Arc::clone(worker));
         Ok(())
     }
 

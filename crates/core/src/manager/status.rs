@@ -58,16 +58,16 @@ pub struct WriterStatus {
     pub active: bool,
     /// Writes in the queue.
     pub waiting: usize,
-    /// What the writer is running.
+    /// What holds the writer: a statement, or a session with what it runs now.
     pub holder: Option<HolderStatus>,
 }
 
-/// What runs on a connection.
+/// What holds a connection.
 #[derive(Clone, Debug)]
 pub struct HolderStatus {
-    /// The first 200 characters of the SQL text, without values.
+    /// The first 200 characters of the SQL text that runs, without values; in parentheses what stands for a session that runs nothing.
     pub sql: String,
-    /// For how long.
+    /// For how long: a session, since it has the connection.
     pub elapsed: Duration,
 }
 
@@ -76,9 +76,11 @@ pub struct HolderStatus {
 pub struct WalStatus {
     /// The size of the `-wal` file; 0 when there is none.
     pub bytes: u64,
-    /// For how long the oldest running read has kept it from being reset, or the oldest snapshot that inline reads have left open.
+    /// For how long the oldest read or session of reads has kept it from being reset, or the oldest snapshot that inline reads have left
+    /// open.
     pub oldest_reader: Option<Duration>,
-    /// The first 200 characters of what that read runs, or of the one that left the snapshot open, without values.
+    /// The first 200 characters of what runs there, of the statement that a cursor steps, or of the read that left the snapshot open,
+    /// without values; in parentheses what stands for a session that runs nothing.
     pub oldest_reader_sql: Option<String>,
 }
 

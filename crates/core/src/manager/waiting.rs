@@ -232,7 +232,7 @@ impl Shared {
         let status = self.status();
         let holder = match (status.writer.holder, status.writer.active) {
             (Some(holder), _) => {
-                format!("; the writer has been running \"{}\" for {} ms", holder.sql, holder.elapsed.as_millis())
+                format!("; the writer has been held for {} ms by \"{}\"", holder.elapsed.as_millis(), holder.sql)
             }
             (None, true) => "; a lease holds the writer and runs nothing".to_owned(),
             (None, false) => String::new(),

@@ -27,6 +27,8 @@ pub(crate) enum What {
     },
     Fetch {
         cursor: u32,
+        /// What it steps.
+        query: Arc<Query>,
         rows: usize,
     },
 }
@@ -36,15 +38,15 @@ impl What {
     pub(crate) fn shown(&self, kind: SessionKind) -> &Arc<Query> {
         match self {
             Self::Query(request) | Self::Judge(request, _) | Self::Open { request, .. } => &request.query,
-            Self::Script(script) => script,
-            Self::Begin | Self::Control(_) | Self::Fetch { .. } => shown(kind),
+            Self::Script(query) | Self::Fetch { query, .. } => query,
+            Self::Begin | Self::Control(_) => stand_in(kind),
         }
     }
 }
 
 /// What stands for a session that runs nothing of its holder's.
-pub(crate) fn shown(kind: SessionKind) -> &'static Arc<Query> {
-    static SHOWN: [OnceLock<Arc<Query>>; 3] = [const { OnceLock::new() }; 3];
+pub(crate) fn stand_in(kind: SessionKind) -> &'static Arc<Query> {
+    static STAND_INS: [OnceLock<Arc<Query>>; 3] = [const { OnceLock::new() }; 3];
     let (index, text) = match kind {
         SessionKind::Transaction(_) | SessionKind::Unchecked(_) | SessionKind::Private => {
             (0, "(a transaction that runs nothing)")
@@ -52,7 +54,7 @@ pub(crate) fn shown(kind: SessionKind) -> &'static Arc<Query> {
         SessionKind::Read(_) => (1, "(a read session that runs nothing)"),
         SessionKind::Exclusive => (2, "(a writeMode callback that runs nothing)"),
     };
-    SHOWN[index].get_or_init(|| Query::new(text))
+    STAND_INS[index].get_or_init(|| Query::new(text))
 }
 
 /// A thing asked, on its way to the worker that the session has leased.

@@ -2,11 +2,14 @@
 
 use std::sync::{Arc, OnceLock};
 
+use parking_lot::Mutex;
+
 use super::asked::What;
 use super::state::SessionState;
 use crate::cancel::{Cancel, CancelReason};
 use crate::completion::{Reply, Sink};
 use crate::error::{Error, ErrorCode};
+use crate::query::Query;
 
 /// The cursor of a session that is for it alone.
 pub(super) const OWN: u32 = 0;
@@ -26,9 +29,15 @@ enum Source {
     /// All rows come at once, with an answer that may be stopped.
     Whole(Arc<Cancel>),
     /// The session is for it alone, and ends with it.
-    Owning(Arc<SessionState>),
+    Owning { session: Arc<SessionState>, query: Arc<Query> },
     /// One of a session.
-    Within(Arc<SessionState>, u32),
+    Within {
+        session: Arc<SessionState>,
+        cursor: u32,
+        query: Arc<Query>,
+        /// Stops what was last asked of it.
+        last: Mutex<Arc<Cancel>>,
+    },
     /// It is not decided yet where it is.
     Later(Arc<OnceLock<Cursor>>),
 }
@@ -58,8 +67,8 @@ impl Cursor {
         Self(Source::Whole(cancel))
     }
 
-    pub(super) fn owning(session: Arc<SessionState>) -> Self {
-        Self(Source::Owning(session))
+    pub(super) fn owning(session: Arc<SessionState>, query: Arc<Query>) -> Self {
+        Self(Source::Owning { session, query })
     }
 
     /// Makes a cursor before it is known where it is.
@@ -68,8 +77,9 @@ impl Cursor {
         (Self(Source::Later(Arc::clone(&cursor))), Later(cursor))
     }
 
-    pub(super) fn within(session: Arc<SessionState>, cursor: u32) -> Self {
-        Self(Source::Within(session, cursor))
+    /// Makes one of a session. `opening` stops the call that opens it.
+    pub(super) fn within(session: Arc<SessionState>, cursor: u32, query: Arc<Query>, opening: Arc<Cancel>) -> Self {
+        Self(Source::Within { session, cursor, query, last: Mutex::new(opening) })
     }
 
     /// Answers `call` with the next `rows` rows: with [`Delivery::More`](crate::Delivery::More) at their end when there may be more,
@@ -85,21 +95,32 @@ impl Cursor {
             Source::Closed | Source::Whole(_) | Source::Later(_) => {
                 reply.fail(Error::new(ErrorCode::TxClosed, "the rows have all been fetched"));
             }
-            Source::Owning(session) => session.ask(What::Fetch { cursor: OWN, rows }, cancel, reply),
-            Source::Within(session, cursor) => session.ask(What::Fetch { cursor: *cursor, rows }, cancel, reply),
+            Source::Owning { session, query } => {
+                session.ask(What::Fetch { cursor: OWN, query: Arc::clone(query), rows }, cancel, reply);
+            }
+            Source::Within { session, cursor, query, last } => {
+                let cancel = cancel.unwrap_or_default();
+                *last.lock() = Arc::clone(&cancel);
+                let fetch = What::Fetch { cursor: *cursor, query: Arc::clone(query), rows };
+                session.ask(fetch, Some(cancel), reply);
+            }
         }
     }
 
-    /// Closes it: the statement is reset, and a lease of its own goes back. One of [`Manager::iterate`](crate::Manager::iterate) that still
-    /// waits or runs is stopped, wherever it is, and what it wrote is undone. One on a session's connection goes on until it has the rows
-    /// that were asked for.
+    /// Closes it: the statement is reset, and a lease of its own goes back. What still waits or runs is stopped, wherever it is, and what it
+    /// wrote is undone. Only a write of [`Session::iterate`](crate::Session::iterate) that has begun goes on to its end, because SQLite would
+    /// undo the whole transaction.
     pub fn close(&self) {
         match &self.0 {
             Source::Closed => {}
             Source::Later(cursor) => cursor.get_or_init(Self::closed).close(),
             Source::Whole(cancel) => cancel.cancel(CancelReason::Aborted),
-            Source::Owning(session) => session.give_up_cursor(),
-            Source::Within(session, cursor) => session.close_cursor(*cursor),
+            Source::Owning { session, .. } => session.give_up_cursor(),
+            Source::Within { session, cursor, last, .. } => {
+                session.close_cursor(*cursor);
+                let last = Arc::clone(&last.lock());
+                last.give_up();
+            }
         }
     }
 }

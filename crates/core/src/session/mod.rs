@@ -108,7 +108,7 @@ impl Manager {
     ) -> Session {
         let (reply, ended) = (Reply::new(Arc::clone(sink), call), Reply::new(Arc::clone(sink), ended));
         let behind_writes = kind == SessionKind::Read(Scope::Outside) && self.reads_behind_writes();
-        let state = SessionState::new(self, kind, limits, cancel.unwrap_or_default(), behind_writes);
+        let state = Arc::new(SessionState::new(self, kind, limits, cancel.unwrap_or_default(), behind_writes));
         if self.is_closed() {
             state.fail_to_begin(reply, Some(ended), &closed());
         } else {
@@ -157,11 +157,11 @@ impl Manager {
             }
             return;
         }
-        let state = SessionState::new(self, SessionKind::Read(request.scope), limits, cancel, false);
+        let state = Arc::new(SessionState::of_cursor(self, &request, limits, cancel));
         if self.is_closed() {
             return if later.is(Cursor::closed()) { reply.fail(closed()) } else { cursor::give_up(reply) };
         }
-        if later.is(Cursor::owning(Arc::clone(&state))) {
+        if later.is(Cursor::owning(Arc::clone(&state), Arc::clone(&request.query))) {
             state.request(What::Open { cursor: cursor::OWN, request, rows }, reply, None);
         } else {
             cursor::give_up(reply);
@@ -206,8 +206,10 @@ impl Session {
     ) -> Cursor {
         let cursor = self.state.next_cursor();
         let reply = self.state.reply(sink, call, &request.query, request.timed);
-        self.state.ask(What::Open { cursor, request, rows }, cancel, reply);
-        Cursor::within(Arc::clone(&self.state), cursor)
+        let cancel = cancel.unwrap_or_default();
+        let within = Cursor::within(Arc::clone(&self.state), cursor, Arc::clone(&request.query), Arc::clone(&cancel));
+        self.state.ask(What::Open { cursor, request, rows }, Some(cancel), reply);
+        within
     }
 
     /// Stops what the session runs, rolls it back and ends it, with the error of `reason`. Answered through `ended`.

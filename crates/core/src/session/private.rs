@@ -255,9 +255,10 @@ impl Private {
             }
             (Mode::Leased(session), Asks::Iterate(request, rows, _, later)) => {
                 let cursor = session.next_cursor();
-                let open = What::Open { cursor, request, rows };
-                if later.is(Cursor::within(Arc::clone(session), cursor)) {
-                    (Action::Ask(Arc::clone(session), open, cancel, reply), false)
+                let (query, cancel) = (Arc::clone(&request.query), cancel.unwrap_or_default());
+                if later.is(Cursor::within(Arc::clone(session), cursor, query, Arc::clone(&cancel))) {
+                    let open = What::Open { cursor, request, rows };
+                    (Action::Ask(Arc::clone(session), open, Some(cancel), reply), false)
                 } else {
                     (Action::Drop(reply), false)
                 }
@@ -280,7 +281,8 @@ impl Private {
     /// Runs a call that may begin a transaction, on the writer.
     fn begin(self: &Arc<Self>, what: What, cancel: Option<Arc<Cancel>>, reply: Reply) -> Action {
         let limits = SessionLimits { idle: self.idle, total: None };
-        let session = SessionState::new(&self.manager, SessionKind::Private, limits, cancel.unwrap_or_default(), false);
+        let cancel = cancel.unwrap_or_default();
+        let session = Arc::new(SessionState::new(&self.manager, SessionKind::Private, limits, cancel, false));
         *self.asked_for.lock() = Arc::downgrade(&session);
         let reply = self.deciding(Arc::clone(&session), reply);
         Action::Begin(session, what, reply)

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
-use super::asked::{Asked, What, shown};
+use super::asked::{Asked, What, stand_in};
 use super::{SessionKind, SessionLimits};
 use crate::cancel::{Cancel, CancelReason};
 use crate::completion::{Delivery, Reply, Sink};
@@ -15,7 +15,7 @@ use crate::error::{Error, ErrorCode, Result};
 use crate::gate::{Class, Mode, ReadKind};
 use crate::lease::RawLease;
 use crate::manager::{Manager, Permit, Shared};
-use crate::query::Query;
+use crate::query::{Query, Request};
 use crate::worker::Message;
 
 /// How long after a commit that was under way a session's limits are looked at again: the commit may have failed.
@@ -28,6 +28,8 @@ pub(crate) struct SessionState {
     pub(crate) kind: SessionKind,
     /// The number of the handle that began it.
     pub(super) handle: u64,
+    /// What stands for it while it runs nothing.
+    at_rest: Arc<Query>,
     pub(super) limits: SessionLimits,
     /// Stops the beginning.
     cancel: Arc<Cancel>,
@@ -94,19 +96,24 @@ impl SessionState {
         limits: SessionLimits,
         cancel: Arc<Cancel>,
         behind_writes: bool,
-    ) -> Arc<Self> {
-        let (shared, cursors) = (Arc::clone(manager.shared()), AtomicU32::new(super::cursor::OWN + 1));
-        let handle = manager.handle_id();
-        Arc::new(Self {
-            shared,
+    ) -> Self {
+        Self {
+            shared: Arc::clone(manager.shared()),
             kind,
-            handle,
+            handle: manager.handle_id(),
+            at_rest: Arc::clone(stand_in(kind)),
             limits,
             cancel,
             behind_writes,
-            cursors,
+            cursors: AtomicU32::new(super::cursor::OWN + 1),
             phase: Mutex::new(Phase::Waiting),
-        })
+        }
+    }
+
+    /// Makes one that a cursor on `request` has for itself.
+    pub(super) fn of_cursor(manager: &Manager, request: &Request, limits: SessionLimits, cancel: Arc<Cancel>) -> Self {
+        let at_rest = Arc::clone(&request.query);
+        Self { at_rest, ..Self::new(manager, SessionKind::Read(request.scope), limits, cancel, false) }
     }
 
     /// Waits for the connection, and asks it for `first`.
@@ -224,19 +231,22 @@ impl SessionState {
         }
     }
 
-    /// Returns why nothing may run in it, if so. Asked by its worker before each thing.
-    pub(crate) fn expect_active(&self) -> Result<()> {
+    /// Returns since when it has its connection. Asked by its worker before each thing.
+    ///
+    /// # Errors
+    /// Why nothing may run in it.
+    pub(crate) fn expect_active(&self) -> Result<Instant> {
         match &*self.phase.lock() {
-            Phase::Active(_) => Ok(()),
+            Phase::Active(active) => Ok(active.began),
             Phase::Waiting => unreachable!("BUG: a session runs something before it is admitted"),
             Phase::Ended(error) => Err(error.clone()),
         }
     }
 
     /// What stands for the session while it runs nothing, and since when it has its connection.
-    pub(crate) fn at_rest(&self) -> Option<(&'static Arc<crate::query::Query>, Instant)> {
+    pub(crate) fn at_rest(&self) -> Option<(&Arc<Query>, Instant)> {
         match &*self.phase.lock() {
-            Phase::Active(active) => Some((shown(self.kind), active.began)),
+            Phase::Active(active) => Some((&self.at_rest, active.began)),
             Phase::Waiting | Phase::Ended(_) => None,
         }
     }
@@ -408,7 +418,7 @@ impl SessionState {
     }
 
     fn too_long(&self, is_total: bool, active: &Active) -> Error {
-        let ran = active.lease.worker().current().filter(|current| !Arc::ptr_eq(&current.query, shown(self.kind)));
+        let ran = active.lease.worker().current().filter(|current| !Arc::ptr_eq(&current.query, stand_in(self.kind)));
         let running = ran.map_or_else(String::new, |current| {
             let sql: String = current.query.sql().chars().take(200).collect();
             format!("; it was running \"{sql}\"")

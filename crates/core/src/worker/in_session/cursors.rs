@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::{Ran, Side};
+use crate::cancel::Cancel;
 use crate::completion::{Delivery, Reply};
 use crate::connection::{Policy, Route};
 use crate::error::{Error, ErrorCode};
@@ -22,6 +23,7 @@ pub(super) fn open<'c>(
     policy: Policy,
     rows: usize,
     reply: &Reply,
+    cancel: Option<&Cancel>,
 ) -> Ran {
     let is_own = cursor == 0;
     match side.statements().open(request, policy) {
@@ -30,7 +32,10 @@ pub(super) fn open<'c>(
             if is_own && ran.error().is_some_and(is_refusal) { Ran::Elsewhere } else { ran }
         }
         // It writes, and SQLite does all of that before the first row.
-        Ok(None) => side.run_statement(request, policy, reply).into(),
+        Ok(None) => match cancel.map_or(Ok(()), |cancel| cancel.writing(side.worker())) {
+            Ok(()) => side.run_statement(request, policy, reply).into(),
+            Err(reason) => Ran::Failed(reason.to_error().into()),
+        },
         Err(ReadError::NotARead(_)) if is_own => Ran::Elsewhere,
         Err(ReadError::NotARead(error) | ReadError::Failed(error)) if is_own => Ran::Broke(error),
         Err(ReadError::NotARead(error) | ReadError::Failed(error)) => Ran::Failed(error.into()),

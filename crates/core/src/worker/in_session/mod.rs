@@ -91,15 +91,21 @@ impl From<Result<Answered, Failure>> for Ran {
 
 /// Does what a session asks. Returns what to do with the connection when its lease ends.
 pub(super) fn run_asked<'c>(side: &mut impl Side<'c>, asked: Box<Asked>) -> Disposition {
-    if let Err(error) = asked.session.expect_active() {
-        side.shared().metrics.failed(&error);
-        asked.fail(error);
-        return Disposition::Reuse;
-    }
+    let held_since = match asked.session.expect_active() {
+        Ok(since) => since,
+        Err(error) => {
+            side.shared().metrics.failed(&error);
+            asked.fail(error);
+            return Disposition::Reuse;
+        }
+    };
     let worker = Arc::clone(side.worker());
     let shown = asked.what.shown(asked.session.kind);
     let began = Instant::now();
-    if let Err(reason) = worker.begin(shown, began, asked.cancel.as_ref(), &asked.reply) {
+    let accepted = worker.begin(shown, began, asked.cancel.as_ref(), &asked.reply);
+    // Others wait for the session, and not for this call alone.
+    worker.show(shown, held_since);
+    if let Err(reason) = accepted {
         let session = Arc::clone(&asked.session);
         rest(&worker, &session);
         let error = reason.to_error();
@@ -108,7 +114,7 @@ pub(super) fn run_asked<'c>(side: &mut impl Side<'c>, asked: Box<Asked>) -> Disp
         return Disposition::Reuse;
     }
     let Asked { session, what, reply, cancel, pending } = *asked;
-    let ran = guard(|| run(side, &session, &what, &reply));
+    let ran = guard(|| run(side, &session, &what, &reply, cancel.as_deref()));
     side.shared().metrics.follow_busy(side.connection());
     let interrupted = worker.end_job(cancel.as_ref());
     if interrupted.is_some() {
@@ -278,7 +284,13 @@ fn policy_of(kind: SessionKind) -> Policy {
     }
 }
 
-fn run<'c>(side: &mut impl Side<'c>, session: &SessionState, what: &What, reply: &Reply) -> Ran {
+fn run<'c>(
+    side: &mut impl Side<'c>,
+    session: &SessionState,
+    what: &What,
+    reply: &Reply,
+    cancel: Option<&Cancel>,
+) -> Ran {
     let policy = policy_of(session.kind);
     match what {
         What::Begin => match begin(side, session) {
@@ -300,8 +312,8 @@ fn run<'c>(side: &mut impl Side<'c>, session: &SessionState, what: &What, reply:
             Err(stopped) if stopped.outside && session.kind == SessionKind::Private => Ran::Settled(stopped.failure),
             Err(stopped) => Ran::Failed(stopped.failure),
         },
-        What::Open { cursor, request, rows } => open(side, *cursor, request, policy, *rows, reply),
-        What::Fetch { cursor, rows } => match side.cursors().remove(cursor) {
+        What::Open { cursor, request, rows } => open(side, *cursor, request, policy, *rows, reply, cancel),
+        What::Fetch { cursor, rows, .. } => match side.cursors().remove(cursor) {
             Some(suspended) => fetch(side, *cursor, suspended, *rows, reply),
             None => Ran::Failed(Error::new(ErrorCode::TxClosed, "the rows have all been fetched").into()),
         },
