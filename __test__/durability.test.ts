@@ -59,7 +59,7 @@ const WRITTEN_TEXTS = 3 + 64 + 3 + 3 + 3 + 3 + 1 + 1
 function trace(options: OpenOptions): string[] {
   const folder = scratchFolder()
   const log = join(folder, 'trace')
-  const calls = 'trace=write,writev,pwrite64,pwritev,fsync,fdatasync'
+  const calls = 'trace=write,writev,pwrite64,pwritev,fsync,fdatasync,?statx,?fstat,?newfstatat'
   const strace = ['-f', '-y', '-s', '100000', '-e', calls, '-e', 'signal=none', '-o', log]
   const program = [process.execPath, '--eval', PROGRAM, '--', PACKAGE, join(folder, 'test.db'), JSON.stringify(options)]
   const { status, stderr } = spawnSync('strace', [...strace, ...program], { encoding: 'utf8', timeout: 60_000 })
@@ -125,6 +125,16 @@ describe('durability', () => {
     expect(acknowledged.length).toBe(WRITTEN_TEXTS)
     // A checkpoint in between may have synchronized some.
     expect(early.length).toBeGreaterThan(0)
+  })
+
+  // See `FileIdentity` in crates/core/src/connection/identity.rs.
+  it('asks for no times of the log between commits, for which Linux would have every fsync wait for its inode, too', { timeout: 90_000 }, (context) => {
+    expectStrace(context)
+    const lines = trace({ durability: 'full' })
+    const acknowledgements = [...lines.keys()].filter((index) => lines[index]?.includes('acknowledged'))
+    const looks = lines.slice(acknowledgements[0], acknowledgements.at(-4)).filter((line) => /stat(?:x|at)?\(.*-wal[">]/.test(line))
+    expect(looks.length).toBeGreaterThan(0)
+    for (const look of looks) expect(look).toMatch(/statx\(.*, STATX_INO, /)
   })
 
   it('is not shown by a synchronization that began before the write, or has not ended', () => {

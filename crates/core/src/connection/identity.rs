@@ -23,8 +23,28 @@ impl FileIdentity {
     #[cfg(unix)]
     pub fn of(path: &Path) -> std::io::Result<Option<Self>> {
         use std::os::unix::fs::MetadataExt as _;
+        if let Some(identity) = Self::alone(path) {
+            return Ok(Some(identity));
+        }
         let metadata = std::fs::metadata(path)?;
         Ok(Some(Self { device: metadata.dev(), inode: metadata.ino() }))
+    }
+
+    /// Reads the identity and nothing else, if that is possible.
+    ///
+    /// Whoever asks Linux for the times of a file has it tell the next write apart from the last one, however soon it comes: that changes
+    /// the file's inode, and an `fsync` waits for the disk once more to write it. Between two commits the log is asked for each time:
+    /// <https://docs.kernel.org/filesystems/multigrain-ts.html>.
+    #[cfg(target_os = "linux")]
+    fn alone(path: &Path) -> Option<Self> {
+        use rustix::fs::{AtFlags, CWD, StatxFlags, makedev, statx};
+        let found = statx(CWD, path, AtFlags::empty(), StatxFlags::INO).ok()?;
+        Some(Self { device: makedev(found.stx_dev_major, found.stx_dev_minor), inode: found.stx_ino })
+    }
+
+    #[cfg(all(unix, not(target_os = "linux")))]
+    fn alone(_path: &Path) -> Option<Self> {
+        None
     }
 
     /// Returns `None`: this system gives files no identity through its standard library.
