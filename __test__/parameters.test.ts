@@ -290,3 +290,31 @@ describe("a Date, by the option 'dates'", () => {
     expect(await failureOf(db.get('SELECT :d', { d: new Date(Number.NaN) }))).toMatchObject({ code: 'ERR_SLUICE_INVALID_PARAMETER', parameter: 'd' })
   })
 })
+
+describe('many values in one call', () => {
+  const WIDE = 2n ** 60n + 1n
+
+  // The texts of a call lie behind its cells, and make way for the second cells of wide integers.
+  it.each([
+    { values: 100, wide: [99] },
+    { values: 4_000, wide: [3_999] },
+    { values: 4_000, wide: [3_000, 3_002, 3_999] },
+    { values: 4_000, wide: Array.from({ length: 40 }, (_, index) => 3_960 + index) },
+    { values: 30_000, wide: [29_999] },
+    { values: 30_000, wide: [0, 15_000, 29_999] },
+  ])('keeps every text of $values, with integers too wide for a double among them', async ({ values, wide }) => {
+    for (const length of [3, 20, 61, 250]) {
+      const db = await openWithTable()
+      const given = Array.from({ length: values }, (_, index) => (wide.includes(index) ? WIDE : `${index} é`.padEnd(length, '.')))
+      await db.run(`INSERT INTO t VALUES ${given.map(() => '(?)').join()}`, given)
+      expect(await db.pluck('SELECT x FROM t ORDER BY rowid')).toEqual(given)
+      await db.close()
+    }
+  })
+
+  it('keeps those with names, too', async () => {
+    const db = await openForTest(':memory:')
+    const named = Object.fromEntries(Array.from({ length: 1_000 }, (_, index) => [`p${index}`, index === 999 ? WIDE : `${index}`.padEnd(300, '.')]))
+    expect(await db.get(`SELECT ${Object.keys(named).map((name) => `:${name} AS ${name}`).join()}`, named)).toEqual(named)
+  })
+})

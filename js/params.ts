@@ -54,6 +54,8 @@ export class Packer {
   /** Where the texts begin and where the next one goes, in bytes. */
   #textStart = 0
   #textEnd = 0
+  /** Where the texts must end: while no integer has been too wide, they may have to make room for as many cells as there are values. */
+  #textLimit = 0
   /** How many values the call has. */
   #count = 0
   /** How many integers were too wide for a double; each took a second cell. */
@@ -163,6 +165,7 @@ export class Packer {
     this.#cell = (this.start + REQUEST_HEADER_BYTES) / 8
     this.#textStart = this.start + REQUEST_HEADER_BYTES + cells * 8
     this.#textEnd = this.#textStart
+    this.#textLimit = this.#bytes.length - count * 8
   }
 
   /** Closes the gap that was left for wide integers. */
@@ -208,7 +211,7 @@ export class Packer {
   #packText(text: string): void {
     const { length } = text
     // A UTF-16 unit takes at most three bytes.
-    if (length > MAX_INLINE_BYTES || this.#textEnd + length * 3 > this.#bytes.length) {
+    if (length > MAX_INLINE_BYTES || this.#textEnd + length * 3 > this.#textLimit) {
       this.#packExtra(text)
       return
     }
@@ -247,7 +250,10 @@ export class Packer {
     if (value < MIN_INT64 || value > MAX_INT64) {
       throw new SluiceError('ERR_SLUICE_OUT_OF_RANGE', `parameter ${label(place)} is beyond 64 bits`, { parameter: place })
     }
-    if (this.#wide++ === 0) this.#moveTexts(this.#textStart + this.#count * 8)
+    if (this.#wide++ === 0) {
+      this.#moveTexts(this.#textStart + this.#count * 8)
+      this.#textLimit = this.#bytes.length
+    }
     this.#packTag(TAG_INT64, 0)
     this.#integers[this.#cell++] = value
   }
