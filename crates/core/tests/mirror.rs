@@ -1,9 +1,11 @@
 //! Copies in memory, and being told of changes.
 
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use sluice_core::{
-    Concurrency, CopyOptions, Disposition, Error, ErrorCode, Manager, Options, Params, Result, RowSet, Value, Watch,
+    Cancel, CancelReason, Concurrency, CopyOptions, Delivery, Disposition, Error, ErrorCode, Manager, Options, Params,
+    Query, Request, Result, RowSet, Sink, Value, Watch,
 };
 use tempfile::TempDir;
 
@@ -339,4 +341,53 @@ async fn watching_is_in_nobodys_way() -> Result<()> {
         Ok(())
     })
     .await
+}
+
+#[tokio::test]
+async fn a_reader_that_hands_its_permit_to_whoever_watches_goes_on_to_serve() -> Result<()> {
+    in_deadline(async {
+        let file = File::open(Options { max_readers: 1, ..Options::default() }).await?;
+        let manager = &file.manager;
+        run(manager, "CREATE TABLE t(x)").await?;
+        let mut watch = manager.watch(Duration::from_hours(1)).await?;
+        let endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n";
+        for _ in 0..20 {
+            let (cancel, answer) = (Cancel::new(), tokio::sync::oneshot::channel());
+            let sink = Arc::new(Told(Mutex::new(Some(answer.0))));
+            let request = Request::new(Query::new(endless), Params::none());
+            manager.submit(request, Some(Arc::clone(&cancel)), sink, 1);
+            while manager.status().readers.active == 0 {
+                tokio::task::yield_now().await;
+            }
+            // The look that it brings about waits behind the read.
+            run(manager, "INSERT INTO t VALUES (1)").await?;
+            while manager.status().readers.waiting == 0 {
+                tokio::task::yield_now().await;
+            }
+            cancel.cancel(CancelReason::Aborted);
+            answer.1.await.expect("the read is answered");
+            watch.changed().await?;
+            assert!(manager.status().readers.open <= 1);
+        }
+        while manager.status().readers.active > 0 {
+            tokio::task::yield_now().await;
+        }
+        let readers = manager.status().readers;
+        assert_eq!((readers.open, readers.idle), (1, 1));
+        // It waits until every reader is closed.
+        drop(manager.exclusive().await?);
+        drop(watch);
+        file.manager.close().await
+    })
+    .await
+}
+
+/// Tells that the one call is answered.
+struct Told(Mutex<Option<tokio::sync::oneshot::Sender<()>>>);
+
+impl Sink for Told {
+    fn deliver(&self, _call: u32, _delivery: Delivery) {
+        let told = self.0.lock().expect("no panic").take().expect("told once");
+        told.send(()).expect("somebody waits");
+    }
 }

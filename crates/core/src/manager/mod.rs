@@ -59,8 +59,7 @@ use status::Counters;
 pub use status::{HolderStatus, ReaderStatus, Status, WalStatus, WriterStatus};
 pub use submit::Bunch;
 use timers::Timer;
-use waiting::Waiting;
-pub(crate) use waiting::{closed, permit};
+pub(crate) use waiting::{Waiting, closed, permit};
 use writer::DatabaseFile;
 
 pub(crate) type Permit = crate::gate::Permit<Waiting>;

@@ -139,7 +139,7 @@ impl Writer<'_> {
                 }
                 Err(permit) => {
                     let disposition = self.commit_group(group);
-                    return self.keep_usable(disposition, permit).map(|permit| Next::Rest(Some(permit)));
+                    return self.keep_usable(disposition, permit).map(Next::Rest);
                 }
             };
             permit = passed.permit;
@@ -151,7 +151,7 @@ impl Writer<'_> {
                     // Its holder may begin only when the transaction has ended.
                     let disposition = self.commit_group(group);
                     return match self.keep_usable(disposition, permit) {
-                        Ok(permit) => Ok(Next::Rest(lease.admit(permit))),
+                        Ok(permit) => Ok(Next::HandOver(lease, permit)),
                         Err(permit) => {
                             lease.fail(self.shared.lost_or_broken());
                             Err(permit)

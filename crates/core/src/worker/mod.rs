@@ -10,6 +10,7 @@ mod guard;
 mod hold;
 mod in_session;
 mod loan;
+mod next;
 mod own_work;
 mod reader;
 mod running;
@@ -32,7 +33,6 @@ use crate::cancel::{Cancel, CancelReason};
 use crate::completion::{Failure, Reply};
 use crate::connection::{PolicedConnection, Policy};
 use crate::error::{Error, ErrorCode, Result};
-use crate::gate::{Passed, Ticket};
 use crate::manager::{Permit, Place};
 use crate::query::{Query, Request, Scope};
 use crate::session::Asked;
@@ -40,6 +40,7 @@ use crate::session::Asked;
 use self::asker::Asker;
 use self::hold::Held;
 use self::loan::Loan;
+use self::next::{Next, Queued};
 use self::running::Running;
 use self::vigil::Vigil;
 
@@ -411,42 +412,6 @@ impl Worker {
 
     pub(crate) fn finish(&self) {
         self.running.clear();
-    }
-}
-
-/// When a job was queued, in tickets and in time.
-#[derive(Clone, Copy)]
-struct Queued {
-    ticket: Ticket,
-    /// Greater than the ticket of whatever was queued before the job began.
-    horizon: Ticket,
-    since: Instant,
-}
-
-/// What a worker does when a job is done.
-enum Next {
-    /// The job of whoever waited next, with the same permit: no way through the queues.
-    Run(Job, Permit, Option<Queued>),
-    /// Nothing more. The permit goes back when this is dropped; a lease on this worker may hold it already.
-    Rest(Option<Permit>),
-}
-
-impl Next {
-    /// A job that came with a permit of its own.
-    fn first(job: Job, permit: Permit) -> Self {
-        Self::Run(job, permit, None)
-    }
-
-    fn after(permit: Permit) -> Self {
-        let Passed { waiter, permit, ticket, horizon } = match permit.pass_on() {
-            Ok(passed) => passed,
-            Err(permit) => return Self::Rest(Some(permit)),
-        };
-        let since = waiter.since();
-        match waiter.into_job() {
-            Ok(job) => Self::Run(job, permit, Some(Queued { ticket, horizon, since })),
-            Err(waiting) => Self::Rest(waiting.admit(permit)),
-        }
     }
 }
 

@@ -6,6 +6,7 @@ use std::time::Instant;
 use super::answered::Answered;
 use super::hold::{Desk, Hold};
 use super::in_session::{Cursors, Rows, Side, close_cursor, end_lease, run_asked};
+use super::next::let_go;
 use super::snapshot::Snapshot;
 use super::unannounced::{Unannounced, Watch};
 use super::{
@@ -86,8 +87,8 @@ impl Reader<'_> {
             }
             match message {
                 Message::Run(job, permit) => {
-                    if let Err(permit) = self.run_backlog(job, permit) {
-                        return Exit::Discard(permit);
+                    if let Err(exit) = self.run_backlog(job, permit) {
+                        return exit;
                     }
                 }
                 Message::RunLeased(job, _) => {
@@ -119,15 +120,16 @@ impl Reader<'_> {
     /// Runs a job, and those that wait for the same permit, one after another.
     ///
     /// # Errors
-    /// The permit, when the connection must not be used again.
-    fn run_backlog(&mut self, job: Job, permit: Permit) -> Result<(), Permit> {
+    /// How it ends, when the connection must not be used again.
+    fn run_backlog(&mut self, job: Job, permit: Permit) -> Result<(), Exit> {
         let mut answers = Unannounced::default();
         let mut next = Next::first(job, permit);
         self.now = Instant::now();
-        let rest = loop {
+        let (heir, permit) = loop {
             let (job, permit, queued) = match next {
                 Next::Run(job, permit, queued) => (job, permit, queued),
-                Next::Rest(permit) => break permit,
+                Next::HandOver(waiting, permit) => break (Some(waiting), permit),
+                Next::Rest(permit) => break (None, permit),
             };
             if let Some(Queued { since, .. }) = queued {
                 self.shared.metrics.waited(permit.class(), self.now.saturating_duration_since(since));
@@ -135,19 +137,19 @@ impl Reader<'_> {
             answers.before(&job, self.now, &mut self.watch);
             if !self.run_alone(job, queued, &mut answers) {
                 self.worker.finish();
-                return Err(permit);
+                return Err(Exit::Discard(permit));
             }
             next = Next::after(permit);
         };
         self.worker.finish();
-        if let Some(permit) = rest {
-            if self.snapshot.close().is_err() || !is_clean(self.connection) {
-                return Err(permit);
-            }
-            // Before its permit is released, so that whoever is admitted by that finds it.
-            self.shared.give_back_reader(Arc::clone(self.worker), Instant::now());
-            drop(permit);
+        if self.snapshot.close().is_err() || !is_clean(self.connection) {
+            let Some(waiting) = heir else { return Err(Exit::Discard(permit)) };
+            let_go(Some(waiting), permit);
+            return Err(Exit::Renew);
         }
+        // Before its permit is released or handed over, so that whoever is admitted by that finds it.
+        self.shared.give_back_reader(Arc::clone(self.worker), Instant::now());
+        let_go(heir, permit);
         // Only now: whoever calls again at once finds this reader free, and needs no other.
         drop(answers);
         Ok(())

@@ -6,6 +6,7 @@ use std::time::Instant;
 use super::answered::{Answered, answer_all};
 use super::company::Company;
 use super::in_session::{Cursors, Rows, Side, close_cursor, end_lease, run_asked};
+use super::next::let_go;
 use super::{
     Disposition, Exit, Job, Message, Next, Queued, Work, Worker, disposition_after, explain_interrupt, guard, is_clean,
     of_write,
@@ -126,7 +127,12 @@ impl Writer<'_> {
     /// The permit, when the connection must not be used again.
     fn run_backlog(&mut self, job: Job, permit: Permit) -> Result<(), Permit> {
         let mut next = Next::first(job, permit);
-        while let Next::Run(job, permit, queued) = next {
+        let (heir, permit) = loop {
+            let (job, permit, queued) = match next {
+                Next::Run(job, permit, queued) => (job, permit, queued),
+                Next::HandOver(waiting, permit) => break (Some(waiting), permit),
+                Next::Rest(permit) => break (None, permit),
+            };
             if let Some(Queued { since, .. }) = queued {
                 self.shared.metrics.waited(permit.class(), since.elapsed());
             }
@@ -137,9 +143,9 @@ impl Writer<'_> {
                 let disposition = self.run(job, policy, Some(&permit));
                 self.expect_usable(disposition, permit)?
             };
-        }
+        };
         self.worker.finish();
-        drop(next);
+        let_go(heir, permit);
         Ok(())
     }
 
