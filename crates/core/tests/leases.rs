@@ -134,3 +134,43 @@ async fn or_fail_keeps_the_rows_before_the_conflict_whether_or_not_rows_are_retu
     })
     .await
 }
+
+#[tokio::test]
+async fn an_exclusive_script_may_leave_the_write_ahead_log_and_come_back_to_it() -> Result<()> {
+    in_deadline(async {
+        let (dir, manager) = open(Options::default()).await?;
+        run(&manager, "CREATE TABLE t(x)").await?;
+        // The file between them takes what the first log leaves free, so that the second is another file.
+        let between = dir.path().join("between.db");
+        let between = between.display();
+        let script = format!(
+            "PRAGMA journal_mode=delete; VACUUM INTO '{between}'; PRAGMA page_size=8192; VACUUM; PRAGMA journal_mode=wal"
+        );
+        let mut lease = manager.exclusive().await?;
+        lease.script(&script).await?;
+        drop(lease);
+        run(&manager, "INSERT INTO t VALUES (1)").await?;
+        assert_eq!(run(&manager, "SELECT x FROM t").await?, one(1));
+        assert_eq!(run(&manager, "PRAGMA page_size").await?, one(8192));
+        assert_eq!(manager.status().concurrency, sluice_core::Concurrency::Wal);
+        manager.close().await
+    })
+    .await
+}
+
+#[tokio::test]
+async fn what_follows_a_change_of_the_journal_mode_is_as_durable_as_that_needs() -> Result<()> {
+    in_deadline(async {
+        let (_dir, manager) = open(Options::default()).await?;
+        let mut lease = manager.exclusive().await?;
+        let (full, extra) = (one(2), one(3));
+        assert_eq!(lease.query("PRAGMA synchronous", Params::none()).await?.rows, full);
+        lease.query("PRAGMA journal_mode=delete", Params::none()).await?;
+        assert_eq!(lease.query("PRAGMA synchronous", Params::none()).await?.rows, extra);
+        lease.script("PRAGMA journal_mode=wal; PRAGMA journal_mode=delete; PRAGMA journal_mode=wal").await?;
+        assert_eq!(lease.query("PRAGMA synchronous", Params::none()).await?.rows, full);
+        drop(lease);
+        manager.close().await
+    })
+    .await
+}

@@ -392,7 +392,8 @@ impl Shared {
         // The log of a file that has just been switched appears with the first read.
         connection.refresh_schema()?;
         *self.wal.lock() = self.wal_identity(mode);
-        Ok(())
+        // What follows is acknowledged in this mode.
+        apply_durability(connection, self.options.durability, mode)
     }
 
     pub(super) fn wal_identity(&self, mode: JournalMode) -> Option<FileIdentity> {

@@ -27,13 +27,19 @@ impl From<Stopped> for Failure {
     }
 }
 
-/// Runs every statement of `sql` up to the first that fails. A transaction that the script left open is rolled back.
-pub(crate) fn run_script(connection: &PolicedConnection, sql: &str, policy: Policy) -> Result<(), Stopped> {
+/// Runs every statement of `sql` up to the first that fails. A transaction that the script left open is rolled back. After each that sets
+/// the journal mode `follow` is called, before the next can set another.
+pub(crate) fn run_script(
+    connection: &PolicedConnection,
+    sql: &str,
+    policy: Policy,
+    follow: impl Fn() -> Result<()>,
+) -> Result<(), Stopped> {
     if sql.as_bytes().contains(&0) {
         return Err(Error::new(ErrorCode::InvalidArgument, "the script holds a NUL character").into());
     }
     let began_in_transaction = !connection.raw().is_autocommit();
-    let result = run_statements(connection, sql, policy);
+    let result = run_statements(connection, sql, policy, follow);
     if began_in_transaction || connection.raw().is_autocommit() || matches!(policy, Policy::Lease | Policy::Exclusive) {
         return result;
     }
@@ -44,11 +50,16 @@ pub(crate) fn run_script(connection: &PolicedConnection, sql: &str, policy: Poli
     })
 }
 
-fn run_statements(connection: &PolicedConnection, sql: &str, policy: Policy) -> Result<(), Stopped> {
+fn run_statements(
+    connection: &PolicedConnection,
+    sql: &str,
+    policy: Policy,
+    follow: impl Fn() -> Result<()>,
+) -> Result<(), Stopped> {
     let mut batch = Batch::new(connection.raw(), sql);
     for index in 0.. {
         let outside = connection.raw().is_autocommit();
-        let ran = run_next(connection, &mut batch, policy);
+        let ran = run_next(connection, &mut batch, policy, &follow);
         if !ran.map_err(|error| Stopped { failure: at(index, error), outside })? {
             break;
         }
@@ -57,7 +68,12 @@ fn run_statements(connection: &PolicedConnection, sql: &str, policy: Policy) -> 
 }
 
 /// Runs the next statement. Returns whether there was one.
-fn run_next<'c>(connection: &'c PolicedConnection, batch: &mut Batch<'c, '_>, policy: Policy) -> Result<bool> {
+fn run_next<'c>(
+    connection: &'c PolicedConnection,
+    batch: &mut Batch<'c, '_>,
+    policy: Policy,
+    follow: impl Fn() -> Result<()>,
+) -> Result<bool> {
     let Some((mut statement, class)) = prepare_next(connection, batch, policy).map_err(PrepareError::into_error)?
     else {
         return Ok(false);
@@ -65,7 +81,7 @@ fn run_next<'c>(connection: &'c PolicedConnection, batch: &mut Batch<'c, '_>, po
     // Not at the end of the script: all of it has been done then.
     connection.expect_not_interrupted()?;
     ParameterNames::of(&statement).expect_none()?;
-    let _policy = connection.with_policy(class.step_policy(policy));
+    let stepping = connection.with_policy(class.step_policy(policy));
     let stepped = connection.run_without_part(class.log, || {
         let mut rows = statement.raw_query();
         loop {
@@ -76,7 +92,13 @@ fn run_next<'c>(connection: &'c PolicedConnection, batch: &mut Batch<'c, '_>, po
             }
         }
     });
-    undo_interrupted(connection, class, stepped)
+    let ran = undo_interrupted(connection, class, stepped)?;
+    drop(stepping);
+    drop(statement);
+    if class.log.journal_mode() {
+        follow()?;
+    }
+    Ok(ran)
 }
 
 fn at(index: usize, error: Error) -> Failure {

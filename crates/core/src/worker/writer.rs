@@ -258,11 +258,17 @@ impl Writer<'_> {
             Work::Query(request) => self.run_query(request, policy).map_err(|error| of_write(error).into()),
             Work::Batch(items) => self.run_batch(items, policy).map(Done::Batch),
             Work::Script(script) => {
-                let result = run_script(self.connection, script.sql(), policy);
+                let result = self.run_statements(script, policy);
                 self.after_write_of(policy, true)?;
                 result.map(|()| Done::Answered(Answered::done())).map_err(Failure::from)
             }
         }
+    }
+
+    fn run_statements(&self, script: &Query, policy: Policy) -> Result<(), Stopped> {
+        run_script(self.connection, script.sql(), policy, || {
+            if policy == Policy::Exclusive { self.shared.after_exclusive(self.connection) } else { Ok(()) }
+        })
     }
 
     /// Classifies a statement, and remembers if it is a read that some reader may run.
@@ -347,7 +353,7 @@ impl<'a> Side<'a> for Writer<'a> {
             return Err(Error::new(ErrorCode::NotAuthorized, "a read session runs no scripts").into());
         }
         let _writing = self.shared.activity.begin_writing();
-        let result = run_script(self.connection, script.sql(), policy);
+        let result = self.run_statements(script, policy);
         self.after_write_of(policy, true)?;
         result
     }
