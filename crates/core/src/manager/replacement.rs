@@ -6,12 +6,13 @@ use std::time::{Duration, Instant};
 
 use rusqlite::ffi::SQLITE_READONLY;
 
-use super::Shared;
 use super::readers::close;
+use super::{Permit, Shared};
 use crate::connection::{PolicedConnection, Policy, WalRequest, open_writer};
 use crate::error::{Error, Result};
+use crate::session::Asked;
 use crate::trace::tell;
-use crate::worker::{Message, Worker};
+use crate::worker::{Job, Message, Worker};
 
 /// How long after a failed attempt the next one is made: no storm of attempts.
 const REOPEN_BACKOFF: Duration = Duration::from_millis(100);
@@ -49,6 +50,21 @@ fn cannot_begin(connection: &PolicedConnection) -> bool {
     begun.is_err_and(|error| Error::from_sqlite(&error).primary_code() == Some(SQLITE_READONLY))
 }
 
+/// What may be the first on a new connection: what an old one knew is gone.
+enum First {
+    Job(Job, Permit),
+    OfSession(Box<Asked>),
+}
+
+impl From<First> for Message {
+    fn from(first: First) -> Self {
+        match first {
+            First::Job(job, permit) => Self::Run(job, permit),
+            First::OfSession(asked) => Self::Asked(asked),
+        }
+    }
+}
+
 impl Shared {
     /// Closes a writer that broke, and opens another. What lived only on that connection is gone, and said to be.
     ///
@@ -79,13 +95,14 @@ impl Shared {
         Ok(connection)
     }
 
-    /// Serves the writer's messages without a connection, trying again to open one for each job. Returns `None` when the manager
-    /// is closed.
+    /// Serves the writer's messages without a connection, trying again to open one for each job, and for each session that begins. Returns
+    /// `None` when the manager is closed.
     pub(super) fn reopen_writer(self: &Arc<Self>, worker: &Arc<Worker>) -> Option<PolicedConnection> {
         let mut failed: Option<(Error, Instant)> = None;
         loop {
-            let (job, permit) = match worker.next() {
-                Message::Run(job, permit) => (job, permit),
+            let first = match worker.next() {
+                Message::Run(job, permit) => First::Job(job, permit),
+                Message::Asked(asked) if asked.begins() => First::OfSession(asked),
                 Message::RunLeased(job, _) => {
                     job.reply.fail(self.lost_or(failed.as_ref()));
                     continue;
@@ -112,14 +129,17 @@ impl Shared {
             let opened = if backing_off { Err(self.lost_or(failed.as_ref())) } else { self.open_another_writer() };
             match opened {
                 Ok(connection) => {
-                    worker.take_back(Message::Run(job, permit));
+                    worker.take_back(first.into());
                     return Some(connection);
                 }
                 Err(error) => {
                     if !backing_off {
                         failed = Some((error.clone(), Instant::now()));
                     }
-                    self.fail_run(job, permit, error);
+                    match first {
+                        First::Job(job, permit) => self.fail_run(job, permit, error),
+                        First::OfSession(asked) => asked.fail_for_good(error),
+                    }
                 }
             }
         }

@@ -2,7 +2,8 @@
 
 use std::sync::{Arc, OnceLock};
 
-use super::state::{Pending, SessionState};
+use super::cursor::OWN;
+use super::state::{Pending, SessionState, Transaction};
 use super::{Control, SessionKind};
 use crate::cancel::Cancel;
 use crate::completion::Reply;
@@ -69,6 +70,18 @@ pub(crate) struct Asked {
 }
 
 impl Asked {
+    /// Whether nothing was asked of the connection for the session before.
+    pub(crate) fn begins(&self) -> bool {
+        let is_empty = || self.session.with_transaction(|transaction| matches!(transaction, Transaction::None));
+        match &self.what {
+            What::Begin | What::Open { cursor: OWN, .. } => true,
+            What::Query(_) | What::Judge(..) | What::Script(_) => {
+                self.session.kind == SessionKind::Private && is_empty() == Some(true)
+            }
+            What::Control(_) | What::Open { .. } | What::Fetch { .. } => false,
+        }
+    }
+
     /// Answers that it failed, and ends the session: its connection is gone.
     pub(crate) fn fail_for_good(self, error: Error) {
         self.session.end(&error);

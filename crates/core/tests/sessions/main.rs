@@ -3,6 +3,7 @@
 mod bench;
 mod cursors;
 mod held_back;
+mod replaced_writer;
 
 use std::collections::HashMap;
 use std::sync::Arc;
