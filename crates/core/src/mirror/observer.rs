@@ -51,7 +51,8 @@ struct Watchers {
 /// The way to the thread that has the connection.
 #[derive(Debug)]
 struct Line {
-    looks: mpsc::Sender<Look>,
+    /// None where nobody watches any more: the thread closes its connection then.
+    looks: Option<mpsc::Sender<Look>>,
     /// Dropped when the connection is closed.
     closed: oneshot::Receiver<()>,
 }
@@ -95,8 +96,9 @@ impl Observer {
         if shortest.is_none() {
             watchers.looking = false;
             self.bell.listen(false);
-            // Its thread closes the connection.
-            drop(self.line.lock().take());
+            if let Some(line) = self.line.lock().as_mut() {
+                line.looks = None;
+            }
         }
         shortest
     }
@@ -120,21 +122,26 @@ impl Observer {
             return Err(closed());
         }
         // A thread that has ended, because its connection broke, takes nothing more.
-        let refused = match line.as_ref() {
-            Some(line) => line.looks.send(look).err().map(|mpsc::SendError(look)| look),
+        let refused = match line.as_ref().and_then(|line| line.looks.as_ref()) {
+            Some(looks) => looks.send(look).err().map(|mpsc::SendError(look)| look),
             None => Some(look),
         };
         let Some(look) = refused else { return Ok(()) };
         let (looks, taken) = mpsc::channel();
         let (closing, closed) = oneshot::channel();
         let body = Arc::clone(shared);
+        let before = line.take().map(|line| line.closed);
         Worker::start(shared.thread_name("watcher"), move || {
+            // Whoever waits until this connection is closed waits for the one before it, too.
+            if let Some(before) = before {
+                drop(before.blocking_recv());
+            }
             trace::enter_thread(body.location(), &"watcher".into());
             be_the_watcher(&body, &taken, closing);
         })
         .map_err(|error| Error::new(ErrorCode::Panic, format!("no thread for the watcher: {error}")))?;
         drop(looks.send(look));
-        *line = Some(Line { looks, closed });
+        *line = Some(Line { looks: Some(looks), closed });
         Ok(())
     }
 
@@ -219,4 +226,25 @@ fn has_changed(shared: &Arc<Shared>, open: &mut Option<(PolicedConnection, i64)>
 fn version(connection: &PolicedConnection) -> Result<i64> {
     let _policy = connection.with_policy(Policy::Internal);
     Ok(connection.raw().pragma_query_value(None, "data_version", |row| row.get(0))?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn whoever_closes_waits_for_the_connection_of_those_who_watch_no_more() {
+        let observer = Observer::default();
+        let (looks, taken) = mpsc::channel();
+        let (closing, closed) = oneshot::channel();
+        *observer.line.lock() = Some(Line { looks: Some(looks), closed });
+        assert_eq!(observer.patience(), None);
+        assert!(taken.recv().is_err(), "its thread is told to end");
+        let close = observer.close();
+        tokio::pin!(close);
+        let early = tokio::time::timeout(Duration::from_millis(20), &mut close).await;
+        assert!(early.is_err(), "the connection is still open");
+        drop(closing);
+        close.await;
+    }
 }
