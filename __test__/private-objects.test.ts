@@ -91,4 +91,12 @@ describe('an attached database', () => {
       expect(await found(db)).toEqual(['main', 'read'])
     }
   })
+
+  it('does so when the batch that attached it fails: no rollback takes it away', async () => {
+    const db = await openWithMain()
+    await expect(db.batch(["ATTACH ':memory:' AS other", 'INSERT INTO nowhere VALUES (1)'])).rejects.toMatchObject({ statementIndex: 1 })
+    expect(await found(db)).toEqual(['main', 'write'])
+    await db.run('DETACH other')
+    expect(await found(db)).toEqual(['main', 'read'])
+  })
 })

@@ -15,11 +15,17 @@ impl Writer<'_> {
     /// Runs all items in one transaction, or none. Every value that the answers need is encoded before the commit.
     pub(super) fn run_batch(&mut self, items: &[(Request, Reply)], policy: Policy) -> Result<Vec<Answered>, Failure> {
         self.transaction.begin()?;
-        let ran = self.run_items(items, policy);
+        let mut touched_private_schema = false;
+        let ran = self.run_items(items, policy, &mut touched_private_schema);
         let committed = ran.and_then(|answers| Ok(self.commit_batch().map(|()| answers).map_err(of_commit)?));
         // Of a transaction that is still open, also after a commit that failed.
         let rolled_back = self.transaction.rollback();
-        let (answers, touched_private_schema) = committed?;
+        let answers = committed.inspect_err(|_| {
+            // What was attached stays: it is no part of a transaction.
+            if touched_private_schema {
+                self.shared.follow_private_objects(self.connection);
+            }
+        })?;
         rolled_back?;
         self.after_write_of(policy, touched_private_schema)?;
         Ok(answers)
@@ -32,9 +38,13 @@ impl Writer<'_> {
         Ok(())
     }
 
-    /// Returns the answers, and whether an item may have touched temporary objects or attached databases.
-    fn run_items(&mut self, items: &[(Request, Reply)], policy: Policy) -> Result<(Vec<Answered>, bool), Failure> {
-        let mut touched = false;
+    /// Returns the answers. `touched` is set once an item may have touched temporary objects or attached databases.
+    fn run_items(
+        &mut self,
+        items: &[(Request, Reply)],
+        policy: Policy,
+        touched: &mut bool,
+    ) -> Result<Vec<Answered>, Failure> {
         let run = |(index, (request, reply)): (usize, &(Request, Reply))| {
             let at = |error| Failure { error, statement: Some(index) };
             self.connection.expect_not_interrupted().map_err(at)?;
@@ -42,7 +52,7 @@ impl Writer<'_> {
             let written = self.statements.write(request, policy);
             reply.has_run_now();
             let Written { chunks, answer, class, touched_private_schema } = written.map_err(at)?;
-            touched |= touched_private_schema;
+            *touched |= touched_private_schema;
             if self.connection.raw().is_autocommit() {
                 // `OR ROLLBACK` without an error, if there were such a thing: what follows must not commit by itself.
                 return Err(at(rolled_back()));
@@ -50,8 +60,7 @@ impl Writer<'_> {
             self.shared.learn_from_writer(&request.query, class);
             Ok(Answered::new(chunks, answer))
         };
-        let answers = items.iter().enumerate().map(run).collect::<Result<_, _>>()?;
-        Ok((answers, touched))
+        items.iter().enumerate().map(run).collect()
     }
 }
 
