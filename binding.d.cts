@@ -89,6 +89,8 @@ export declare class BindingDatabase {
   get managerId(): number
   /** Returns how many names the file has. */
   get hardLinks(): number
+  /** Whether a transaction that was begun as text holds the writer. */
+  get holdsTheWriter(): boolean
   /** Ends the transaction that was begun as text, and rejects what waits for it: the handle is about to be closed. */
   endText(): void
   /** Counts a transaction that is tried again. */

@@ -169,7 +169,8 @@ export interface BeginOptions extends SessionOptions {
 export interface TransactionOptions extends BeginOptions {
 	/**
 	 * Runs the whole callback again, in a new transaction, when another process was in the way (`SQLITE_BUSY…`): `attempts` times in all,
-	 * with `delayMs` milliseconds (50 if left out) in between. What the callback did outside the database is done again too.
+	 * with `delayMs` milliseconds (50 if left out) in between. What the callback did outside the database is done again too. `timeoutMs` and
+	 * `signal` are for all attempts together.
 	 * @defaultValue none
 	 */
 	readonly retry?: {
@@ -426,6 +427,151 @@ export interface TracingOptions {
 	 */
 	readonly slowQueryMs?: number | undefined;
 }
+/**
+ * Names every error of the driver itself. `docs/ERRORS.md` explains each.
+ */
+export type SluiceErrorCode = "ABORT_ERR" | "ERR_SLUICE_ACQUIRE_TIMEOUT" | "ERR_SLUICE_BINDING_MISSING" | "ERR_SLUICE_CLOSED" | "ERR_SLUICE_CONNECTION_STATE" | "ERR_SLUICE_DATABASE_REPLACED" | "ERR_SLUICE_DECODE" | "ERR_SLUICE_INVALID_ARGUMENT" | "ERR_SLUICE_INVALID_OPTION" | "ERR_SLUICE_INVALID_PARAMETER" | "ERR_SLUICE_MANUAL_TRANSACTION" | "ERR_SLUICE_MULTIPLE_STATEMENTS" | "ERR_SLUICE_NETWORK_FILE_SYSTEM" | "ERR_SLUICE_NOT_AUTHORIZED" | "ERR_SLUICE_OUTCOME_UNKNOWN" | "ERR_SLUICE_OUT_OF_RANGE" | "ERR_SLUICE_OVERLOADED" | "ERR_SLUICE_PANIC" | "ERR_SLUICE_PRAGMA" | "ERR_SLUICE_READ_LEASE_TIMEOUT" | "ERR_SLUICE_REENTRANT" | "ERR_SLUICE_SQLITE_BUILD" | "ERR_SLUICE_TIMEOUT" | "ERR_SLUICE_TOO_LARGE" | "ERR_SLUICE_TX_ABORTED" | "ERR_SLUICE_TX_CLOSED" | "ERR_SLUICE_TX_TIMEOUT" | "ERR_SLUICE_WAL_GONE";
+/**
+ * Names an error of SQLite by its extended result code, such as `'SQLITE_CONSTRAINT_UNIQUE'`:
+ * {@link https://sqlite.org/rescode.html}.
+ */
+export type SqliteErrorCode = `SQLITE_${string}`;
+/** Says where an error comes from, as far as that is known. */
+export interface SluiceErrorDetails {
+	/** The parameter at fault: its name, or its index from 1. */
+	readonly parameter?: string | number | undefined;
+	/** The option at fault. */
+	readonly option?: string | undefined;
+	/** Which statement of a script failed, from 0. */
+	readonly statementIndex?: number | undefined;
+	/** What led to it. */
+	readonly cause?: unknown;
+}
+/** Says what SQLite said. */
+export interface SqliteErrorDetails extends SluiceErrorDetails {
+	/** The extended result code as a number. */
+	readonly errno: number;
+	/** Where in `sql` SQLite saw the error, in UTF-16 units. */
+	readonly offset?: number | undefined;
+	/** The text of the statement or script. */
+	readonly sql?: string | undefined;
+	/** The constraint, as SQLite names it: `'users.email'`, or the constraint's own name. */
+	readonly constraint?: string | undefined;
+}
+/**
+ * Reports that a call failed. Every error of the driver is one; those of SQLite itself are {@link SqliteError}s.
+ *
+ * `instanceof` works across copies of the package and across realms. Bound values never enter a message.
+ *
+ * @example
+ * ```ts
+ * try {
+ *   await db.run('INSERT INTO users (email) VALUES (?)', [email])
+ * } catch (error) {
+ *   if (error instanceof SqliteError && error.code === 'SQLITE_CONSTRAINT_UNIQUE') return 'taken'
+ *   throw error
+ * }
+ * ```
+ */
+export declare class SluiceError extends Error {
+	/** Names the kind of error; never changes between releases. */
+	readonly code: SluiceErrorCode | SqliteErrorCode;
+	/** Holds the parameter at fault: its name, or its index from 1. */
+	readonly parameter?: string | number;
+	/** Holds the option at fault. */
+	readonly option?: string;
+	/** Holds which statement of a script failed, from 0. */
+	readonly statementIndex?: number;
+	constructor(code: SluiceErrorCode | SqliteErrorCode, message: string, details?: SluiceErrorDetails);
+	static [Symbol.hasInstance](value: unknown): boolean;
+}
+/** Reports that SQLite answered with a result code: {@link https://sqlite.org/rescode.html}. */
+export declare class SqliteError extends SluiceError {
+	readonly code: SqliteErrorCode;
+	/** Holds the extended result code as a number. */
+	readonly errno: number;
+	/** Holds the extended result code as a number: the same as `errno`, under the name other drivers use. */
+	readonly extendedCode: number;
+	/** Holds where in `sql` SQLite saw the error, in UTF-16 units. */
+	readonly offset?: number;
+	/** Holds the text of the statement or script. */
+	readonly sql?: string;
+	/** Holds the constraint, as SQLite names it: `'users.email'`, or the constraint's own name. */
+	readonly constraint?: string;
+	constructor(code: SqliteErrorCode, message: string, details: SqliteErrorDetails);
+}
+/**
+ * Reports that a call was given up through its `signal`. Its `code` is `'ABORT_ERR'` and its `cause` the reason of the signal, as with
+ * Node's own functions.
+ */
+export declare class AbortError extends SluiceError {
+	readonly code: "ABORT_ERR";
+	constructor(reason: unknown);
+}
+/**
+ * Tells whether `value` is an error of the driver, from whichever copy of the package or realm: the same as
+ * `value instanceof SluiceError`, for those who narrow types with functions.
+ */
+export declare function isSluiceError(value: unknown): value is SluiceError;
+/** Options of {@link Database.mirror}. */
+export interface MirrorOptions {
+	/**
+	 * Whether a commit leads to a new copy: one of this process at once, one of another when the file is looked at next (`pollMs`).
+	 * @defaultValue false
+	 */
+	readonly watch?: boolean | undefined;
+	/**
+	 * How often the file is looked at for commits of other processes, in milliseconds, at least 1. A database in memory has no others.
+	 * @defaultValue 250
+	 */
+	readonly pollMs?: number | undefined;
+	/**
+	 * How long to wait after a change, in milliseconds, so that the next copy has what is committed meanwhile too.
+	 * @defaultValue 20
+	 */
+	readonly debounceMs?: number | undefined;
+	/**
+	 * For how long a copy is kept at least after there is a newer one, in milliseconds. It is always kept until its last reader is done.
+	 * @defaultValue 0
+	 */
+	readonly graceMs?: number | undefined;
+	/**
+	 * The largest database that is copied, in bytes, up to 1 GiB. A larger one fails the reload with `ERR_SLUICE_TOO_LARGE`.
+	 * @defaultValue 1_073_741_824
+	 */
+	readonly maxBytes?: number | undefined;
+	/**
+	 * Is given each new copy before anyone can see it, and may write to it: indexes, tables of results. When it is done the copy is closed for
+	 * writes and made the current one; if it throws, the copy before it stays. What it began and did not wait for is rolled back.
+	 * @defaultValue none
+	 */
+	readonly onReload?: ((copy: Database) => unknown) | undefined;
+	/**
+	 * Is given the error of each reload that failed.
+	 * @defaultValue none: a reload that nobody called for and that failed is a warning of the process (`SLUICE_MIRROR_RELOAD`)
+	 */
+	readonly onError?: ((error: unknown) => void) | undefined;
+}
+/** Options of {@link Mirror.reload}. */
+export interface ReloadOptions {
+	/** A write to wait for, so that the copy has what it wrote. When it is rejected, so is the reload, and nothing is copied. */
+	readonly after?: PromiseLike<unknown> | undefined;
+}
+/** What a mirror is doing, and has done. */
+export interface MirrorStatus {
+	/** Counts the copies that were made current: 1 is the first. */
+	readonly generation: number;
+	/** Whether another copy is being made. */
+	readonly reloading: boolean;
+	/** What the last reload failed with; `null` when it did not. */
+	readonly lastError: unknown;
+	/** How long the reload took that made the current copy, in milliseconds, `onReload` included. */
+	readonly lastReloadMs: number;
+	/** The size of the current copy in bytes. */
+	readonly bytes: number;
+	/** How many copies that are not current any more are kept, for `graceMs` or for their readers. */
+	readonly superseded: number;
+}
 /** Says which samples of a metric are meant: those that have all of these labels. */
 export interface MetricLabels {
 	readonly [label: string]: string | undefined;
@@ -583,65 +729,6 @@ export interface GroupCommitOptions {
 	 * @defaultValue 1_048_576
 	 */
 	readonly maxBytes?: number | undefined;
-}
-/** Options of {@link Database.mirror}. */
-export interface MirrorOptions {
-	/**
-	 * Whether a commit leads to a new copy: one of this process at once, one of another when the file is looked at next (`pollMs`).
-	 * @defaultValue false
-	 */
-	readonly watch?: boolean | undefined;
-	/**
-	 * How often the file is looked at for commits of other processes, in milliseconds, at least 1. A database in memory has no others.
-	 * @defaultValue 250
-	 */
-	readonly pollMs?: number | undefined;
-	/**
-	 * How long to wait after a change, in milliseconds, so that the next copy has what is committed meanwhile too.
-	 * @defaultValue 20
-	 */
-	readonly debounceMs?: number | undefined;
-	/**
-	 * For how long a copy is kept at least after there is a newer one, in milliseconds. It is always kept until its last reader is done.
-	 * @defaultValue 0
-	 */
-	readonly graceMs?: number | undefined;
-	/**
-	 * The largest database that is copied, in bytes, up to 1 GiB. A larger one fails the reload with `ERR_SLUICE_TOO_LARGE`.
-	 * @defaultValue 1_073_741_824
-	 */
-	readonly maxBytes?: number | undefined;
-	/**
-	 * Is given each new copy before anyone can see it, and may write to it: indexes, tables of results. When it is done the copy is closed for
-	 * writes and made the current one; if it throws, the copy before it stays. What it began and did not wait for is rolled back.
-	 * @defaultValue none
-	 */
-	readonly onReload?: ((copy: Database) => unknown) | undefined;
-	/**
-	 * Is given the error of each reload that failed.
-	 * @defaultValue none: a reload that nobody called for and that failed is a warning of the process (`SLUICE_MIRROR_RELOAD`)
-	 */
-	readonly onError?: ((error: unknown) => void) | undefined;
-}
-/** Options of {@link Mirror.reload}. */
-export interface ReloadOptions {
-	/** A write to wait for, so that the copy has what it wrote. When it is rejected, so is the reload, and nothing is copied. */
-	readonly after?: PromiseLike<unknown> | undefined;
-}
-/** What a mirror is doing, and has done. */
-export interface MirrorStatus {
-	/** Counts the copies that were made current: 1 is the first. */
-	readonly generation: number;
-	/** Whether another copy is being made. */
-	readonly reloading: boolean;
-	/** What the last reload failed with; `null` when it did not. */
-	readonly lastError: unknown;
-	/** How long the reload took that made the current copy, in milliseconds, `onReload` included. */
-	readonly lastReloadMs: number;
-	/** The size of the current copy in bytes. */
-	readonly bytes: number;
-	/** How many copies that are not current any more are kept, for `graceMs` or for their readers. */
-	readonly superseded: number;
 }
 /**
  * Delivers the rows of one statement one after another, and holds few of them at a time. Made by `iterate`.
@@ -811,92 +898,6 @@ declare abstract class Reads {
 	 */
 	iterate<T = Row>(sql: string, params?: SqlParameters, options?: IterateOptions): RowIterator<T>;
 }
-/**
- * Names every error of the driver itself. `docs/ERRORS.md` explains each.
- */
-export type SluiceErrorCode = "ABORT_ERR" | "ERR_SLUICE_ACQUIRE_TIMEOUT" | "ERR_SLUICE_BINDING_MISSING" | "ERR_SLUICE_CLOSED" | "ERR_SLUICE_CONNECTION_STATE" | "ERR_SLUICE_DATABASE_REPLACED" | "ERR_SLUICE_DECODE" | "ERR_SLUICE_INVALID_ARGUMENT" | "ERR_SLUICE_INVALID_OPTION" | "ERR_SLUICE_INVALID_PARAMETER" | "ERR_SLUICE_MANUAL_TRANSACTION" | "ERR_SLUICE_MULTIPLE_STATEMENTS" | "ERR_SLUICE_NETWORK_FILE_SYSTEM" | "ERR_SLUICE_NOT_AUTHORIZED" | "ERR_SLUICE_OUTCOME_UNKNOWN" | "ERR_SLUICE_OUT_OF_RANGE" | "ERR_SLUICE_OVERLOADED" | "ERR_SLUICE_PANIC" | "ERR_SLUICE_PRAGMA" | "ERR_SLUICE_READ_LEASE_TIMEOUT" | "ERR_SLUICE_REENTRANT" | "ERR_SLUICE_SQLITE_BUILD" | "ERR_SLUICE_TIMEOUT" | "ERR_SLUICE_TOO_LARGE" | "ERR_SLUICE_TX_ABORTED" | "ERR_SLUICE_TX_CLOSED" | "ERR_SLUICE_TX_TIMEOUT" | "ERR_SLUICE_WAL_GONE";
-/**
- * Names an error of SQLite by its extended result code, such as `'SQLITE_CONSTRAINT_UNIQUE'`:
- * {@link https://sqlite.org/rescode.html}.
- */
-export type SqliteErrorCode = `SQLITE_${string}`;
-/** Says where an error comes from, as far as that is known. */
-export interface SluiceErrorDetails {
-	/** The parameter at fault: its name, or its index from 1. */
-	readonly parameter?: string | number | undefined;
-	/** The option at fault. */
-	readonly option?: string | undefined;
-	/** Which statement of a script failed, from 0. */
-	readonly statementIndex?: number | undefined;
-	/** What led to it. */
-	readonly cause?: unknown;
-}
-/** Says what SQLite said. */
-export interface SqliteErrorDetails extends SluiceErrorDetails {
-	/** The extended result code as a number. */
-	readonly errno: number;
-	/** Where in `sql` SQLite saw the error, in UTF-16 units. */
-	readonly offset?: number | undefined;
-	/** The text of the statement or script. */
-	readonly sql?: string | undefined;
-	/** The constraint, as SQLite names it: `'users.email'`, or the constraint's own name. */
-	readonly constraint?: string | undefined;
-}
-/**
- * Reports that a call failed. Every error of the driver is one; those of SQLite itself are {@link SqliteError}s.
- *
- * `instanceof` works across copies of the package and across realms. Bound values never enter a message.
- *
- * @example
- * ```ts
- * try {
- *   await db.run('INSERT INTO users (email) VALUES (?)', [email])
- * } catch (error) {
- *   if (error instanceof SqliteError && error.code === 'SQLITE_CONSTRAINT_UNIQUE') return 'taken'
- *   throw error
- * }
- * ```
- */
-export declare class SluiceError extends Error {
-	/** Names the kind of error; never changes between releases. */
-	readonly code: SluiceErrorCode | SqliteErrorCode;
-	/** Holds the parameter at fault: its name, or its index from 1. */
-	readonly parameter?: string | number;
-	/** Holds the option at fault. */
-	readonly option?: string;
-	/** Holds which statement of a script failed, from 0. */
-	readonly statementIndex?: number;
-	constructor(code: SluiceErrorCode | SqliteErrorCode, message: string, details?: SluiceErrorDetails);
-	static [Symbol.hasInstance](value: unknown): boolean;
-}
-/** Reports that SQLite answered with a result code: {@link https://sqlite.org/rescode.html}. */
-export declare class SqliteError extends SluiceError {
-	readonly code: SqliteErrorCode;
-	/** Holds the extended result code as a number. */
-	readonly errno: number;
-	/** Holds the extended result code as a number: the same as `errno`, under the name other drivers use. */
-	readonly extendedCode: number;
-	/** Holds where in `sql` SQLite saw the error, in UTF-16 units. */
-	readonly offset?: number;
-	/** Holds the text of the statement or script. */
-	readonly sql?: string;
-	/** Holds the constraint, as SQLite names it: `'users.email'`, or the constraint's own name. */
-	readonly constraint?: string;
-	constructor(code: SqliteErrorCode, message: string, details: SqliteErrorDetails);
-}
-/**
- * Reports that a call was given up through its `signal`. Its `code` is `'ABORT_ERR'` and its `cause` the reason of the signal, as with
- * Node's own functions.
- */
-export declare class AbortError extends SluiceError {
-	readonly code: "ABORT_ERR";
-	constructor(reason: unknown);
-}
-/**
- * Tells whether `value` is an error of the driver, from whichever copy of the package or realm: the same as
- * `value instanceof SluiceError`, for those who narrow types with functions.
- */
-export declare function isSluiceError(value: unknown): value is SluiceError;
 /**
  * Runs one text of SQL that reads again and again, with other values each time. Made by {@link ReadSession.prepare}.
  *
@@ -1397,8 +1398,8 @@ export declare class Database extends Writes {
 	/**
 	 * Closes the handle, and the database with its last handle. Nothing new is admitted from now on. When the database closes, what waits for
 	 * its turn is rejected with `ERR_SLUICE_CLOSED`; what is under way finishes, or is interrupted after `timeoutMs`. While others have the
-	 * database open, the handle waits for its own calls and transactions; after `timeoutMs` the transactions are rolled back, and what still
-	 * runs is left to come to its end.
+	 * database open, the handle waits for its own calls, transactions and loops over `iterate`; after `timeoutMs` transactions are rolled back,
+	 * loops are ended, and what still runs is left to come to its end.
 	 *
 	 * Its mirrors are closed with it. May be called more than once: every caller gets the same outcome.
 	 *
@@ -1447,8 +1448,7 @@ export declare function open(path: string | URL | Uint8Array, options?: OpenOpti
  * is {@link open}.
  *
  * Calls wait until the database is open; each is rejected with the reason if it cannot be opened, and so is {@link Database.ready}. Until
- * then `iterate`, `handle` and `status`, which cannot wait, throw `ERR_SLUICE_INVALID_ARGUMENT`; and the values of a call are those of the
- * moment when it is open, not of the call.
+ * then `iterate`, `handle` and `status`, which cannot wait, throw `ERR_SLUICE_INVALID_ARGUMENT`.
  *
  * @throws at once, before anything is touched: `ERR_SLUICE_INVALID_ARGUMENT` for what is no path, `ERR_SLUICE_INVALID_OPTION`
  *

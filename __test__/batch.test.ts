@@ -10,6 +10,8 @@ import { ENDLESS_WRITE } from './support/slow-sql.js'
 const INSERT = 'INSERT INTO t VALUES (?)'
 const insert = (x: unknown): BatchItem => ({ sql: INSERT, params: [x as number] })
 const valuesOf = (db: Database): Promise<unknown[]> => db.pluck('SELECT x FROM t ORDER BY rowid')
+const WITH_A_HOLE: unknown[] = []
+WITH_A_HOLE[1] = 'SELECT 1'
 
 describe('batch', () => {
   it('runs every item in one transaction, and returns the result of each', async () => {
@@ -116,6 +118,7 @@ describe('a batch that fails', () => {
     ['no array', 'SELECT 1', 'ERR_SLUICE_INVALID_ARGUMENT', undefined],
     ['an item that is none', [insert(1), 5], 'ERR_SLUICE_INVALID_ARGUMENT', 1],
     ['an item that is null', [null], 'ERR_SLUICE_INVALID_ARGUMENT', 0],
+    ['a hole', WITH_A_HOLE, 'ERR_SLUICE_INVALID_ARGUMENT', 0],
     ['an item without a text', [insert(1), insert(2), { params: [1] }], 'ERR_SLUICE_INVALID_ARGUMENT', 2],
     ['a value that cannot be bound', [insert(1), insert(Symbol('x'))], 'ERR_SLUICE_INVALID_PARAMETER', 1],
     ['an integer too wide', [insert(1), insert(2n ** 64n)], 'ERR_SLUICE_OUT_OF_RANGE', 1],
@@ -138,6 +141,22 @@ describe('a batch that fails', () => {
     await release()
     expect(await Promise.all(calls)).toEqual(['done', 'SQLITE_CONSTRAINT_UNIQUE', 'done', 'done', 'done'])
     expect(await valuesOf(db)).toEqual([1, 3, 4, 5, 6])
+  })
+})
+
+describe('a batch whose values make another call when they are read', () => {
+  it('is whole, and the other is refused', async () => {
+    const db = await openWithTable()
+    const inner: Array<Promise<string>> = []
+    const params = {
+      get x(): number {
+        inner.push(codeOf(db.batch([])), codeOf(db.run(INSERT, [7])))
+        return 2
+      },
+    }
+    expect(await db.batch([insert(1), { sql: 'INSERT INTO t VALUES (:x)', params }, insert(3)])).toHaveLength(3)
+    expect(await Promise.all(inner)).toEqual(['ERR_SLUICE_INVALID_PARAMETER', 'ERR_SLUICE_INVALID_PARAMETER'])
+    expect(await valuesOf(db)).toEqual([1, 2, 3])
   })
 })
 

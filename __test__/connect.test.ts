@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { describe, expect, it, onTestFinished } from 'vitest'
 
 import { connect } from '../index.js'
-import type { Database, OpenOptions } from '../index.js'
+import type { Database, OpenOptions, SqlParameter } from '../index.js'
 import { codeOf, failureOf } from './support/failure.js'
 import { scratchFolder, scratchPath } from './support/scratch.js'
 
@@ -46,6 +46,39 @@ describe('connect', () => {
     await db.ready()
     await Promise.all([...early, ...[5, 6, 7, 8, 9].map(insert)])
     expect(order).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8, 9])
+  })
+
+  it.each([
+    ['ms', 5],
+    ['iso', '1970-01-01T00:00:00.005Z'],
+  ] as const)('takes the values of the moment of the call before it is open, dates as %s', async (dates, bound) => {
+    const db = connectForTest(scratchPath(), { dates })
+    const [bytes, date] = [new Uint8Array([1]), new Date(5)]
+    const params: SqlParameter[] = ['before', bytes, date]
+    const named: { [name: string]: SqlParameter } = { text: 'before', bytes, date }
+    const [insert, insertNamed] = ['INSERT INTO t VALUES (?), (?), (?)', 'INSERT INTO t VALUES (:text), (:bytes), (:date)']
+    const items = [{ sql: insert, params }, { sql: insertNamed, params: named }]
+    const calls = [
+      db.exec('CREATE TABLE t (x)'),
+      db.run(insert, params),
+      db.run(insertNamed, named),
+      db.prepare(insert).run(params),
+      db.batch(items),
+    ]
+    const reads = [
+      db.get('SELECT ? AS text, ? AS bytes, ? AS date', params),
+      db.prepare('SELECT :text AS text, :bytes AS bytes, :date AS date').get(named),
+      db.sql`SELECT ${'before'} AS text, ${bytes} AS bytes, ${date} AS date`.then(([row]) => row),
+    ]
+    params[0] = named['text'] = 'after'
+    bytes[0] = 2
+    date.setTime(6)
+    items.length = 0
+    await Promise.all(calls)
+    const row = { text: 'before', bytes: new Uint8Array([1]), date: bound }
+    expect(await Promise.all(reads)).toEqual(reads.map(() => row))
+    const stored = ['before', new Uint8Array([1]), bound]
+    expect(await db.pluck('SELECT x FROM t ORDER BY rowid')).toEqual([1, 2, 3, 4, 5].flatMap(() => stored))
   })
 
   it('rejects each call with the reason when it cannot be opened, and has nothing to close', async () => {

@@ -1,3 +1,4 @@
+import { getEventListeners } from 'node:events'
 import { describe, expect, it } from 'vitest'
 
 import { AbortError, RowIterator } from '../index.js'
@@ -217,8 +218,19 @@ describe('L03: a loop that ends early gives its lease back', () => {
     await untilQuiet(db)
   })
 
+  it('by garbage collection, with a signal that lives on and keeps nothing of it', async () => {
+    const db = await openWithTable({ maxReaders: 2 })
+    const { signal } = new AbortController()
+    await (async () => {
+      await db.iterate(ENDLESS_ROWS, [], { signal }).next()
+    })()
+    expect(getEventListeners(signal, 'abort')).toHaveLength(1)
+    await collectUntil(() => getEventListeners(signal, 'abort').length === 0, 'the signal is let go')
+    await collectUntil(() => db.status().readers.active === 0, 'the lease comes back')
+  })
+
   it('is shown with its statement as long as it keeps the log', async () => {
-    const db = await openWithRows(15)
+    const db = await openWithRows(100)
     const rows = db.iterate(SELECT, [], { chunkRows: 10 })
     await rows.next()
     expect(db.status().wal).toMatchObject({ oldestReaderMs: expect.any(Number), oldestReaderSql: SELECT })

@@ -1,9 +1,11 @@
+import { setImmediate as turn } from 'node:timers/promises'
 import { describe, expect, it, onTestFinished } from 'vitest'
 
 import type { Database, Mirror, MirrorOptions, OpenOptions } from '../index.js'
 import { converse, runScript } from './support/child-process.js'
 import type { Conversation } from './support/child-process.js'
 import { until, within } from './support/deadline.js'
+import { codeOf, failureOf, outcomeOf } from './support/failure.js'
 import { gate } from './support/order.js'
 import { openForTest, scratchPath } from './support/scratch.js'
 
@@ -175,6 +177,80 @@ async function untilItHas(mirror: Mirror, writer: string, n: number): Promise<vo
 
 /** Longer than any test: nothing comes of a look at the file. */
 const NEVER_MS = 2 ** 31 - 1
+
+describe('a reload that is refused at once', () => {
+  it.each<[string, string, (db: Database, mirror: Mirror, refused: () => Promise<void>) => Promise<unknown>]>([
+    ['of a mirror that is closed', 'ERR_SLUICE_CLOSED', (_db, mirror, refused) => mirror.close().then(refused)],
+    ['of a database that is closed', 'ERR_SLUICE_CLOSED', (db, _mirror, refused) => db.close().then(refused)],
+    ['in a read callback', 'ERR_SLUICE_REENTRANT', (db, _mirror, refused) => db.read(refused)],
+    ['in a writeMode callback', 'ERR_SLUICE_REENTRANT', (db, _mirror, refused) => db.writeMode(refused)],
+  ])('%s tells that, and nothing of what it was to wait for', async (_name, code, inside) => {
+    const db = await openCommits(scratchPath())
+    const mirror = await db.mirror()
+    const unhandled: unknown[] = []
+    const listen = (reason: unknown): unknown => unhandled.push(reason)
+    process.on('unhandledRejection', listen)
+    onTestFinished(() => void process.off('unhandledRejection', listen))
+    await within(inside(db, mirror, async () => {
+      const after = [Promise.reject(new Error('at once')), turn().then(() => { throw new Error('later') })]
+      for (const write of after) expect(await codeOf(mirror.reload({ after: write }))).toBe(code)
+      // What is rejected in this turn of the event loop is reported before the next.
+      for (let time = 0; time < 3; time++) await turn()
+    }), 'the callback ends')
+    expect(unhandled).toEqual([])
+  })
+})
+
+describe('a reload in its own onReload', () => {
+  it('is rejected at once, and the one around it goes on when the hook catches that', async () => {
+    const db = await openCommits(scratchPath())
+    const outcomes: string[] = []
+    let again: (() => Promise<void>) | undefined
+    const onReload = async (): Promise<void> => {
+      if (again !== undefined) outcomes.push(await outcomeOf(again()))
+    }
+    const mirror = await db.mirror({ onReload })
+    again = () => mirror.reload()
+    await write(db, 1)
+    await within(mirror.reload(), 'the reload')
+    expect(outcomes).toEqual(['ERR_SLUICE_REENTRANT'])
+    expect(mirror.generation).toBe(2)
+    expect(await commitsIn(mirror)).toEqual(await commitsIn(db))
+  })
+
+  it('fails the one around it when the hook does not, and the next one is made', async () => {
+    const db = await openCommits(scratchPath())
+    let again: (() => Promise<void>) | undefined
+    const mirror = await db.mirror({ onReload: () => again?.() })
+    again = () => mirror.reload()
+    const { code, message } = await within(failureOf(mirror.reload()), 'the reload')
+    expect(code).toBe('ERR_SLUICE_REENTRANT')
+    expect(message).toContain('onReload')
+    expect(message).not.toContain('detached')
+    again = undefined
+    expect(mirror.generation).toBe(1)
+    await within(mirror.reload(), 'the next reload')
+    expect(mirror.generation).toBe(2)
+  })
+
+  it('that was started in it and is made after it is not caught', async () => {
+    const db = await openCommits(scratchPath())
+    const over = gate()
+    const outlives: Promise<string>[] = []
+    let again: (() => Promise<void>) | undefined
+    const onReload = (): void => {
+      const reload = again
+      again = undefined
+      if (reload !== undefined) outlives.push(over.opened.then(() => outcomeOf(reload())))
+    }
+    const mirror = await db.mirror({ onReload })
+    again = () => mirror.reload()
+    await within(mirror.reload(), 'the reload')
+    over.open()
+    expect(await within(Promise.all(outlives), 'the reload after it')).toEqual(['done'])
+    expect(mirror.generation).toBe(3)
+  })
+})
 
 describe('a mirror that watches', () => {
   it('follows every way to commit in this process, without a look at the file', async () => {

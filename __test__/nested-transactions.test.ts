@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest'
 
-import type { Database, Transaction } from '../index.js'
+import type { Database, SqlParameter, Transaction } from '../index.js'
 import { within } from './support/deadline.js'
-import { codeOf } from './support/failure.js'
+import { codeOf, failureOf } from './support/failure.js'
 import { gate, watch } from './support/order.js'
 import { openScratch, openWithTable } from './support/scratch.js'
 
@@ -179,6 +179,13 @@ describe('calls on the transaction around a nested one', () => {
     expect(await valuesOf(db)).toEqual([2, 3])
   })
 
+  it('are told to use its own tx, and nothing that they have no option for', async () => {
+    const db = await openWithTable()
+    const { message } = await db.transaction((tx) => tx.transaction(() => failureOf(tx.run(INSERT, [1]))))
+    expect(message).toMatch(/use (?:its|the) tx/)
+    expect(message).not.toContain('detached')
+  })
+
   it('wait until it has ended when they are made beside it', async () => {
     const db = await openWithTable()
     await db.transaction(async (tx) => {
@@ -198,6 +205,44 @@ describe('calls on the transaction around a nested one', () => {
       await Promise.all([nested, beside])
     })
     expect(await valuesOf(db)).toEqual([1, 2, 3])
+  })
+
+  it.each([
+    ['ms', 5],
+    ['iso', '1970-01-01T00:00:00.005Z'],
+  ] as const)('take the values of the moment of the call when they wait, dates as %s', async (dates, bound) => {
+    const db = await openWithTable({ dates })
+    await db.transaction(async (tx) => {
+      const [entered, leave] = [gate(), gate()]
+      const nested = tx.transaction(async () => {
+        entered.open()
+        await leave.opened
+      })
+      await entered.opened
+      const [bytes, date] = [new Uint8Array([1]), new Date(5)]
+      const params: SqlParameter[] = ['before', bytes, date]
+      const named: { [name: string]: SqlParameter } = { text: 'before', bytes, date }
+      const calls = [
+        tx.run('INSERT INTO t VALUES (?), (?), (?)', params),
+        tx.run('INSERT INTO t VALUES (:text), (:bytes), (:date)', named),
+        tx.prepare('INSERT INTO t VALUES (?), (?), (?)').run(params),
+      ]
+      const reads = [
+        tx.get('SELECT ? AS text, ? AS bytes, ? AS date', params),
+        tx.get('SELECT :text AS text, :bytes AS bytes, :date AS date', named),
+        tx.prepare('SELECT ? AS text, ? AS bytes, ? AS date').get(params),
+        tx.sql`SELECT ${'before'} AS text, ${bytes} AS bytes, ${date} AS date`.then(([row]) => row),
+      ]
+      params[0] = named['text'] = 'after'
+      bytes[0] = 2
+      date.setTime(6)
+      leave.open()
+      await Promise.all([nested, ...calls])
+      const row = { text: 'before', bytes: new Uint8Array([1]), date: bound }
+      expect(await Promise.all(reads)).toEqual(reads.map(() => row))
+    })
+    const stored = ['before', new Uint8Array([1]), bound]
+    expect(await valuesOf(db)).toEqual([...stored, ...stored, ...stored])
   })
 
   it('one that was not awaited is part of the outer one all the same', async () => {
@@ -237,5 +282,37 @@ describe('afterCommit of a nested transaction', () => {
       await tx.transaction((nested) => nested.afterCommit(() => seen.push('kept')))
     })
     expect(seen).toEqual(['kept'])
+  })
+
+  it('is dropped when its callback rolls it back by hand', async () => {
+    const db = await openWithTable()
+    const seen: string[] = []
+    await db.transaction(async (tx) => {
+      tx.afterCommit(() => seen.push('outer'))
+      await tx.transaction(async (nested) => {
+        nested.afterCommit(() => seen.push('undone'))
+        await nested.run(INSERT, [1])
+        await nested.rollback()
+      })
+    })
+    expect(seen).toEqual(['outer'])
+    expect(await valuesOf(db)).toEqual([])
+  })
+
+  it('is kept when its callback commits it by hand and throws then', async () => {
+    const db = await openWithTable()
+    const seen: string[] = []
+    await db.transaction(async (tx) => {
+      const nested = tx.transaction(async (inner) => {
+        inner.afterCommit(() => seen.push('kept'))
+        await inner.run(INSERT, [1])
+        await inner.commit()
+        fail()
+      })
+      await expect(nested).rejects.toThrow('undo')
+      expect(seen).toEqual([])
+    })
+    expect(seen).toEqual(['kept'])
+    expect(await valuesOf(db)).toEqual([1])
   })
 })

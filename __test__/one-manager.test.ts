@@ -7,8 +7,9 @@ import { describe, expect, it, onTestFinished } from 'vitest'
 import { open } from '../index.js'
 import type { Database, OpenOptions } from '../index.js'
 import { PACKAGE, runScript } from './support/child-process.js'
-import { until } from './support/deadline.js'
+import { until, within } from './support/deadline.js'
 import { codeOf, failureOf } from './support/failure.js'
+import { watch } from './support/order.js'
 import { openForTest, scratchPath } from './support/scratch.js'
 import { COUNTING_READ, ENDLESS_READ } from './support/slow-sql.js'
 
@@ -24,6 +25,10 @@ async function expectShared(one: Database, other: Database): Promise<void> {
   await other.all('SELECT x FROM t')
   // One is asked after the other, and what was called before may just be coming to its end.
   await until(() => isDeepStrictEqual(one.status(), other.status()), 'both tell the same')
+}
+
+async function turns(count: number): Promise<void> {
+  for (let turn = 0; turn < count; turn++) await new Promise(setImmediate)
 }
 
 function chdirForTest(folder: string): void {
@@ -190,6 +195,33 @@ describe('P08: closing one of several handles', () => {
     expect(other.status().readers.active).toBe(1)
     await other.close({ timeoutMs: 0 })
     expect(await endless).toBe('SQLITE_INTERRUPT')
+  })
+
+  it.each([1, 2])('waits for its own loops over iterate, %i of them closed at once', async (closing) => {
+    const path = scratchPath()
+    const handles = [await openFirst(path), await openForTest(path)]
+    const loops = handles.map((db) => db.iterate<{ n: number }>('VALUES (1), (2), (3)', [], { chunkRows: 1 }))
+    for (const rows of loops) await rows.next()
+    const closed = handles.slice(0, closing).map((db) => watch(db.close()))
+    // Long enough for a close that does not wait.
+    await turns(20)
+    expect(closed).toEqual(closed.map(() => ({ settled: false })))
+    for (const rows of loops) {
+      const left: unknown[] = []
+      for await (const row of rows) left.push(Object.values(row)[0])
+      expect(left).toEqual([2, 3])
+    }
+    await until(() => closed.every(({ settled }) => settled), 'they are closed')
+  })
+
+  it('gives loops that last no longer than its timeoutMs', async () => {
+    const path = scratchPath()
+    const [one, other] = [await openFirst(path), await openForTest(path)]
+    const rows = one.iterate('VALUES (1), (2), (3), (4), (5)', [], { chunkRows: 1 })
+    await rows.next()
+    await within(one.close({ timeoutMs: 10 }), 'it closes')
+    expect(await codeOf((async () => { for await (const row of rows) void row })())).toBe('ERR_SLUICE_CLOSED')
+    expect(await other.pluck('SELECT x FROM t')).toEqual([1])
   })
 
   it('rolls back its own transactions, and leaves those of others', async () => {

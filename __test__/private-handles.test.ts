@@ -331,4 +331,29 @@ describe('what is more than one statement, on a private handle', () => {
     await untilQuiet(db)
     await own.close()
   })
+
+  it.each([true, false])('refuses at once what would wait for the transaction that is open on it: beside readers: %s', async (wal) => {
+    const db = wal ? await openWithTable() : await openForTest(':memory:')
+    await db.exec('CREATE TABLE IF NOT EXISTS t (x)')
+    const own = db.handle()
+    await own.run('BEGIN')
+    await own.run(INSERT, [1])
+    const waiting = [
+      () => own.transaction((tx) => tx.run(INSERT, [2])),
+      () => own.begin(),
+      () => own.writeMode((w) => w.run(INSERT, [2])),
+      () => own.checkpoint('truncate'),
+      () => own.pragma('cache_size', 100),
+    ]
+    for (const call of waiting) expect(await within(codeOf(call()), 'it is refused')).toBe('ERR_SLUICE_MANUAL_TRANSACTION')
+    const read = within(outcomeOf(own.read((r) => r.get('SELECT 1'))), 'a read session')
+    expect(await read).toBe(wal ? 'done' : 'ERR_SLUICE_MANUAL_TRANSACTION')
+    const detached = own.transaction((tx) => tx.run(INSERT, [3]), { detached: true })
+    await untilWaiting(db, 1)
+    await own.run('COMMIT')
+    await within(detached, 'what waits all the same')
+    await own.transaction((tx) => tx.run(INSERT, [4]))
+    expect(await valuesOf(db)).toEqual([1, 3, 4])
+    await own.close()
+  })
 })

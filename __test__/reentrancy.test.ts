@@ -173,12 +173,29 @@ describe.each(CASES)('T15: in a $scope callback with $concurrency concurrency', 
     const db = await openWithTable({ concurrency })
     await inside(db, scope, async () => {
       const hint = { transaction: /use (?:its|the) tx/, read: /write after it/, writeMode: /use (?:its|the) w/ }[scope]
-      for (const call of [() => db.run(INSERT), () => db.exec(INSERT), () => db.begin()]) {
-        const { message } = await failureOf(call())
-        expect(message).toMatch(hint)
-        expect(message).toContain('detached: true')
+      const operations = { ...WRITES, ...(expected(scope, concurrency, 'long read') === REENTRANT ? LONG_READS : {}) }
+      for (const [name, operation] of Object.entries(operations)) {
+        const { message } = await failureOf(operation(db))
+        expect(message, name).toMatch(hint)
+        expect(message, name).toContain('detached: true')
       }
     })
+  })
+
+  it('the error of what has no option detached does not name it', async () => {
+    const db = await openWithTable({ concurrency })
+    const mirror = await db.mirror()
+    const copies = [() => db.mirror(), () => mirror.reload()]
+    const calls = [() => db.close(), () => db.checkpoint('full'), ...(expected(scope, concurrency, 'long read') === REENTRANT ? copies : [])]
+    await inside(db, scope, async () => {
+      for (const call of calls) {
+        const { code, message } = await failureOf(call())
+        expect(code, call.toString()).toBe(REENTRANT)
+        expect(message).not.toContain('detached')
+      }
+    })
+    const own = db.handle()
+    await inside(own, scope, async () => expect((await failureOf(own.close())).message).not.toContain('detached'))
   })
 
   it('work that was started in it and goes on after it is not caught', async () => {
@@ -286,5 +303,60 @@ describe('a scope', () => {
       ),
     )
     expect(outcomes).toEqual(Array.from({ length: 50 }, (_, n) => (n % 2 === 0 ? REENTRANT : 'done')))
+  })
+})
+
+describe('in a read callback of a mirror', () => {
+  it('close of its database is rejected at once, and closes nothing', async () => {
+    const db = await openWithTable()
+    const [mirror, other] = [await db.mirror(), await db.mirror()]
+    await within(mirror.read(async (r) => {
+      const { code, message } = await failureOf(db.close())
+      expect(code).toBe(REENTRANT)
+      expect(message).not.toContain('detached')
+      expect([db.closed, mirror.closed, other.closed]).toEqual([false, false, false])
+      expect(await r.pluck(SELECT)).toEqual([])
+    }), 'the read callback ends')
+    await db.run(INSERT)
+    for (const each of [mirror, other]) {
+      await each.reload()
+      expect(await each.pluck(SELECT)).toEqual([1])
+    }
+    await within(db.close(), 'the database closes')
+    expect([db.closed, mirror.closed, other.closed]).toEqual([true, true, true])
+  })
+
+  it('close of the handle that the mirror was made from is rejected at once, and closes nothing', async () => {
+    const db = await openWithTable()
+    const own = db.handle()
+    const mirror = await own.mirror()
+    await within(mirror.read(async () => {
+      const { code, message } = await failureOf(own.close())
+      expect(code).toBe(REENTRANT)
+      expect(message).not.toContain('detached')
+      expect([own.closed, mirror.closed]).toEqual([false, false])
+    }), 'the read callback ends')
+    await own.run(INSERT)
+    await mirror.reload()
+    expect(await mirror.pluck(SELECT)).toEqual([1])
+    await within(own.close(), 'the handle closes')
+  })
+
+  it('close of the mirror is rejected at once, and closes none of its copies', async () => {
+    const db = await openWithTable()
+    const mirror = await db.mirror()
+    const older = mirror.snapshot()
+    await db.run(INSERT)
+    await mirror.reload()
+    for (const reads of [mirror, older]) {
+      await within(reads.read(async () => {
+        expect(await codeOf(mirror.close())).toBe(REENTRANT)
+        expect(mirror.closed).toBe(false)
+      }), 'the read callback ends')
+      expect(await older.pluck(SELECT)).toEqual([])
+      expect(await mirror.pluck(SELECT)).toEqual([1])
+    }
+    await within(mirror.close(), 'the mirror closes')
+    expect(await codeOf(older.pluck(SELECT))).toBe('ERR_SLUICE_CLOSED')
   })
 })

@@ -174,6 +174,43 @@ describe('T14: a callback that fails', () => {
   })
 })
 
+describe('a commit that the callback does not wait for', () => {
+  it.each([['returns', undefined], ['throws', new Error('mine')]])('has taken effect before the transaction is settled, when the callback %s', async (_name, thrown) => {
+    const db = await openWithTable({ transactionIdleTimeoutMs: 0 })
+    const order: string[] = []
+    const transaction = db.transaction(async (tx) => {
+      tx.afterCommit(() => new Promise((resolve) => setImmediate(resolve)))
+      tx.afterCommit(() => order.push('after the commit'))
+      await tx.run(INSERT, [1])
+      void tx.commit().then(() => order.push('committed'))
+      if (thrown !== undefined) throw thrown
+    })
+    const settled = transaction.catch((error: unknown) => error).finally(() => order.push('settled'))
+    expect(await within(settled, 'the transaction')).toBe(thrown)
+    expect(order).toEqual(['after the commit', 'committed', 'settled'])
+    expect(await valuesOf(db)).toEqual([1])
+    await within(db.run(INSERT, [2]), 'the next write')
+  })
+
+  it.each([
+    ['returns', undefined, { code: 'SQLITE_CONSTRAINT_FOREIGNKEY' }],
+    ['throws', new Error('mine'), { message: 'mine' }],
+  ])('and that is refused leaves nothing behind, when the callback %s', async (_name, thrown, reason) => {
+    const db = await openScratch({ transactionIdleTimeoutMs: 0 })
+    await db.exec('CREATE TABLE p (id PRIMARY KEY); CREATE TABLE t (x REFERENCES p DEFERRABLE INITIALLY DEFERRED)')
+    let commit: Promise<string> | undefined
+    const transaction = db.transaction(async (tx) => {
+      await tx.run(INSERT, [1])
+      commit = outcomeOf(tx.commit())
+      if (thrown !== undefined) throw thrown
+    })
+    expect(await within(transaction.catch((error: unknown) => error), 'the transaction')).toMatchObject(reason)
+    expect(await commit).toBe('SQLITE_CONSTRAINT_FOREIGNKEY')
+    expect(await valuesOf(db)).toEqual([])
+    await within(db.run('INSERT INTO p VALUES (1)'), 'the next write')
+  })
+})
+
 describe('T17: calls made at once in one transaction', () => {
   it('run in the order of the calls', async () => {
     const db = await openWithTable()
@@ -185,6 +222,25 @@ describe('T17: calls made at once in one transaction', () => {
       await Promise.all(calls)
     })
     expect(await valuesOf(db)).toEqual(Array.from({ length: 101 }, (_, x) => x))
+  })
+})
+
+describe('retry with timeoutMs', () => {
+  it.each([
+    ['attempts', { attempts: 1_000, delayMs: 50 }],
+    ['a pause', { attempts: 1_000, delayMs: 1_000_000 }],
+    ['the last pause', { attempts: 2, delayMs: 1_000_000 }],
+  ])('ends when that time is over for all attempts and pauses together: in %s', async (_name, retry) => {
+    const db = await openWithTable({ busyTimeoutMs: 1 })
+    const other = await openForTest(`file:${db.path}`, { uri: true, transactionIdleTimeoutMs: 0 })
+    const held = await other.begin()
+    await held.run(INSERT, [1])
+    const call = db.transaction((tx) => tx.run(INSERT, [2]), { timeoutMs: 500, retry })
+    // An attempt that has taken the right to write already is told as a transaction that lasted too long.
+    expect(await within(codeOf(call), 'the transaction')).toMatch(/^ERR_SLUICE_(?:TX_)?TIMEOUT$/)
+    expect(db.status().counters['transactionRetries']).toBeGreaterThan(0)
+    await held.commit()
+    expect(await valuesOf(db)).toEqual([1])
   })
 })
 

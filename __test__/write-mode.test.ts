@@ -152,6 +152,47 @@ describe('writeMode', () => {
     expect((await valuesOf(db)).sort()).toEqual([2, 3, 4, 5])
   })
 
+  it('w may be used after the commit of a transaction of w, before that returns', async () => {
+    const db = await openWithTable({ transactionIdleTimeoutMs: 0 })
+    const seen: unknown[] = []
+    const mode = db.writeMode((w) =>
+      w.transaction(async (tx) => {
+        await tx.run(INSERT, [1])
+        tx.afterCommit(async () => seen.push(await w.pluck('SELECT x FROM t')))
+        tx.afterCommit(() => w.transaction((next) => next.run(INSERT, [2])))
+        tx.afterCommit(async () => seen.push(await w.pluck('SELECT x FROM t')))
+        return 'returned'
+      }),
+    )
+    expect(await within(mode, 'the write mode')).toBe('returned')
+    expect(seen).toEqual([[1], [1, 2]])
+    expect(await valuesOf(db)).toEqual([1, 2])
+  })
+
+  it('a transaction of w that was begun after the commit of another is waited for by calls on w', async () => {
+    const db = await openWithTable({ transactionIdleTimeoutMs: 0 })
+    const [entered, leave] = [gate(), gate()]
+    const mode = db.writeMode(async (w) => {
+      const next: Promise<unknown>[] = []
+      await w.transaction((tx) => tx.afterCommit(() => {
+        next.push(w.transaction(async (later) => {
+          entered.open()
+          await leave.opened
+          await later.run(INSERT, [1])
+        }))
+      }))
+      await entered.opened
+      const beside = w.run(INSERT, [2])
+      const state = watch(beside)
+      await new Promise((resolve) => setImmediate(resolve))
+      expect(state.settled).toBe(false)
+      leave.open()
+      await Promise.all([...next, beside])
+    })
+    await within(mode, 'the write mode')
+    expect(await valuesOf(db)).toEqual([1, 2])
+  })
+
   it('late calls are rejected', async () => {
     const db = await openWithTable()
     const w = await db.writeMode((mode) => mode)

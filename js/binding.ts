@@ -63,6 +63,8 @@ export interface BindingDatabase {
   countRetry(): void
   /** Ends the transaction that was begun as text. */
   endText(): void
+  /** Whether a transaction that was begun as text holds the writer. */
+  readonly holdsTheWriter: boolean
   pragma(call: number, name: string, value: string | null | undefined, scope: number): void
   /** Returns `null` before it is open. */
   status(): BindingStatus | null

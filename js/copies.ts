@@ -5,6 +5,7 @@ import type { Database } from './database.js'
 import { SluiceError } from './errors.js'
 import type { Handle } from './handle.js'
 import type { MirrorMode, MirrorStatus } from './mirror-options.js'
+import { Scope, expectOutside } from './scope.js'
 import type { Watch } from './watch.js'
 
 /** How long after a reload that failed a mirror that watches tries again, if nothing changes before, in milliseconds. */
@@ -104,6 +105,13 @@ export class Copies {
     }
   }
 
+  /** Throws unless a new copy may be made, and may be waited for here. */
+  expectReloadable(): void {
+    if (this.#closing !== null) throw closedError()
+    this.#source.expectReadable('reload', 'elsewhere')
+    expectOutside(this, 'reload', 'elsewhere')
+  }
+
   /** Makes a new copy the current one, when those that were begun before are over. Calls that come before it begins share it. */
   reload(): Promise<void> {
     if (this.#closing !== null) return Promise.reject(closedError())
@@ -172,7 +180,7 @@ export class Copies {
   /** Lets the hook write to a copy that nobody else can see, and closes it for writes. */
   async #overlay(copy: Handle, onReload: (copy: Database) => unknown): Promise<Handle> {
     try {
-      await this.#context.runInAsyncScope(onReload, undefined, this.#wrap(copy))
+      await this.#context.runInAsyncScope(() => new Scope(this, 'onReload').run(() => onReload(this.#wrap(copy))))
       return await opened(copy.freeze())
     } finally {
       if (!copy.closed) copy.close(0)
@@ -254,11 +262,20 @@ export class Copies {
     }
   }
 
+  /** Throws if to close it here would wait for the callback in which that is done. */
+  expectClosable(): void {
+    for (const { handle } of this.#copies()) handle.expectClosable()
+  }
+
+  #copies(): Copy[] {
+    return this.#current === null ? [...this.#superseded] : [...this.#superseded, this.#current]
+  }
+
   /** Closes every copy, when those who read have done so, or after `timeoutMs`. */
   close(timeoutMs: number): Promise<void> {
     if (this.#closing !== null) return this.#closing
-    const copies = [...this.#superseded]
-    if (this.#current !== null) copies.push(this.#current)
+    this.expectClosable()
+    const copies = this.#copies()
     const closing = copies.map(({ handle }) => handle.close(timeoutMs).settled)
     this.#closing = all(closing)
     this.#superseded.clear()

@@ -12,16 +12,19 @@ import type { MirrorOptions } from './mirror-options.js'
 import { checkpointMode, closeTimeoutMs, rowCallMode, sessionMode } from './options.js'
 import type { SessionMode } from './options.js'
 import type { MetricLabels } from './metrics.js'
+import { copyParams } from './params.js'
 import { makeReadSession } from './read-session.js'
 import type { ReadSession } from './read-session.js'
 import { executeResult } from './results.js'
 import { Scope } from './scope.js'
 import type { Session } from './session.js'
+import type { CallLimits } from './signals.js'
 import { SessionRunner, runSession } from './session-runner.js'
 import { traceBeginning, traceWhole } from './trace.js'
 import type { QueryTrace, TransactionTrace } from './tracing.js'
 import { expectCallback, makeTransaction, runTransaction } from './transaction.js'
 import type { Transaction } from './transaction.js'
+import { clock } from './turn.js'
 import type {
   BatchItem,
   BeginOptions,
@@ -122,16 +125,21 @@ export class Database extends Writes {
   async transaction<R>(callback: (tx: Transaction) => Promise<R> | R, options?: TransactionOptions): Promise<R> {
     expectCallback(callback)
     const mode = sessionMode(options, 'transaction')
+    const { limits, retry } = mode
+    const until = clock() + (limits?.timeoutMs ?? Infinity)
     for (let attempt = 1; ; attempt++) {
       try {
         const trace = this.#handle.tracer.transaction('transaction', 0)
-        const run = (): Promise<R> => this.#transact(callback, mode, trace)
+        const run = (): Promise<R> => this.#transact(callback, attempt === 1 ? mode : { ...mode, limits: remaining(limits, until) }, trace)
         return await (trace === null ? run() : traceWhole(trace, run))
       } catch (error) {
-        if (attempt >= mode.retry.attempts || !isBusy(error)) throw error
+        if (attempt >= retry.attempts || !isBusy(error)) throw error
       }
       this.#handle.countRetry()
-      await pause(mode.retry.delayMs, mode.limits?.signal)
+      const left = until - clock()
+      await pause(Math.min(retry.delayMs, left), limits?.signal)
+      // A timer may fire a fraction of a millisecond early.
+      if (retry.delayMs >= left || clock() >= until) throw new SluiceError('ERR_SLUICE_TIMEOUT', `the transaction took longer than its timeoutMs, in ${attempt} attempts`)
     }
   }
 
@@ -239,10 +247,16 @@ export class Database extends Writes {
    */
   batch(items: readonly BatchItem[], options?: CallOptions): Promise<ExecuteResult[]> {
     const handle = this.#handle
-    return whenFree(handle, (outer) => {
-      const { whole, parts, trace } = handle.batch(batchItems(items), rowCallMode(options, handle.mode))
-      return trace === null ? whole.into(() => batchResults(whole, parts), outer) : tracedBatch(whole, parts, trace)
-    })
+    try {
+      // Who waits keeps the values of this moment.
+      const kept = batchItems(items, handle.busy === null ? asTheyAre : copyParams)
+      return whenFree(handle, (outer) => {
+        const { whole, parts, trace } = handle.batch(kept, rowCallMode(options, handle.mode))
+        return trace === null ? whole.into(() => batchResults(whole, parts), outer) : tracedBatch(whole, parts, trace)
+      })
+    } catch (error) {
+      return Promise.reject(error as Error)
+    }
   }
 
   /**
@@ -306,7 +320,7 @@ export class Database extends Writes {
     const handle = this.#handle
     const mode = mirrorMode(options)
     while (handle.busy !== null) await handle.busy
-    handle.expectReadable('mirror')
+    handle.expectReadable('mirror', 'elsewhere')
     return makeMirror(handle, mode, makeDatabase)
   }
 
@@ -382,8 +396,8 @@ export class Database extends Writes {
   /**
    * Closes the handle, and the database with its last handle. Nothing new is admitted from now on. When the database closes, what waits for
    * its turn is rejected with `ERR_SLUICE_CLOSED`; what is under way finishes, or is interrupted after `timeoutMs`. While others have the
-   * database open, the handle waits for its own calls and transactions; after `timeoutMs` the transactions are rolled back, and what still
-   * runs is left to come to its end.
+   * database open, the handle waits for its own calls, transactions and loops over `iterate`; after `timeoutMs` transactions are rolled back,
+   * loops are ended, and what still runs is left to come to its end.
    *
    * Its mirrors are closed with it. May be called more than once: every caller gets the same outcome.
    *
@@ -395,6 +409,8 @@ export class Database extends Writes {
     const timeoutMs = closeTimeoutMs(options)
     while (handle.busy !== null) await handle.busy
     if (handle.failed) return
+    // All or nothing: a callback of a mirror may be what this is called in.
+    for (const mirror of handle.mirrors) mirror.expectClosable()
     const call = handle.close(timeoutMs)
     await Promise.all([call.settled, ...[...handle.mirrors].map((mirror) => mirror.close(timeoutMs))])
     call.expectSuccess()
@@ -425,6 +441,11 @@ function batchResults(whole: Call, parts: readonly Call[]): ExecuteResult[] {
   })
 }
 
+/** Returns the limits of a further attempt, of which all must have ended at `until`. */
+function remaining(limits: CallLimits | null, until: number): CallLimits | null {
+  return limits?.timeoutMs === undefined ? limits : { ...limits, timeoutMs: Math.max(1, Math.ceil(until - clock())) }
+}
+
 /** Waits, unless it is given up meanwhile. */
 async function pause(ms: number, signal: AbortSignal | undefined): Promise<void> {
   try {
@@ -439,11 +460,13 @@ function isBusy(error: unknown): boolean {
   return isSluiceError(error) && error.code.startsWith('SQLITE_BUSY')
 }
 
-function batchItems(items: readonly BatchItem[]): Array<{ sql: string; params: unknown }> {
+const asTheyAre = (params: unknown): unknown => params
+
+function batchItems(items: readonly BatchItem[], valuesOf: (params: unknown) => unknown): Array<{ sql: string; params: unknown }> {
   if (!Array.isArray(items)) throw new SluiceError('ERR_SLUICE_INVALID_ARGUMENT', `a batch is an array of statements, not ${kindOf(items)}`)
-  return items.map((item: BatchItem, index) => {
+  return Array.from(items, (item: BatchItem, index) => {
     if (typeof item === 'string') return { sql: item, params: undefined }
-    if (typeof item === 'object' && item !== null) return { sql: item.sql, params: item.params }
+    if (typeof item === 'object' && item !== null) return { sql: item.sql, params: valuesOf(item.params) }
     const message = `a statement of a batch is a text, or an object with sql and params, not ${kindOf(item)}`
     throw new SluiceError('ERR_SLUICE_INVALID_ARGUMENT', message, { statementIndex: index })
   })

@@ -5,6 +5,7 @@ import type { BindingConfig, BindingDatabase, BindingSessionKind } from './bindi
 import type { Call } from './call.js'
 import { environmentChannel } from './channel.js'
 import type { Channel } from './channel.js'
+import type { Copies } from './copies.js'
 import { SluiceError } from './errors.js'
 import { kindOf } from './kinds.js'
 import { locationText } from './location.js'
@@ -14,17 +15,20 @@ import type { MetricLabels } from './metrics.js'
 import { isPragmaName } from './options.js'
 import type { Target } from './outbox.js'
 import type { CallMode, LeaseLimits, SessionMode } from './options.js'
+import { startedByValues } from './params.js'
 import { QueryCache } from './queries.js'
 import type { RowForm } from './rows.js'
-import type { RowSource } from './row-source.js'
+import type { Loop, RowSource } from './row-source.js'
 import type { Runner } from './runner.js'
 import { expectClosable, expectOutside, innermost, reentrant, scopeFlags } from './scope.js'
+import type { Ways } from './scope.js'
 import { Session } from './session.js'
 import { Submitter } from './submitter.js'
 import type { Context, Trace } from './trace.js'
 import { startTraced, Tracer } from './tracing.js'
 import type { QueryOperation, QueryTrace, TracingOptions } from './tracing.js'
 import type { CheckpointMode, Status } from './types.js'
+import { clock } from './turn.js'
 import { Watch } from './watch.js'
 import { SCOPE_SHIFT, TIMED } from './layout.js'
 
@@ -59,12 +63,16 @@ export class Handle implements Runner {
   readonly #submitter: Submitter
   /** Takes the requests of a batch. */
   readonly #staging: Target = { submit: (start, end, extras) => this.#binding.stage(start, end, extras), collects: true }
+  /** Whether the items of a batch are being taken, of which a getter may make another call. */
+  #isStaging = false
   /** The one closing call, once there is one: nothing is admitted after it. */
   #closing: Call | null = null
   /** Opens the database; of the first handle on it. */
   #opening: Call | null = null
+  /** Those over `iterate` that are under way. */
+  readonly #loops = new Set<Loop>()
   /** The copies in memory that are closed with it. */
-  readonly mirrors: Set<{ close(timeoutMs: number): Promise<void> }> = new Set()
+  readonly mirrors: Set<Pick<Copies, 'expectClosable' | 'close'>> = new Set()
   /** The number of the manager; 0 before the database is open. */
   #manager: number
 
@@ -175,7 +183,9 @@ export class Handle implements Runner {
   /** Throws what opening the database failed with. */
   #expectOpened(): void {
     if (this.busy !== null) throw invalid('the database is still being opened: await db.ready() first')
-    this.#opening?.expectSuccess()
+    // Few frames: a stack has ten, and the caller should be among them.
+    const error = this.#opening?.error() ?? null
+    if (error !== null) throw error
   }
 
   statement(sql: string, params: unknown, mode: CallMode, form: RowForm, take: number, operation: QueryOperation): Call {
@@ -191,30 +201,34 @@ export class Handle implements Runner {
 
   script(sql: string, mode: CallMode): Call {
     this.expectOpen()
-    if (!mode.detached) expectOutside(this.manager, 'exec')
+    if (!mode.detached) expectOutside(this.manager, 'exec', 'detachable')
     return this.#submitter.script(sql, mode)
   }
 
   iterate(sql: string, params: unknown, mode: CallMode, form: RowForm, rows: number): RowSource {
     this.expectOpen()
-    if (!mode.detached) this.expectReadable('iterate')
+    if (!mode.detached) this.expectReadable('iterate', 'detachable')
     const { maxReadLeaseMs } = this.#shared.leases
-    return this.#submitter.iterate(sql, params, mode, form, rows, this.#scope(mode), (byteLength, extras) =>
+    const source = this.#submitter.iterate(sql, params, mode, form, rows, this.#scope(mode), (byteLength, extras) =>
       this.#binding.iterate(byteLength, extras, rows, maxReadLeaseMs),
     )
+    source.loop.join(this.#loops)
+    return source
   }
 
   /** Starts a batch. `items` are texts and values; the calls of the items are settled with that of the whole. */
   batch(items: readonly Item[], mode: CallMode): Batch {
     this.expectOpen()
-    if (!mode.detached) expectOutside(this.manager, 'batch')
+    if (!mode.detached) expectOutside(this.manager, 'batch', 'detachable')
     const trace = this.tracer.batch(items)
     return trace === null ? this.#batch(items, mode, 0) : { ...trace.start(() => this.#batch(items, mode, TIMED)), trace }
   }
 
   #batch(items: readonly Item[], mode: CallMode, flags: number): Batch {
+    if (this.#isStaging) throw startedByValues()
     const parts: Call[] = []
     const numbers: number[] = []
+    this.#isStaging = true
     try {
       for (const { sql, params } of items) {
         const { call, number } = this.#submitter.stage(this.#staging, sql, params, mode, flags)
@@ -229,6 +243,8 @@ export class Handle implements Runner {
       this.#binding.unstage()
       for (const number of numbers) this.#submitter.channel.leave(number)
       throw error instanceof SluiceError ? atItem(error, parts.length) : error
+    } finally {
+      this.#isStaging = false
     }
   }
 
@@ -236,8 +252,9 @@ export class Handle implements Runner {
   session(kind: 'transaction' | 'read' | 'writeMode', mode: SessionMode, what: string): Session {
     this.expectOpen()
     if (!mode.detached) {
-      if (kind === 'read') this.expectReadable(what)
-      else expectOutside(this.manager, what)
+      if (kind === 'read') this.expectReadable(what, 'detachable')
+      else expectOutside(this.manager, what, 'detachable')
+      if (kind !== 'read' || !this.#readsBesideWrites) this.#expectNoText(what)
     }
     const { maxReadLeaseMs, transactionIdleTimeoutMs, transactionTimeoutMs } = this.#shared.leases
     const [idleMs, totalMs] = kind === 'read' ? [0, maxReadLeaseMs] : [transactionIdleTimeoutMs, transactionTimeoutMs]
@@ -260,8 +277,9 @@ export class Handle implements Runner {
   checkpoint(mode: CheckpointMode): Call {
     this.expectOpen()
     const scope = innermost(this.manager)
-    const besideIt = mode === 'passive' && scope?.kind !== 'writeMode' && this.#binding.status()?.concurrency === 'wal'
-    if (scope !== undefined && !besideIt) throw reentrant('checkpoint', scope.kind)
+    const besideIt = mode === 'passive' && scope?.kind !== 'writeMode' && this.#readsBesideWrites
+    if (scope !== undefined && !besideIt) throw reentrant('checkpoint', scope.kind, 'elsewhere')
+    if (!besideIt) this.#expectNoText('checkpoint')
     return this.#submitter.command(undefined, null, (number) => this.#binding.checkpoint(number, mode))
   }
 
@@ -269,6 +287,7 @@ export class Handle implements Runner {
     this.expectOpen()
     if (!isPragmaName(name)) throw invalid('name must be the name of a PRAGMA, with or without a schema')
     const argument = pragmaArgument(value)
+    if (value !== undefined) this.#expectNoText('pragma')
     const scope = scopeFlags(this.manager) >> SCOPE_SHIFT
     const sql = `PRAGMA ${name}`
     return startTraced(this.tracer.query('pragma', sql, undefined), () =>
@@ -276,29 +295,46 @@ export class Handle implements Runner {
     )
   }
 
+  get #isLast(): boolean {
+    return this.#binding.handles === 1
+  }
+
+  /** Throws if to close it here would wait for the callback in which that is done. */
+  expectClosable(): void {
+    if (this.#closing !== null) return
+    if (this.#isLast) expectOutside(this.manager, 'close', 'elsewhere')
+    else expectClosable(this)
+  }
+
   /** Starts to close, or returns the call that has started already. The last handle closes the database. */
   close(timeoutMs: number): Call {
     if (this.#closing === null) {
-      const isLast = this.#binding.handles === 1
-      if (isLast) expectOutside(this.manager, 'close')
-      else expectClosable(this)
-      const underWay = isLast ? [] : this.#submitter.channel.underWay(this)
+      this.expectClosable()
+      // Before the closing itself is under way.
+      const underWay = this.#isLast ? null : this.#underWay()
       this.#closing = this.#submitter.command(undefined, null, (number) => {
-        if (isLast) this.#binding.close(number, timeoutMs)
+        if (underWay === null) this.#binding.close(number, timeoutMs)
         else void this.#closeAfter(underWay, number, timeoutMs)
       })
     }
     return this.#closing
   }
 
-  /** Closes one handle of several, when its own calls and sessions have come to their end, or its time is up. */
-  async #closeAfter(underWay: Call[], number: number, timeoutMs: number): Promise<void> {
+  /** Settled when what is under way of this handle, its calls, sessions and loops, has come to its end. */
+  async #underWay(): Promise<void> {
+    const calls = this.#submitter.channel.underWay(this).map((call) => call.whenSettled())
+    await Promise.all([...calls, ...[...this.#loops].map((loop) => loop.untilEnd())])
+  }
+
+  /** Closes one handle of several, when what is under way of it has come to its end, or its time is up. It may be the last one by then. */
+  async #closeAfter(underWay: Promise<void>, number: number, timeoutMs: number): Promise<void> {
     this.#binding.endText()
+    const until = clock() + timeoutMs
     const timer = new AbortController()
     const timeUp = delay(timeoutMs, undefined, { signal: timer.signal, ref: false }).catch(() => {})
-    await Promise.race([Promise.all(underWay.map((call) => call.whenSettled())), timeUp])
+    await Promise.race([underWay, timeUp])
     timer.abort()
-    this.#binding.close(number, 0)
+    this.#binding.close(number, Math.max(0, until - clock()))
   }
 
   status(): Status {
@@ -331,12 +367,23 @@ export class Handle implements Runner {
     return mode.detached ? 0 : scopeFlags(this.manager)
   }
 
+  get #readsBesideWrites(): boolean {
+    return this.#binding.status()?.concurrency === 'wal'
+  }
+
+  /** Refuses what would wait for the transaction that text has begun on this handle. */
+  #expectNoText(what: string): void {
+    if (!this.#binding.holdsTheWriter) return
+    const message = `${what} would wait for the transaction that is open on this handle: end it first`
+    throw new SluiceError('ERR_SLUICE_MANUAL_TRANSACTION', message)
+  }
+
   /** Refuses what holds a read connection where that cannot be had, or where the callback has one that should be used. */
-  expectReadable(what: string): void {
+  expectReadable(what: string, ways: Ways): void {
     const scope = innermost(this.manager)
     if (scope === undefined) return
-    const besideIt = scope.kind === 'transaction' && this.#binding.status()?.concurrency === 'wal'
-    if (!besideIt) throw reentrant(what, scope.kind)
+    const besideIt = scope.kind === 'transaction' && this.#readsBesideWrites
+    if (!besideIt) throw reentrant(what, scope.kind, ways)
   }
 
   /** Throws unless calls are admitted. */

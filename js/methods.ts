@@ -4,6 +4,7 @@ import { jsonResult, jsonTake } from './json.js'
 import { rowCallMode, valueCallMode } from './options.js'
 import type { CallMode } from './options.js'
 import { executeResult, runResult } from './results.js'
+import { copyParams } from './params.js'
 import type { RowForm } from './rows.js'
 import type { Runner } from './runner.js'
 import type { QueryOperation } from './tracing.js'
@@ -55,7 +56,8 @@ export const COLUMNS: Method<readonly Column[]> = { operation: 'columns', modeOf
 export function run<R>(method: Method<R>, runner: Runner, sql: string, params: unknown, options?: CallOptions): Promise<R> {
   try {
     if (runner.busy === null) return start(method, runner, sql, params, options, null)
-    return later(runner, (outer) => start(method, runner, sql, params, options, outer))
+    const kept = copyParams(params)
+    return later(runner, (outer) => start(method, runner, sql, kept, options, outer))
   } catch (error) {
     return Promise.reject(error as Error)
   }
@@ -68,10 +70,7 @@ export function start<R>(method: Method<R>, runner: Runner, sql: string, params:
   return call.into(method.resultOf, outer)
 }
 
-/**
- * The same for what is not one statement, or has still to be made one: `begin` does it, as soon as `runner` is free.
- * Its call takes what it is given: {@link Call.into}.
- */
+/** The same for what is not one statement: `begin` does it, as soon as `runner` is free. Its call takes what it is given: {@link Call.into}. */
 export function whenFree<R>(runner: Pick<Runner, 'busy'>, begin: (outer: Settlers | null) => Promise<R>): Promise<R> {
   try {
     return runner.busy === null ? begin(null) : later(runner, begin)

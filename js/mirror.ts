@@ -197,8 +197,13 @@ export class Mirror extends MirrorReads {
    */
   async reload(options?: ReloadOptions): Promise<void> {
     const after = reloadAfter(options)
-    if (this.#copies.closed) throw closedError()
-    this.#copies.source.expectReadable('reload')
+    try {
+      this.#copies.expectReloadable()
+    } catch (error) {
+      // Whoever gave it to be waited for is told of this instead.
+      if (after !== undefined) void Promise.resolve(after).catch(() => {})
+      throw error
+    }
     if (after !== undefined) await after
     await this.#copies.reload()
   }

@@ -48,8 +48,7 @@ export async function open(path: string | URL | Uint8Array, options?: OpenOption
  * is {@link open}.
  *
  * Calls wait until the database is open; each is rejected with the reason if it cannot be opened, and so is {@link Database.ready}. Until
- * then `iterate`, `handle` and `status`, which cannot wait, throw `ERR_SLUICE_INVALID_ARGUMENT`; and the values of a call are those of the
- * moment when it is open, not of the call.
+ * then `iterate`, `handle` and `status`, which cannot wait, throw `ERR_SLUICE_INVALID_ARGUMENT`.
  *
  * @throws at once, before anything is touched: `ERR_SLUICE_INVALID_ARGUMENT` for what is no path, `ERR_SLUICE_INVALID_OPTION`
  *

@@ -87,9 +87,7 @@ export class Packer {
    * Throws `ERR_SLUICE_INVALID_PARAMETER` or `ERR_SLUICE_OUT_OF_RANGE`, naming the parameter; nothing is kept then.
    */
   pack(flags: number, params: unknown, dates: DateMode): void {
-    if (this.#packing) {
-      throw new SluiceError('ERR_SLUICE_INVALID_PARAMETER', 'the values of a call must not start another call when they are read')
-    }
+    if (this.#packing) throw startedByValues()
     this.#packing = true
     this.#extras = null
     try {
@@ -293,6 +291,26 @@ export class Packer {
     this.#integers = new BigInt64Array(buffer)
     this.#adopt(buffer)
   }
+}
+
+/** Makes the error of a call that is made by a getter or proxy among the values of another one. */
+export function startedByValues(): SluiceError {
+  return new SluiceError('ERR_SLUICE_INVALID_PARAMETER', 'the values of a call must not start another call when they are read')
+}
+
+/** Copies values that will be packed later, as they are now. What cannot be packed is refused then. */
+export function copyParams(params: unknown): unknown {
+  if (Array.isArray(params)) {
+    return params.length > MAX_PARAMETERS ? params : Array.from(params, (value: unknown, index) => copyValue(value, index + 1))
+  }
+  if (typeof params !== 'object' || params === null || !isPlainObject(params)) return params
+  return Object.fromEntries(Object.entries(params).map(([name, value]) => [name, copyValue(value, name)]))
+}
+
+function copyValue(value: unknown, place: Place): unknown {
+  if (typeof value !== 'object' || value === null) return value
+  if (ArrayBuffer.isView(value)) return new Uint8Array(bytesOf(value, place))
+  return types.isDate(value) ? new Date(Date.prototype.getTime.call(value)) : value
 }
 
 /** Returns exactly the bytes that `view` shows. */

@@ -1,4 +1,4 @@
-import { ALL, COLUMNAR, EXECUTE, EXECUTE_JSON, GET, PLUCK, SQL, VALUES, run, start, whenFree } from './methods.js'
+import { ALL, COLUMNAR, EXECUTE, EXECUTE_JSON, GET, PLUCK, SQL, VALUES, run } from './methods.js'
 import { iterateMode } from './options.js'
 import { expectSql } from './queries.js'
 import { makeRowIterator } from './row-iterator.js'
@@ -154,8 +154,11 @@ export abstract class Reads {
    * ```
    */
   sql<T = Row>(strings: TemplateStringsArray, ...values: SqlParameter[]): Promise<T[]> {
-    const runner = this.#runner
-    return whenFree(runner, (outer) => start(SQL, runner, templateText(strings), values, undefined, outer)) as Promise<T[]>
+    try {
+      return run(SQL, this.#runner, templateText(strings), values) as Promise<T[]>
+    } catch (error) {
+      return Promise.reject(error as Error)
+    }
   }
 
   /**

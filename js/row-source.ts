@@ -5,20 +5,45 @@ import { Stop } from './signals.js'
 import type { CallLimits } from './signals.js'
 import type { QueryTrace } from './tracing.js'
 
-/** Ends the traces of sources that nobody closed and nobody has any more. */
-const dropped = new FinalizationRegistry<QueryTrace>((trace) => trace.succeed())
+/** What ends with the rows of a source, in whatever way that comes. Holds nothing of the source, so that it does not keep it. */
+export class Loop {
+  stop: Stop | null = null
+  /** Tells subscribers what it comes to, if there are any. */
+  trace: QueryTrace | null = null
+  /** The loops among which this one counts until it ends. */
+  #among: Set<Loop> | null = null
+  #settle: (() => void) | null = null
+
+  /** Counts among others from now on. */
+  join(among: Set<Loop>): void {
+    this.#among = among.add(this)
+  }
+
+  end(): void {
+    this.stop?.release()
+    this.trace?.succeed()
+    this.#among?.delete(this)
+    this.#settle?.()
+  }
+
+  /** Settled when it has ended. Of one that has not. */
+  untilEnd(): Promise<void> {
+    return new Promise((resolve) => (this.#settle = resolve))
+  }
+}
+
+/** Ends what sources leave that nobody closed and nobody has any more. */
+const dropped = new FinalizationRegistry<Loop>((loop) => loop.end())
 
 /** Fetches the rows of one statement bit by bit. */
 export class RowSource {
   readonly #channel: Channel
   readonly #cursor: BindingCursor | null
   readonly #rows: number
-  readonly #stop: Stop | null
+  readonly loop = new Loop()
   #number: number
   /** The call whose answer is to be taken next, or is under way. */
   call: Call
-  /** Tells subscribers what it comes to, if there are any. */
-  #trace: QueryTrace | null = null
   /** Whether its time was up, or it was given up. */
   stopped: 'no' | 'aborted' | 'timedOut' = 'no'
 
@@ -31,24 +56,24 @@ export class RowSource {
     this.call = first
     // A signal that lives on keeps nobody's rows.
     const reference = new WeakRef(this)
-    this.#stop = limits === null ? null : new Stop(limits, (timedOut) => reference.deref()?.halt(timedOut))
+    this.loop.stop = limits === null ? null : new Stop(limits, (timedOut) => reference.deref()?.halt(timedOut))
+    dropped.register(this, this.loop, this.loop)
   }
 
   /** The signal that ends it. */
   get signal(): AbortSignal | undefined {
-    return this.#stop?.signal
+    return this.loop.stop?.signal
   }
 
   /** Has all that it comes to told by `trace`. */
   traceWith(trace: QueryTrace): void {
-    this.#trace = trace
-    dropped.register(this, trace)
+    this.loop.trace = trace
     void trace.addFetch(this.call.settled)
   }
 
   /** Takes the rows that have arrived. */
   take(): unknown[] {
-    this.#trace?.add(this.call)
+    this.loop.trace?.add(this.call)
     return this.call.takeRows()
   }
 
@@ -59,9 +84,9 @@ export class RowSource {
     call.shape = this.call.shape
     this.#number = this.#channel.enter(call)
     this.call = call
-    void this.#trace?.addFetch(call.settled)
+    void this.loop.trace?.addFetch(call.settled)
     try {
-      this.#cursor?.fetch(this.#number, this.#rows, this.#stop !== null)
+      this.#cursor?.fetch(this.#number, this.#rows, this.loop.stop !== null)
     } catch (error) {
       this.#channel.leave(this.#number)
       throw error
@@ -70,14 +95,14 @@ export class RowSource {
 
   /** Gives back what it holds. */
   close(): void {
-    this.#stop?.release()
+    dropped.unregister(this.loop)
+    this.loop.end()
     this.#cursor?.close()
-    this.#trace?.succeed()
   }
 
   /** Gives back what it holds, because of `error`. */
   fail(error: unknown): void {
-    this.#trace?.fail(error)
+    this.loop.trace?.fail(error)
     this.close()
   }
 

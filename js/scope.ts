@@ -4,7 +4,7 @@ import { SluiceError } from './errors.js'
 import { SCOPE_EXCLUSIVE, SCOPE_OUTSIDE, SCOPE_READ, SCOPE_TRANSACTION } from './layout.js'
 
 /** What a callback holds. */
-export type ScopeKind = 'read' | 'transaction' | 'writeMode'
+export type ScopeKind = 'read' | 'transaction' | 'writeMode' | 'onReload'
 
 /**
  * A callback that holds something which calls made in it must not wait for.
@@ -12,7 +12,7 @@ export type ScopeKind = 'read' | 'transaction' | 'writeMode'
  * It is live until the callback has come to its end: work that was merely started in it and goes on is not caught.
  */
 export class Scope {
-  /** What calls must not be made on: the manager of a database, by its number, or a transaction around a nested one. */
+  /** What calls must not be made on: the manager of a database, by its number, a transaction around a nested one, or a mirror. */
   readonly subject: object | number
   readonly kind: ScopeKind
   readonly outer: Scope | undefined
@@ -59,29 +59,35 @@ const FLAGS: { readonly [kind in ScopeKind]: number } = {
   read: SCOPE_READ,
   transaction: SCOPE_TRANSACTION,
   writeMode: SCOPE_EXCLUSIVE,
+  // What it holds is no database.
+  onReload: SCOPE_OUTSIDE,
 }
 
 const HINTS: { readonly [kind in ScopeKind]: string } = {
   read: 'use its r for reading, and write after it',
   transaction: 'use its tx',
   writeMode: 'use its w',
+  onReload: 'let it return first',
 }
 
+/** What is left to whoever makes a call in a callback that it would wait for: its option `detached`, or only to make it elsewhere. */
+export type Ways = 'detachable' | 'elsewhere'
+
 /** Makes the error of a call that would wait for the callback in which it is made. */
-export function reentrant(what: string, kind: ScopeKind): SluiceError {
-  const message = `${what} would wait for the ${kind} callback in which it is called: ${HINTS[kind]}, or pass { detached: true } if the callback does not wait for it`
-  return new SluiceError('ERR_SLUICE_REENTRANT', message)
+export function reentrant(what: string, kind: ScopeKind, ways: Ways): SluiceError {
+  const otherwise = ways === 'detachable' ? ', or pass { detached: true } if the callback does not wait for it' : ''
+  return new SluiceError('ERR_SLUICE_REENTRANT', `${what} would wait for the ${kind} callback in which it is called: ${HINTS[kind]}${otherwise}`)
 }
 
 /** Throws if `what` is called in a callback that holds anything of `subject`. */
-export function expectOutside(subject: object | number, what: string): void {
+export function expectOutside(subject: object | number, what: string, ways: Ways): void {
   const scope = innermost(subject)
-  if (scope !== undefined) throw reentrant(what, scope.kind)
+  if (scope !== undefined) throw reentrant(what, scope.kind, ways)
 }
 
 /** Throws if a handle is closed in a callback that it runs: that would wait for itself. */
 export function expectClosable(handle: object): void {
   let scope = storage?.getStore()
   while (scope !== undefined && !(scope.live && scope.handle === handle)) scope = scope.outer
-  if (scope !== undefined) throw reentrant('close', scope.kind)
+  if (scope !== undefined) throw reentrant('close', scope.kind, 'elsewhere')
 }

@@ -34,7 +34,7 @@ export class SessionRunner implements Runner {
   get busy(): Promise<void> | null {
     // Nobody can tell whether its holder would wait for itself.
     if (this.begun !== null) throw unended(this.#what)
-    if (this.nested !== null && innermost(this) !== undefined) throw reentrant(`a call on ${this.#what}`, 'transaction')
+    if (this.nested !== null && innermost(this) !== undefined) throw reentrant(`a call on ${this.#what}`, 'transaction', 'elsewhere')
     return this.nested
   }
 
@@ -53,6 +53,23 @@ export class SessionRunner implements Runner {
     return this.session.submitter.iterate(sql, params, mode, form, rows, 0, (byteLength, extras) =>
       this.session.binding.iterate(byteLength, extras, rows),
     )
+  }
+
+  /**
+   * Claims it for a transaction within it: its calls wait, until what is returned is called. Nothing may be awaited between the look at `busy`
+   * and this.
+   */
+  claim(): () => void {
+    let isClaimed = true
+    let settle!: () => void
+    this.nested = new Promise<void>((resolve) => (settle = resolve))
+    return () => {
+      // Another one may have claimed it since.
+      if (!isClaimed) return
+      isClaimed = false
+      this.nested = null
+      settle()
+    }
   }
 
   /** Takes it that what its holder has begun in it, and not ended, ends with it. */

@@ -23,15 +23,20 @@ class TransactionRunner extends SessionRunner {
   readonly level: Level
   /** What to call after the commit. */
   readonly afterCommit: Array<() => unknown> = []
-  /** In which transaction its holder has begun it. */
-  outer: TransactionRunner | null = null
+  /** Lets go of what must not wait for the callbacks after its commit. */
+  released: () => void = () => {}
+  /** Settled when the attempt to end it that is under way, or was the last, has come to its end. */
+  attempt: Promise<void> | null = null
+  /** The transaction within which it is. */
+  readonly outer: TransactionRunner | null
   readonly #trace: TransactionTrace | null
   /** Whether its holder ends it, and not a callback. */
   readonly #isHeld: boolean
 
-  constructor(session: Session, level: Level, trace: TransactionTrace | null, isHeld: boolean) {
+  constructor(session: Session, level: Level, outer: TransactionRunner | null, trace: TransactionTrace | null, isHeld: boolean) {
     super(session, 'the transaction')
     this.level = level
+    this.outer = outer
     this.#trace = trace
     this.#isHeld = isHeld
     if (trace !== null && isHeld) session.end.traces.add(trace)
@@ -107,17 +112,14 @@ export class Transaction extends Writes {
   async transaction<R>(callback: (tx: Transaction) => Promise<R> | R): Promise<R> {
     expectCallback(callback)
     const runner = this.#runner
-    // Nothing is awaited between the look and the claim.
     while (runner.busy !== null) await runner.busy
     runner.expectOpen()
-    let free!: () => void
-    runner.nested = new Promise<void>((resolve) => (free = resolve))
+    const free = runner.claim()
     try {
       const trace = tracerOf(runner).transaction('transaction', runner.level.depth + 1)
       const run = (): Promise<R> => runNested(runner, callback, trace)
       return await (trace === null ? run() : traceWhole(trace, run))
     } finally {
-      runner.nested = null
       free()
     }
   }
@@ -135,8 +137,7 @@ export class Transaction extends Writes {
     runner.expectOpen()
     const depth = runner.level.depth + 1
     const trace = tracerOf(runner).transaction('begin', depth)
-    const nested = new TransactionRunner(runner.session, { depth, ...NESTED }, trace, true)
-    nested.outer = runner
+    const nested = new TransactionRunner(runner.session, { depth, ...NESTED }, runner, trace, true)
     runner.begun = nested
     const begin = (): Promise<void> => beginNested(runner, depth, trace)
     await (trace === null ? begin() : traceBeginning(trace, begin))
@@ -203,7 +204,13 @@ async function beginNested(runner: TransactionRunner, depth: number, trace: Tran
 }
 
 /** Ends a transaction or savepoint. A commit that is refused leaves it open. */
-async function end(runner: TransactionRunner, how: 'commit' | 'rollback'): Promise<void> {
+function end(runner: TransactionRunner, how: 'commit' | 'rollback'): Promise<void> {
+  const attempt = tryToEnd(runner, how)
+  runner.attempt = attempt.catch(() => undefined)
+  return attempt
+}
+
+async function tryToEnd(runner: TransactionRunner, how: 'commit' | 'rollback'): Promise<void> {
   runner.over = true
   runner.ending(true)
   const call = runner.session.control(runner.level[how], runner.level.depth)
@@ -216,8 +223,10 @@ async function end(runner: TransactionRunner, how: 'commit' | 'rollback'): Promi
   if (stays) runner.ending(false)
   else runner.ended(error === null ? how : outcomeAfter(error), error)
   if (error !== null) throw error
-  if (outer !== null && how === 'commit') outer.afterCommit.push(...runner.afterCommit.splice(0))
-  if (how === 'commit' && runner.level.depth === 0) await runAfterCommit(runner.afterCommit)
+  if (how === 'rollback') return
+  if (outer !== null) return void outer.afterCommit.push(...runner.afterCommit.splice(0))
+  runner.released()
+  await runAfterCommit(runner.afterCommit)
 }
 
 /** How a transaction ended whose end failed with `error`. */
@@ -256,10 +265,8 @@ async function runNested<R>(
   await begun.settled
   begun.expectSuccess()
   trace?.begun()
-  const runner = new TransactionRunner(session, { depth, ...NESTED }, trace, false)
-  const result = await runCallback(runner, new Scope(outer, 'transaction'), callback)
-  outer.afterCommit.push(...runner.afterCommit.splice(0))
-  return result
+  const runner = new TransactionRunner(session, { depth, ...NESTED }, outer, trace, false)
+  return runCallback(runner, new Scope(outer, 'transaction'), callback)
 }
 
 /** Runs the callback of a transaction, and ends that: the callback's own error always survives. */
@@ -273,9 +280,12 @@ async function runCallback<R>(runner: TransactionRunner, scope: Scope, callback:
   } catch (error) {
     scope.live = false
     runner.endBegun()
+    await runner.attempt
     await giveUp(runner)
     throw error
   }
+  // Begun in the callback, and not awaited there.
+  await runner.attempt
   if (!runner.over) await commitOrGiveUp(runner)
   return result
 }
@@ -308,19 +318,22 @@ export function expectCallback(callback: unknown): void {
 /** How the transaction of a session is ended. */
 const OUTERMOST: Level = { depth: 0, commit: 'commit', rollback: 'rollback' }
 
-/** Runs `callback` in the transaction of `session`, which has begun. */
+/** Runs `callback` in the transaction of `session`, which has begun. `released` is called before the callbacks after its commit. */
 export async function runTransaction<R>(
   session: Session,
   scope: Scope,
   callback: (tx: Transaction) => Promise<R> | R,
   trace: TransactionTrace | null,
+  released: () => void = () => {},
 ): Promise<R> {
-  return runCallback(new TransactionRunner(session, OUTERMOST, trace, false), scope, callback)
+  const runner = new TransactionRunner(session, OUTERMOST, null, trace, false)
+  runner.released = released
+  return runCallback(runner, scope, callback)
 }
 
 /** Makes a transaction that its holder ends. */
 export function makeTransaction(session: Session, trace: TransactionTrace | null): Transaction {
-  const runner = new TransactionRunner(session, OUTERMOST, trace, true)
+  const runner = new TransactionRunner(session, OUTERMOST, null, trace, true)
   const tx = construct(runner)
   forgotten.register(tx, session.end)
   return tx

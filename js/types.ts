@@ -115,7 +115,8 @@ export interface BeginOptions extends SessionOptions {
 export interface TransactionOptions extends BeginOptions {
   /**
    * Runs the whole callback again, in a new transaction, when another process was in the way (`SQLITE_BUSY…`): `attempts` times in all,
-   * with `delayMs` milliseconds (50 if left out) in between. What the callback did outside the database is done again too.
+   * with `delayMs` milliseconds (50 if left out) in between. What the callback did outside the database is done again too. `timeoutMs` and
+   * `signal` are for all attempts together.
    * @defaultValue none
    */
   readonly retry?: { readonly attempts: number; readonly delayMs?: number | undefined } | undefined

@@ -41,14 +41,12 @@ export class WriteMode extends Writes {
     const runner = this.#runner
     while (runner.busy !== null) await runner.busy
     runner.expectOpen()
-    let free!: () => void
-    runner.nested = new Promise<void>((resolve) => (free = resolve))
+    const free = runner.claim()
     try {
       const trace = runner.session.submitter.tracer.transaction('transaction', 0)
-      const run = (): Promise<R> => transact(runner, behavior, callback, trace)
+      const run = (): Promise<R> => transact(runner, behavior, callback, trace, free)
       return await (trace === null ? run() : traceWhole(trace, run))
     } finally {
-      runner.nested = null
       free()
     }
   }
@@ -59,12 +57,13 @@ async function transact<R>(
   behavior: BindingControl,
   callback: (tx: Transaction) => Promise<R> | R,
   trace: TransactionTrace | null,
+  free: () => void,
 ): Promise<R> {
   const begun = runner.session.control(behavior, 0)
   await begun.settled
   begun.expectSuccess()
   trace?.begun()
-  return runTransaction(runner.session, new Scope(runner, 'transaction'), callback, trace)
+  return runTransaction(runner.session, new Scope(runner, 'transaction'), callback, trace, free)
 }
 
 /** Makes a write mode; its constructor is not for users. */

@@ -264,6 +264,12 @@ impl BindingDatabase {
         self.database.get().map_or(1.0, |manager| count(manager.hard_links()))
     }
 
+    /// Whether a transaction that was begun as text holds the writer.
+    #[napi(getter)]
+    pub fn holds_the_writer(&self) -> bool {
+        self.private.as_ref().is_some_and(PrivateHandle::holds_the_writer)
+    }
+
     /// Ends the transaction that was begun as text, and rejects what waits for it: the handle is about to be closed.
     #[napi]
     pub fn end_text(&self) {

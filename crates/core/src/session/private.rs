@@ -140,6 +140,14 @@ impl PrivateHandle {
         self.shared.accept(Held { what: Asks::Batch(items), cancel, reply });
     }
 
+    /// Tells whether a transaction that text has begun holds the writer: whatever else of the handle waits for that waits for itself.
+    #[must_use]
+    pub fn holds_the_writer(&self) -> bool {
+        let mode = &mut self.shared.state.lock().mode;
+        mode.follow();
+        matches!(mode, Mode::Leased(_))
+    }
+
     /// Rolls back what is open, and refuses what comes.
     pub fn close(&self) {
         let State { mode, held } = {
