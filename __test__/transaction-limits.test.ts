@@ -8,7 +8,7 @@ import { codeOf, failureOf, outcomeOf } from './support/failure.js'
 import { collectGarbage, collectUntil } from './support/garbage.js'
 import { watch } from './support/order.js'
 import { untilQuiet } from './support/quiet.js'
-import { openWithTable } from './support/scratch.js'
+import { openForTest, openWithTable } from './support/scratch.js'
 import { ENDLESS_READ } from './support/slow-sql.js'
 
 const INSERT = 'INSERT INTO t VALUES (?)'
@@ -139,5 +139,24 @@ describe('a transaction that nobody has any more', () => {
     } finally {
       process.off('warning', listen)
     }
+  })
+})
+
+describe('retry with timeoutMs', () => {
+  it.each([
+    ['attempts', { attempts: 1_000, delayMs: 50 }],
+    ['a pause', { attempts: 1_000, delayMs: 1_000_000 }],
+    ['the last pause', { attempts: 2, delayMs: 1_000_000 }],
+  ])('ends when that time is over for all attempts and pauses together: in %s', async (_name, retry) => {
+    const db = await openWithTable({ busyTimeoutMs: 1 })
+    const other = await openForTest(`file:${db.path}`, { uri: true, transactionIdleTimeoutMs: 0 })
+    const held = await other.begin()
+    await held.run(INSERT, [1])
+    const call = db.transaction((tx) => tx.run(INSERT, [2]), { timeoutMs: 500, retry })
+    // An attempt that has taken the right to write already is told as a transaction that lasted too long.
+    expect(await within(codeOf(call), 'the transaction')).toMatch(/^ERR_SLUICE_(?:TX_)?TIMEOUT$/)
+    expect(counter(db, 'transactionRetries')).toBeGreaterThan(0)
+    await held.commit()
+    expect(await valuesOf(db)).toEqual([1])
   })
 })

@@ -225,25 +225,6 @@ describe('T17: calls made at once in one transaction', () => {
   })
 })
 
-describe('retry with timeoutMs', () => {
-  it.each([
-    ['attempts', { attempts: 1_000, delayMs: 50 }],
-    ['a pause', { attempts: 1_000, delayMs: 1_000_000 }],
-    ['the last pause', { attempts: 2, delayMs: 1_000_000 }],
-  ])('ends when that time is over for all attempts and pauses together: in %s', async (_name, retry) => {
-    const db = await openWithTable({ busyTimeoutMs: 1 })
-    const other = await openForTest(`file:${db.path}`, { uri: true, transactionIdleTimeoutMs: 0 })
-    const held = await other.begin()
-    await held.run(INSERT, [1])
-    const call = db.transaction((tx) => tx.run(INSERT, [2]), { timeoutMs: 500, retry })
-    // An attempt that has taken the right to write already is told as a transaction that lasted too long.
-    expect(await within(codeOf(call), 'the transaction')).toMatch(/^ERR_SLUICE_(?:TX_)?TIMEOUT$/)
-    expect(db.status().counters['transactionRetries']).toBeGreaterThan(0)
-    await held.commit()
-    expect(await valuesOf(db)).toEqual([1])
-  })
-})
-
 describe('private transactions', () => {
   it('nobody else\'s statement lands inside', async () => {
     const db = await openWithTable()
