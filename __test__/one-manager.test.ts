@@ -214,6 +214,18 @@ describe('P08: closing one of several handles', () => {
     await until(() => closed.every(({ settled }) => settled), 'they are closed')
   })
 
+  it('does not wait for loops that were given up, although nobody has taken their end', async () => {
+    const path = scratchPath()
+    const [one, other] = [await openFirst(path), await openForTest(path)]
+    const controller = new AbortController()
+    const loops = [{ signal: controller.signal }, { timeoutMs: 1 }].map((limits) => one.iterate('VALUES (1), (2), (3), (4)', [], { chunkRows: 1, ...limits }))
+    await loops[0]!.next()
+    controller.abort()
+    await until(() => other.status().readers.active === 0, 'both are given up')
+    await within(one.close({ timeoutMs: 3_600_000 }), 'it closes')
+    expect([one.closed, other.handleCount]).toEqual([true, 1])
+  })
+
   it('gives loops that last no longer than its timeoutMs', async () => {
     const path = scratchPath()
     const [one, other] = [await openFirst(path), await openForTest(path)]

@@ -356,4 +356,29 @@ describe('what is more than one statement, on a private handle', () => {
     expect(await valuesOf(db)).toEqual([1, 3, 4])
     await own.close()
   })
+
+  it('refuses nothing behind a text that ends it, awaited or not', async () => {
+    const db = await openWithTable()
+    const own = db.handle()
+    await own.run('BEGIN')
+    await own.run(INSERT, [1])
+    const committed = own.run('COMMIT')
+    await within(own.transaction((tx) => tx.run(INSERT, [2])), 'the transaction behind it')
+    await committed
+    expect(await valuesOf(db)).toEqual([1, 2])
+    await own.close()
+  })
+
+  it('refuses a copy of it where reads and writes take turns', async () => {
+    const db = await openForTest(':memory:')
+    const own = db.handle()
+    await own.exec('CREATE TABLE t (x)')
+    const mirror = await own.mirror()
+    await own.run('BEGIN')
+    expect(await within(codeOf(own.mirror()), 'a mirror')).toBe('ERR_SLUICE_MANUAL_TRANSACTION')
+    expect(await within(codeOf(mirror.reload()), 'a reload')).toBe('ERR_SLUICE_MANUAL_TRANSACTION')
+    await own.run('COMMIT')
+    await mirror.reload()
+    await own.close()
+  })
 })

@@ -129,6 +129,21 @@ describe('writeMode', () => {
     expect(await valuesOf(db)).toEqual([1, 3])
   })
 
+  it('waits for a transaction that its callback did not wait for, and for what that calls after its commit', async () => {
+    const db = await openWithTable()
+    const seen: unknown[] = []
+    await db.writeMode((w) => {
+      void w.transaction(async (tx) => {
+        await tx.run(INSERT, [1])
+        tx.afterCommit(async () => {
+          await new Promise(setImmediate)
+          seen.push(await w.pluck('SELECT x FROM t'))
+        })
+      })
+    })
+    expect(seen).toEqual([[1]])
+  })
+
   it('calls on w in a transaction of w are rejected in its callback, and wait beside it', async () => {
     const db = await openWithTable()
     await db.writeMode(async (w) => {

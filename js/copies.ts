@@ -108,7 +108,7 @@ export class Copies {
   /** Throws unless a new copy may be made, and may be waited for here. */
   expectReloadable(): void {
     if (this.#closing !== null) throw closedError()
-    this.#source.expectReadable('reload', 'elsewhere')
+    this.#source.expectCopyable('reload')
     expectOutside(this, 'reload', 'elsewhere')
   }
 

@@ -128,18 +128,20 @@ export class Database extends Writes {
     const { limits, retry } = mode
     const until = clock() + (limits?.timeoutMs ?? Infinity)
     for (let attempt = 1; ; attempt++) {
+      let cause: unknown
       try {
         const trace = this.#handle.tracer.transaction('transaction', 0)
         const run = (): Promise<R> => this.#transact(callback, attempt === 1 ? mode : { ...mode, limits: remaining(limits, until) }, trace)
         return await (trace === null ? run() : traceWhole(trace, run))
       } catch (error) {
         if (attempt >= retry.attempts || !isBusy(error)) throw error
+        cause = error
       }
-      this.#handle.countRetry()
       const left = until - clock()
       await pause(Math.min(retry.delayMs, left), limits?.signal)
       // A timer may fire a fraction of a millisecond early.
-      if (retry.delayMs >= left || clock() >= until) throw new SluiceError('ERR_SLUICE_TIMEOUT', `the transaction took longer than its timeoutMs, in ${attempt} attempts`)
+      if (retry.delayMs >= left || clock() >= until) throw timedOut(attempt, cause)
+      this.#handle.countRetry()
     }
   }
 
@@ -320,7 +322,7 @@ export class Database extends Writes {
     const handle = this.#handle
     const mode = mirrorMode(options)
     while (handle.busy !== null) await handle.busy
-    handle.expectReadable('mirror', 'elsewhere')
+    handle.expectCopyable('mirror')
     return makeMirror(handle, mode, makeDatabase)
   }
 
@@ -439,6 +441,10 @@ function batchResults(whole: Call, parts: readonly Call[]): ExecuteResult[] {
     part.expectSuccess()
     return executeResult<Row>(part)
   })
+}
+
+function timedOut(attempts: number, cause: unknown): SluiceError {
+  return new SluiceError('ERR_SLUICE_TIMEOUT', `the transaction took longer than its timeoutMs, in ${attempts} attempts`, { cause })
 }
 
 /** Returns the limits of a further attempt, of which all must have ended at `until`. */

@@ -254,7 +254,8 @@ export class Handle implements Runner {
     if (!mode.detached) {
       if (kind === 'read') this.expectReadable(what, 'detachable')
       else expectOutside(this.manager, what, 'detachable')
-      if (kind !== 'read' || !this.#readsBesideWrites) this.#expectNoText(what)
+      if (kind === 'read') this.#expectNoTextBeside(what)
+      else this.#expectNoText(what)
     }
     const { maxReadLeaseMs, transactionIdleTimeoutMs, transactionTimeoutMs } = this.#shared.leases
     const [idleMs, totalMs] = kind === 'read' ? [0, maxReadLeaseMs] : [transactionIdleTimeoutMs, transactionTimeoutMs]
@@ -371,8 +372,22 @@ export class Handle implements Runner {
     return this.#binding.status()?.concurrency === 'wal'
   }
 
+  /** Refuses what reads the database as a whole, where that would wait for the callback, or for a text, of this handle. */
+  expectCopyable(what: string): void {
+    this.expectReadable(what, 'elsewhere')
+    this.#expectNoTextBeside(what)
+  }
+
+  /** As `#expectNoText`, of what reads: it waits only where reads and writes take turns. */
+  #expectNoTextBeside(what: string): void {
+    if (this.#binding.holdsTheWriter && !this.#readsBesideWrites) this.#expectNoText(what)
+  }
+
   /** Refuses what would wait for the transaction that text has begun on this handle. */
   #expectNoText(what: string): void {
+    if (!this.#binding.holdsTheWriter) return
+    // What was called before may end it.
+    this.#submitter.channel.outbox.flush()
     if (!this.#binding.holdsTheWriter) return
     const message = `${what} would wait for the transaction that is open on this handle: end it first`
     throw new SluiceError('ERR_SLUICE_MANUAL_TRANSACTION', message)

@@ -71,9 +71,9 @@ export class Packer {
     this.#replaceBuffer(INITIAL_BYTES)
   }
 
-  /** Begins anew at the beginning of the buffer. */
+  /** Begins anew at the beginning of the buffer, unless a request is being packed: the next one is refused then. */
   rewind(): void {
-    this.start = 0
+    if (!this.#packing) this.start = 0
   }
 
   /** Keeps the request that was packed last where it is: the next one is packed behind it. */
@@ -298,7 +298,7 @@ export function startedByValues(): SluiceError {
   return new SluiceError('ERR_SLUICE_INVALID_PARAMETER', 'the values of a call must not start another call when they are read')
 }
 
-/** Copies values that will be packed later, as they are now. What cannot be packed is refused then. */
+/** Copies values that will be packed later, as they are now. What cannot be packed is refused then, or now. */
 export function copyParams(params: unknown): unknown {
   if (Array.isArray(params)) {
     return params.length > MAX_PARAMETERS ? params : Array.from(params, (value: unknown, index) => copyValue(value, index + 1))

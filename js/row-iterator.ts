@@ -8,8 +8,8 @@ let construct: (source: RowSource) => RowIterator<unknown>
  *
  * Ending the loop in any way (its end, `break`, `return`, an error) gives back what it holds; so do `return()`, disposing of it, the
  * option `signal`, and the garbage collector. A statement that still waits or runs then is stopped, and what it wrote is
- * undone. Only `signal` stops one that has begun to write in a transaction or a callback of `writeMode`: SQLite would undo the whole
- * transaction.
+ * undone. One that has begun to write in a transaction or a callback of `writeMode` only `signal` and `timeoutMs` stop: SQLite undoes the whole
+ * transaction then.
  *
  * @typeParam T - a row
  */

@@ -19,14 +19,19 @@ export class Loop {
     this.#among = among.add(this)
   }
 
-  end(): void {
-    this.stop?.release()
-    this.trace?.succeed()
+  /** Counts no more: nothing of it is under way, although nobody may have taken its end. */
+  leave(): void {
     this.#among?.delete(this)
     this.#settle?.()
   }
 
-  /** Settled when it has ended. Of one that has not. */
+  end(): void {
+    this.stop?.release()
+    this.trace?.succeed()
+    this.leave()
+  }
+
+  /** Settled when it counts no more. Of one that does. */
   untilEnd(): Promise<void> {
     return new Promise((resolve) => (this.#settle = resolve))
   }
@@ -40,7 +45,7 @@ export class RowSource {
   readonly #channel: Channel
   readonly #cursor: BindingCursor | null
   readonly #rows: number
-  readonly loop = new Loop()
+  readonly loop: Loop = new Loop()
   #number: number
   /** The call whose answer is to be taken next, or is under way. */
   call: Call
@@ -111,5 +116,6 @@ export class RowSource {
     this.stopped = timedOut ? 'timedOut' : 'aborted'
     if (!this.call.isSettled) this.#channel.binding.cancel(this.#number, timedOut)
     this.#cursor?.close()
+    this.loop.leave()
   }
 }

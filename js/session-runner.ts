@@ -18,6 +18,8 @@ export class SessionRunner implements Runner {
   nested: Promise<void> | null = null
   /** The transaction within it that its holder has begun, and not ended. */
   begun: SessionRunner | null = null
+  /** The transactions within it that have not come to their end, with the callbacks after their commits. */
+  readonly #within = new Set<Promise<unknown>>()
   /** What it is for, in messages. */
   readonly #what: string
 
@@ -72,6 +74,21 @@ export class SessionRunner implements Runner {
     }
   }
 
+  /** Has the session wait for a transaction within it before it ends. */
+  async awaits<R>(transaction: Promise<R>): Promise<R> {
+    this.#within.add(transaction)
+    try {
+      return await transaction
+    } finally {
+      this.#within.delete(transaction)
+    }
+  }
+
+  /** Settled when no transaction is under way within it. */
+  async untilAlone(): Promise<void> {
+    while (this.#within.size > 0) await Promise.allSettled(this.#within)
+  }
+
   /** Takes it that what its holder has begun in it, and not ended, ends with it. */
   endBegun(): void {
     const inner = this.begun
@@ -103,7 +120,7 @@ export async function runSession<R>(runner: SessionRunner, scope: Scope, callbac
   let result: R
   try {
     result = await runner.session.whileOpen(scope.run(callback))
-    while (runner.nested !== null) await runner.nested
+    await runner.untilAlone()
   } catch (error) {
     scope.live = false
     runner.over = true

@@ -45,7 +45,7 @@ export class WriteMode extends Writes {
     try {
       const trace = runner.session.submitter.tracer.transaction('transaction', 0)
       const run = (): Promise<R> => transact(runner, behavior, callback, trace, free)
-      return await (trace === null ? run() : traceWhole(trace, run))
+      return await runner.awaits(trace === null ? run() : traceWhole(trace, run))
     } finally {
       free()
     }

@@ -33,13 +33,13 @@ impl FileIdentity {
     /// Reads the identity and nothing else, if that is possible.
     ///
     /// Whoever asks Linux for the times of a file has it tell the next write apart from the last one, however soon it comes: that changes
-    /// the file's inode, and an `fsync` waits for the disk once more to write it. Between two commits the log is asked for each time:
+    /// the file's inode, and an `fsync` waits for the disk once more to write it. The log is looked at after every commit:
     /// <https://docs.kernel.org/filesystems/multigrain-ts.html>.
     #[cfg(target_os = "linux")]
     fn alone(path: &Path) -> Option<Self> {
-        use rustix::fs::{AtFlags, CWD, StatxFlags, makedev, statx};
-        let found = statx(CWD, path, AtFlags::empty(), StatxFlags::INO).ok()?;
-        Some(Self { device: makedev(found.stx_dev_major, found.stx_dev_minor), inode: found.stx_ino })
+        let found = ask(path, rustix::fs::StatxFlags::INO)?;
+        let device = rustix::fs::makedev(found.stx_dev_major, found.stx_dev_minor);
+        Some(Self { device, inode: found.stx_ino })
     }
 
     #[cfg(all(unix, not(target_os = "linux")))]
@@ -55,6 +55,21 @@ impl FileIdentity {
     pub fn of(path: &Path) -> std::io::Result<Option<Self>> {
         std::fs::metadata(path).map(|_| None)
     }
+}
+
+/// Asks for some of what is known of a file, and for nothing else: see [`FileIdentity`].
+#[cfg(target_os = "linux")]
+fn ask(path: &Path, what: rustix::fs::StatxFlags) -> Option<rustix::fs::Statx> {
+    rustix::fs::statx(rustix::fs::CWD, path, rustix::fs::AtFlags::empty(), what).ok()
+}
+
+/// Returns the size of the file at `path`, in bytes; 0 when it is not there.
+pub(crate) fn file_size(path: &Path) -> u64 {
+    #[cfg(target_os = "linux")]
+    if let Some(found) = ask(path, rustix::fs::StatxFlags::SIZE) {
+        return found.stx_size;
+    }
+    std::fs::metadata(path).map_or(0, |metadata| metadata.len())
 }
 
 /// Returns how many names the file at `path` has; 1 when it is not there.

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use super::Shared;
+use crate::connection::file_size;
 use crate::gate::{Concurrency, Mode, Phase};
 use crate::worker::Current;
 
@@ -228,7 +229,6 @@ impl Shared {
     }
 
     pub(super) fn wal_bytes(&self) -> u64 {
-        let metadata = self.wal_path().and_then(|path| std::fs::metadata(path).ok());
-        metadata.map_or(0, |metadata| metadata.len())
+        self.wal_path().map_or(0, file_size)
     }
 }

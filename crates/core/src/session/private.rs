@@ -43,6 +43,8 @@ struct State {
     mode: Mode,
     /// A call is under way that may begin or end a transaction: what came after it waits here.
     held: Option<VecDeque<Held>>,
+    /// Whether a call is under way, and not answered, that may change the mode.
+    is_deciding: bool,
 }
 
 #[derive(Debug)]
@@ -84,7 +86,7 @@ impl Manager {
     /// Makes a handle on which `BEGIN` and `COMMIT` as text work. `idle` limits for how long its transaction may be idle.
     #[must_use]
     pub fn private_handle(&self, idle: Option<Duration>) -> PrivateHandle {
-        let state = Mutex::new(State { mode: Mode::Free, held: None });
+        let state = Mutex::new(State { mode: Mode::Free, held: None, is_deciding: false });
         let asked_for = Mutex::new(Weak::new());
         PrivateHandle { shared: Arc::new(Private { manager: self.clone(), idle, state, asked_for }) }
     }
@@ -140,19 +142,21 @@ impl PrivateHandle {
         self.shared.accept(Held { what: Asks::Batch(items), cancel, reply });
     }
 
-    /// Tells whether a transaction that text has begun holds the writer: whatever else of the handle waits for that waits for itself.
+    /// Tells whether a transaction that text has begun holds the writer: whatever else of the handle waits for that waits for itself. It does
+    /// not while a text is under way that may end the transaction.
     #[must_use]
     pub fn holds_the_writer(&self) -> bool {
-        let mode = &mut self.shared.state.lock().mode;
+        let State { mode, held, is_deciding } = &mut *self.shared.state.lock();
         mode.follow();
-        matches!(mode, Mode::Leased(_))
+        let waits = held.as_ref().is_some_and(|held| !held.is_empty());
+        !*is_deciding && !waits && matches!(mode, Mode::Leased(_))
     }
 
     /// Rolls back what is open, and refuses what comes.
     pub fn close(&self) {
-        let State { mode, held } = {
+        let State { mode, held, .. } = {
             let mut state = self.shared.state.lock();
-            std::mem::replace(&mut *state, State { mode: Mode::Closed, held: None })
+            std::mem::replace(&mut *state, State { mode: Mode::Closed, held: None, is_deciding: false })
         };
         match mode {
             Mode::Leased(session) => session.give_up(),
@@ -213,6 +217,7 @@ impl Private {
             }
             let (action, decides) = self.dispatch(&mut state.mode, call);
             state.held = decides.then(VecDeque::new);
+            state.is_deciding = decides;
             action
         };
         action.run(&self.manager);
@@ -300,25 +305,28 @@ impl Private {
         reply.through(|sink| Arc::new(Deciding { sink, private: Arc::downgrade(self), session }))
     }
 
-    /// Goes on with what waited for a call, now that it is known what became of the transaction.
-    fn decided(self: &Arc<Self>, session: &Arc<SessionState>) {
-        {
-            let mut state = self.state.lock();
-            state.mode = match (&state.mode, session.told()) {
-                (Mode::Closed, _) => {
-                    drop(state);
-                    return session.give_up();
-                }
-                (_, None) => Mode::Leased(Arc::clone(session)),
-                (_, Some(error)) if is_orderly(&error) => Mode::Free,
-                // Whatever kept the call from saying what becomes of it, the transaction is gone as before.
-                (Mode::Aborted(before), Some(error)) => {
-                    Mode::Aborted(if is_abort(&error) { error } else { before.clone() })
-                }
-                (Mode::Leased(_), Some(error)) => Mode::Aborted(error),
-                // A text that was to begin a transaction has not.
-                (Mode::Free, Some(_)) => Mode::Free,
-            };
+    /// Takes note of what became of the transaction. Whoever is answered then may ask at once.
+    fn decide(&self, session: &Arc<SessionState>) {
+        let mut state = self.state.lock();
+        state.is_deciding = false;
+        state.mode = match (&state.mode, session.told()) {
+            (Mode::Closed, _) => return,
+            (_, None) => Mode::Leased(Arc::clone(session)),
+            (_, Some(error)) if is_orderly(&error) => Mode::Free,
+            // Whatever kept the call from saying what becomes of it, the transaction is gone as before.
+            (Mode::Aborted(before), Some(error)) => {
+                Mode::Aborted(if is_abort(&error) { error } else { before.clone() })
+            }
+            (Mode::Leased(_), Some(error)) => Mode::Aborted(error),
+            // A text that was to begin a transaction has not.
+            (Mode::Free, Some(_)) => Mode::Free,
+        };
+    }
+
+    /// Goes on with what waited for a call, which is answered.
+    fn go_on(self: &Arc<Self>, session: &Arc<SessionState>) {
+        if matches!(self.state.lock().mode, Mode::Closed) {
+            return session.give_up();
         }
         while let Some((action, decides)) = self.next_held() {
             if decides {
@@ -338,7 +346,9 @@ impl Private {
         if next.is_none() {
             state.held = None;
         }
-        next.map(|call| self.dispatch(&mut state.mode, call))
+        let (action, decides) = self.dispatch(&mut state.mode, next?);
+        state.is_deciding = decides;
+        Some((action, decides))
     }
 }
 
@@ -378,9 +388,13 @@ impl Sink for Deciding {
             Delivery::Rows(..) => false,
             Delivery::More(..) | Delivery::End(..) | Delivery::Failed(_) | Delivery::Done | Delivery::Timed(_) => true,
         };
+        let private = self.private.upgrade().filter(|_| is_last);
+        if let Some(private) = &private {
+            private.decide(&self.session);
+        }
         self.sink.deliver(call, delivery);
-        if is_last && let Some(private) = self.private.upgrade() {
-            private.decided(&self.session);
+        if let Some(private) = private {
+            private.go_on(&self.session);
         }
     }
 

@@ -421,7 +421,8 @@ impl SessionState {
         let ran = active.lease.worker().current().filter(|current| !Arc::ptr_eq(&current.query, stand_in(self.kind)));
         let running = ran.map_or_else(String::new, |current| {
             let sql: String = current.query.sql().chars().take(200).collect();
-            format!("; it was running \"{sql}\"")
+            let what = if Arc::ptr_eq(&current.query, &self.at_rest) { "iterating over" } else { "running" };
+            format!("; it was {what} \"{sql}\"")
         });
         let limit = if is_total { self.limits.total } else { self.limits.idle };
         let ms = limit.unwrap_or_default().as_millis();
