@@ -144,6 +144,17 @@ describe('writeMode', () => {
     expect(seen).toEqual([[1]])
   })
 
+  it('waits for those that wait for each other, of which one fails', async () => {
+    const db = await openWithTable()
+    const outcomes: Array<Promise<string>> = []
+    await db.writeMode((w) => {
+      outcomes.push(outcomeOf(w.transaction((tx) => tx.run('INSERT INTO nowhere VALUES (1)'))))
+      outcomes.push(outcomeOf(w.transaction((tx) => tx.run(INSERT, [2]))))
+    })
+    expect(await Promise.all(outcomes)).toEqual(['SQLITE_ERROR', 'done'])
+    expect(await valuesOf(db)).toEqual([2])
+  })
+
   it('calls on w in a transaction of w are rejected in its callback, and wait beside it', async () => {
     const db = await openWithTable()
     await db.writeMode(async (w) => {

@@ -18,7 +18,7 @@ export class SessionRunner implements Runner {
   nested: Promise<void> | null = null
   /** The transaction within it that its holder has begun, and not ended. */
   begun: SessionRunner | null = null
-  /** The transactions within it that have not come to their end, with the callbacks after their commits. */
+  /** The transactions within it, from the call to the last callback after the commit. */
   readonly #within = new Set<Promise<unknown>>()
   /** What it is for, in messages. */
   readonly #what: string

@@ -36,6 +36,10 @@ export class WriteMode extends Writes {
    * @throws what the callback throws; as {@link Transaction.commit}
    */
   async transaction<R>(callback: (tx: Transaction) => Promise<R> | R, options?: Pick<BeginOptions, 'behavior'>): Promise<R> {
+    return this.#runner.awaits(this.#transaction(callback, options))
+  }
+
+  async #transaction<R>(callback: (tx: Transaction) => Promise<R> | R, options: Pick<BeginOptions, 'behavior'> | undefined): Promise<R> {
     expectCallback(callback)
     const behavior = expectBehavior(options)
     const runner = this.#runner
@@ -45,7 +49,7 @@ export class WriteMode extends Writes {
     try {
       const trace = runner.session.submitter.tracer.transaction('transaction', 0)
       const run = (): Promise<R> => transact(runner, behavior, callback, trace, free)
-      return await runner.awaits(trace === null ? run() : traceWhole(trace, run))
+      return await (trace === null ? run() : traceWhole(trace, run))
     } finally {
       free()
     }
