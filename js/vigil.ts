@@ -1,12 +1,12 @@
 import { WATCHED_CROWDED } from './layout.js'
 import { afterMicrotasks, clock, nextTurn } from './turn.js'
 
-/** For how long results are waited for awake, in milliseconds. */
-const VIGIL_MS = 0.1
+/** For how long results are waited for awake, in milliseconds: a fast disk syncs a commit in less. */
+const VIGIL_MS = 0.3
 /** For how much of that the event loop stands still in one turn, in microseconds. */
 const SPIN_US = 20
 /** A wake-up that comes this soon would have been met awake, in milliseconds. */
-const SOON_MS = 0.15
+const SOON_MS = 0.3
 /** For how long results are looked for in the turn in which others came, in milliseconds. */
 const STAY_MS = 0.25
 /** How many wake-ups in a row that come late end the vigils, until one comes soon again. */
