@@ -92,6 +92,31 @@ describe('sluice inspect', () => {
     ])
   })
 
+  it('runs no part of a statement whose text, comment or trigger goes on after a semicolon', async () => {
+    const path = await makeDatabase()
+    const { child, line, ended } = startCommand(['inspect', path, '--write'])
+    await line()
+    const input = [
+      'CREATE TRIGGER emptied AFTER DELETE ON t BEGIN',
+      '  DELETE FROM t;',
+      'END;',
+      "INSERT INTO t (x) VALUES ('a;",
+      'DELETE FROM t;',
+      "');",
+      'SELECT 1 /* one;',
+      'DELETE FROM t;',
+      '*/;',
+      'SELECT x FROM t; -- all of them;',
+    ]
+    child.stdin.write(`${input.join('\n')}\n`)
+    expect(await line()).toMatch(/^0 changes in /)
+    expect(await line()).toMatch(/^1 change in /)
+    expect(await line()).toMatch(/^1 row in /)
+    expect(await line()).toMatch(/^3 rows in /)
+    child.kill('SIGINT')
+    expect(await within(ended, 'the command ends')).toMatchObject({ code: 0, stderr: '' })
+  })
+
   it('stops the statement that runs when it is told to end', async () => {
     const { child, line, ended } = startCommand(['inspect', await makeDatabase()])
     await line()

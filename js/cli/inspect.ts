@@ -6,6 +6,7 @@ import { createInterface } from 'node:readline'
 import { parseArgs } from 'node:util'
 import { counted } from './findings.js'
 import { Misuse, oneFile } from './misuse.js'
+import { endsStatement } from './statements.js'
 
 export const INSPECT_USAGE = `usage: sluice inspect <file> [--port <number>] [--slow <ms>] [--write]
 
@@ -68,8 +69,8 @@ async function runInput(db: Database, end: AbortSignal): Promise<void> {
   for await (const line of createInterface({ input: process.stdin, signal: end })) {
     statement += `${line}\n`
     if (statement.trim() === '') statement = ''
-    // A statement goes on over several lines until a semicolon ends it.
-    if (!/;\s*$/.test(line)) continue
+    // A part of a statement can be a statement, too, and do what nobody has asked for.
+    if (!line.includes(';') || !endsStatement(statement)) continue
     await runOne(db, statement, end)
     statement = ''
   }
