@@ -4,7 +4,7 @@ import * as migration from 'kysely/migration'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
 
 import * as dialect from 'sluice/kysely'
-import { addUsers, namesOf, openTables } from './suite/line.js'
+import { addUsers, collectWarnings, namesOf, openTables } from './suite/line.js'
 import type { Line } from './suite/line.js'
 import { until, within } from '../support/deadline.js'
 import { codeOf, failureOf } from '../support/failure.js'
@@ -27,6 +27,16 @@ describe('a query with a signal', () => {
     await db.insertInto('users').values({ name: 'Ada' }).execute({ signal })
     const rows = await db.selectFrom('users').select('name').execute({ signal, inflightQueryAbortStrategy: 'cancel query' })
     expect(rows).toEqual([{ name: 'Ada' }])
+  })
+
+  it('that is BEGIN leaves no transaction, and warns, where Kysely keeps the error to itself', async () => {
+    const { db, database } = await openTables(line)
+    const warnings = collectWarnings()
+    await sql`BEGIN`.execute(db, { signal: new AbortController().signal })
+    await db.insertInto('users').values({ name: 'Ada' }).execute()
+    await until(() => warnings.length > 0, 'it warns')
+    expect(warnings).toMatchObject([{ code: 'SLUICE_TX_LEFT_OPEN' }])
+    expect([await namesOf(db), database.handleCount]).toEqual([['Ada'], 1])
   })
 
   it('does not run when it is aborted already', async () => {

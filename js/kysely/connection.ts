@@ -1,7 +1,7 @@
 import type { CompiledQuery, DatabaseConnection, QueryResult, TransactionSettings } from 'kysely'
 import { isSluiceError } from 'sluice'
 import type { CallOptions, Database, ExecuteResult, IterateOptions, SluiceError, SqlParameters } from 'sluice'
-import { ReadTransaction, WriteTransaction } from './transactions.js'
+import { ReadTransaction, WriteTransaction, foundItRolledBack } from './transactions.js'
 import type { OpenTransaction, Work } from './transactions.js'
 
 /** What Kysely passes beside a query, from 0.29 on. */
@@ -26,6 +26,8 @@ export class SluiceConnection implements DatabaseConnection {
   #queries = 0
   /** Why `#own` was made. */
   #refusal: SluiceError | undefined
+  /** Whether a query came with a signal: Kysely tells nobody then why a connection could not be released. */
+  #hasSignal = false
 
   constructor(database: Database) {
     this.#database = database
@@ -36,6 +38,7 @@ export class SluiceConnection implements DatabaseConnection {
     this.#queries++
     const running = options?.signal === undefined ? undefined : new AbortController()
     this.#running = running
+    this.#hasSignal ||= running !== undefined
     const work = this.#work
     const parameters = query.parameters as SqlParameters
     const callOptions = running === undefined ? AS_OBJECTS : { ...AS_OBJECTS, signal: running.signal }
@@ -55,12 +58,16 @@ export class SluiceConnection implements DatabaseConnection {
     this.#queries++
     const iterateOptions: IterateOptions = { ...AS_OBJECTS, chunkRows: chunkSize, signal: options?.signal }
     let rows: R[] = []
-    for await (const row of this.#work.iterate<R>(query.sql, query.parameters as SqlParameters, iterateOptions)) {
-      rows.push(row)
-      if (rows.length === chunkSize) {
-        yield { rows }
-        rows = []
+    try {
+      for await (const row of this.#work.iterate<R>(query.sql, query.parameters as SqlParameters, iterateOptions)) {
+        rows.push(row)
+        if (rows.length === chunkSize) {
+          yield { rows }
+          rows = []
+        }
       }
+    } catch (error) {
+      throw this.#failure(error)
     }
     if (rows.length > 0) yield { rows }
   }
@@ -84,17 +91,22 @@ export class SluiceConnection implements DatabaseConnection {
     this.#transaction = await (accessMode === 'read only' ? ReadTransaction : WriteTransaction).begin(this.#database)
   }
 
-  /** Commits. A commit that is refused leaves the transaction open. */
+  /** Commits. A commit that is refused leaves the transaction open; one that finds it rolled back does not, and Kysely does not end it. */
   async commit(): Promise<void> {
-    await this.transaction.commit()
+    try {
+      await this.transaction.commit()
+    } catch (error) {
+      if (foundItRolledBack(error)) this.#transaction = undefined
+      throw error
+    }
     this.#transaction = undefined
   }
 
-  /** Rolls back. */
+  /** Rolls back, if a commit has not found it rolled back already: Kysely 0.28 rolls back after any. */
   async rollback(): Promise<void> {
-    const { transaction } = this
+    const transaction = this.#transaction
     this.#transaction = undefined
-    await transaction.rollback()
+    await transaction?.rollback()
   }
 
   /** The transaction that is open. */
@@ -114,7 +126,7 @@ export class SluiceConnection implements DatabaseConnection {
     const wasOpen = await rolledBack(own)
     await own.close()
     if (!wasOpen) return
-    if (this.#queries === 1) throw this.#refusal
+    if (this.#queries === 1 && !this.#hasSignal) throw this.#refusal
     const message = 'a transaction that was begun as text was still open when its connection was released; it was rolled back'
     process.emitWarning(message, { type: 'SluiceWarning', code: 'SLUICE_TX_LEFT_OPEN' })
   }

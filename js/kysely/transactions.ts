@@ -22,6 +22,11 @@ export interface OpenTransaction {
 /** How Kysely knows, from 0.29 on, that a commit found a transaction rolled back, so that there is nothing left to roll back. */
 const ABORTED = Symbol.for('kysely.AbortedTransactionError')
 
+/** Whether a commit failed with this because the transaction had been rolled back. */
+export function foundItRolledBack(error: unknown): boolean {
+  return isSluiceError(error) && ABORTED in error
+}
+
 const CLOSED = new Set(['ERR_SLUICE_TX_CLOSED'])
 const ROLLED_BACK = new Set(['ERR_SLUICE_TX_ABORTED', 'ERR_SLUICE_TX_TIMEOUT'])
 const OVER = new Set([...ROLLED_BACK, ...CLOSED, 'ERR_SLUICE_CLOSED', 'ERR_SLUICE_READ_LEASE_TIMEOUT'])

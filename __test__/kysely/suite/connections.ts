@@ -1,19 +1,10 @@
 import { describe, expect, it, onTestFinished } from 'vitest'
 
 import { connect, open } from 'sluice'
-import { namesOf, openTables } from './line.js'
+import { collectWarnings, namesOf, openTables } from './line.js'
 import type { Line, Tables } from './line.js'
 import { codeOf, failureOf } from '../../support/failure.js'
 import { scratchPath } from '../../support/scratch.js'
-
-/** Collects the warnings of the process while a test runs. */
-function collectWarnings(): Error[] {
-  const warnings: Error[] = []
-  const listen = (warning: Error): number => warnings.push(warning)
-  process.on('warning', listen)
-  onTestFinished(() => void process.off('warning', listen))
-  return warnings
-}
 
 /** Connections that last for a callback; and how a database is opened and closed. */
 export function describeConnections(line: Line): void {

@@ -82,3 +82,12 @@ export async function addUsers(database: Database, count: number): Promise<void>
     [count],
   )
 }
+
+/** Collects the warnings of the process while a test runs. */
+export function collectWarnings(): Error[] {
+  const warnings: Error[] = []
+  const listen = (warning: Error): number => warnings.push(warning)
+  process.on('warning', listen)
+  onTestFinished(() => void process.off('warning', listen))
+  return warnings
+}

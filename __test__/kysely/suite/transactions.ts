@@ -111,6 +111,20 @@ export function describeTransactions(line: Line): void {
       await untilQuiet(database)
     })
 
+    it('that SQLite rolled back by itself leaves its connection to what follows', async () => {
+      const { db } = await openTables(line)
+      await db.insertInto('users').values({ id: 1, name: 'Ada' }).execute()
+      await db.connection().execute(async (connection) => {
+        const outcome = connection.transaction().execute(async (trx) => {
+          await sql`INSERT OR ROLLBACK INTO users (id, name) VALUES (1, 'Joan')`.execute(trx).catch(() => {})
+        })
+        expect(await codeOf(outcome)).toBe('ERR_SLUICE_TX_ABORTED')
+        expect(await namesOf(connection)).toEqual(['Ada'])
+        await connection.transaction().execute((trx) => trx.insertInto('users').values({ name: 'Grace' }).execute())
+      })
+      expect(await namesOf(db)).toEqual(['Ada', 'Grace'])
+    })
+
     it('that was idle for too long is rolled back, and says so', async () => {
       const { db, database } = await openTables(line, { transactionIdleTimeoutMs: 30 })
       const outcome = db.transaction().execute(async (trx) => {
@@ -284,6 +298,16 @@ export function describeTransactions(line: Line): void {
         await namesOf(trx)
         await untilQuiet(database)
         return namesOf(trx)
+      })
+      expect(await codeOf(outcome)).toBe('ERR_SLUICE_READ_LEASE_TIMEOUT')
+    })
+
+    it('that lasts longer than maxReadLeaseMs says so with a stream, too', async () => {
+      const { db, database } = await openTables(line, { maxReadLeaseMs: 30 })
+      const outcome = db.transaction().setAccessMode('read only').execute(async (trx) => {
+        await namesOf(trx)
+        await untilQuiet(database)
+        for await (const _ of trx.selectFrom('users').select('id').stream()) expect.unreachable()
       })
       expect(await codeOf(outcome)).toBe('ERR_SLUICE_READ_LEASE_TIMEOUT')
     })
