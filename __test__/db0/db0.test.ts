@@ -1,6 +1,7 @@
 import { createDatabase } from 'db0'
 import type { Database as Db0 } from 'db0'
 import { existsSync } from 'node:fs'
+import { mkdir } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { describe, expect, it, onTestFinished } from 'vitest'
 
@@ -80,6 +81,20 @@ describe('the connector', () => {
     const db = databaseOn(`${scratchPath()}/none/a.db`)
     await expect(db.sql`SELECT 1`).rejects.toMatchObject({ code: 'SQLITE_CANTOPEN' })
     await expect(db.getInstance()).rejects.toMatchObject({ code: 'SQLITE_CANTOPEN' })
+  })
+
+  it('opens its file with the next use when it could not be opened', async () => {
+    const folder = scratchPath()
+    const db = databaseOn(`${folder}/a.db`)
+    await expect(db.sql`SELECT 1`).rejects.toMatchObject({ code: 'SQLITE_CANTOPEN' })
+    await mkdir(folder)
+    expect(await db.sql`SELECT 1 AS one`).toEqual({ rows: [{ one: 1 }], success: true })
+  })
+
+  it.each([[undefined], [{}], [{ client: undefined }]])('rejects its calls when it was given %j', async (options) => {
+    const db = createDatabase(connector(options as never))
+    await expect(db.sql`SELECT 1`).rejects.toMatchObject({ code: 'ERR_SLUICE_INVALID_ARGUMENT' })
+    await expect(db.getInstance()).rejects.toMatchObject({ code: 'ERR_SLUICE_INVALID_ARGUMENT' })
   })
 
   it('closes the database that it opened, and no other', async () => {

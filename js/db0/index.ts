@@ -27,7 +27,8 @@ export interface ActionResult extends RunResult {
  *
  * Values come as `sluice` delivers them: an INTEGER beyond 2^53 is a `bigint`, unless the database was opened with other `integers`.
  * `exec` takes a script of any number of statements and resolves to `undefined`. BEGIN and COMMIT as text are refused, because everybody
- * who uses the connector shares it: take `await db.getInstance()` and its `transaction`.
+ * who uses the connector shares it: take `await db.getInstance()` and its `transaction`. A file that could not be opened is tried again
+ * with the next use.
  *
  * @param options - what to open or to use
  * @throws `ERR_SLUICE_INVALID_ARGUMENT` and `ERR_SLUICE_INVALID_OPTION` from its first use, as `open` does
@@ -42,9 +43,9 @@ export interface ActionResult extends RunResult {
  * ```
  */
 export function sluiceConnector(options: ConnectorOptions): Connector<Database> {
-  const owned = 'client' in options ? undefined : options
-  let database = 'client' in options ? options.client : undefined
-  const get = (): Database => (database ??= openOwned(owned!))
+  const { client, ...owned } = (options ?? {}) as { client?: Database } & OpenFile
+  let database = client
+  const get = (): Database => (database ??= openOwned(owned, () => (database = undefined)))
   return {
     name: 'sluice',
     dialect: 'sqlite',
@@ -56,15 +57,19 @@ export function sluiceConnector(options: ConnectorOptions): Connector<Database> 
     exec: async (sql) => get().exec(sql),
     prepare: (sql) => new SluiceStatement(get, sql),
     dispose: async () => {
-      if (owned !== undefined) await database?.close()
+      if (client === undefined) await database?.close()
     },
   }
 }
 
 export default sluiceConnector
 
-function openOwned({ path, ...options }: OpenFile): Database {
-  return connect(path, options)
+/** Starts to open a file. `onFailure` is called when it cannot be. */
+function openOwned({ path, ...options }: OpenFile, onFailure: () => void): Database {
+  const database = connect(path, options)
+  // Whoever uses it is told why.
+  database.ready().catch(() => database.closed || onFailure())
+  return database
 }
 
 /** A text and how to reach its database, which is not opened for a statement that never runs. */
