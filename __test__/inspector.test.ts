@@ -1,6 +1,7 @@
 import { request } from 'node:http'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, onTestFinished } from 'vitest'
 
+import { connect } from 'sluice'
 import { startInspector } from 'sluice/inspector'
 import type { Inspector, InspectorOptions } from 'sluice/inspector'
 import { History } from '../dist/inspector/history.mjs'
@@ -9,7 +10,7 @@ import { PACKAGE, runScript } from './support/child-process.js'
 import { failureOf } from './support/failure.js'
 import { connectTo, imported, inspectForTest } from './support/inspector.js'
 import type { SentEntry } from './support/inspector.js'
-import { openForTest, openWithTable } from './support/scratch.js'
+import { openForTest, openWithTable, scratchPath } from './support/scratch.js'
 
 interface Answer {
   readonly status: number | undefined
@@ -68,6 +69,16 @@ describe('startInspector', () => {
   it('refuses what is no database', async () => {
     expect(await failureOf(startInspector({} as never))).toMatchObject({ code: 'ERR_SLUICE_INVALID_ARGUMENT' })
     expect(await failureOf(startInspector(undefined as never))).toMatchObject({ code: 'ERR_SLUICE_INVALID_ARGUMENT' })
+  })
+
+  it('waits until the database is open, and rejects with the reason when it cannot be', async () => {
+    const missing = connect(`${scratchPath()}/none/app.db`)
+    expect(await failureOf(startInspector(missing))).toMatchObject({ code: 'SQLITE_CANTOPEN' })
+    const db = connect(scratchPath())
+    onTestFinished(() => db.close())
+    const inspector = await startInspector(db)
+    onTestFinished(() => inspector.close())
+    expect(db.status().phase).toBe('open')
   })
 
   it('listens on every address when it is told to', async () => {

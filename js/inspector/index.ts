@@ -25,8 +25,8 @@ export interface Inspector {
  *
  * @param db - the database; the inspector shows what all its handles in this process do
  * @param options - what to do differently from the defaults
- * @throws `ERR_SLUICE_INVALID_ARGUMENT` for what is no database, `ERR_SLUICE_INVALID_OPTION`; what Node throws when it cannot listen,
- * such as `EADDRINUSE`
+ * @throws `ERR_SLUICE_INVALID_ARGUMENT` for what is no database, `ERR_SLUICE_INVALID_OPTION`; why a database of `connect` could not be
+ * opened, which is waited for; what Node throws when it cannot listen, such as `EADDRINUSE`
  *
  * @example
  * ```ts
@@ -42,7 +42,9 @@ export async function startInspector(db: Database, options: InspectorOptions = {
   if (typeof (db as Partial<Database> | undefined)?.status !== 'function') {
     throw new SluiceError('ERR_SLUICE_INVALID_ARGUMENT', 'the first argument must be a Database of sluice')
   }
-  const server = new InspectorServer(db, settingsOf(options))
+  const settings = settingsOf(options)
+  if (!db.closed) await db.ready()
+  const server = new InspectorServer(db, settings)
   const port = await server.listen()
   const { url } = server
   return { url, port, close: () => server.close() }

@@ -129,9 +129,9 @@ export class InspectorServer {
     }
     response.writeHead(200, { ...HEADERS, 'Content-Type': 'text/event-stream' })
     send('greeting', { database: this.#db.path, slowMs, history, nowMs: Date.now() } satisfies Greeting)
+    response.once('close', () => this.#feed.delete(viewer))
     this.#feed.add(viewer)
     send('sample', this.#feed.sample())
-    response.once('close', () => this.#feed.delete(viewer))
   }
 
   /** The last event that a page has seen that comes back, or else the last one that nobody can see any more. */
