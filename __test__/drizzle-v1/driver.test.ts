@@ -99,7 +99,9 @@ describe('drizzle', () => {
 
   it('throws at once for what is no path, and for options that do not exist', () => {
     const wrong = drizzle as (...values: unknown[]) => unknown
-    expect(() => wrong({})).toThrow(expect.objectContaining({ code: 'ERR_SLUICE_INVALID_ARGUMENT' }))
+    for (const missing of [{}, undefined, null, 5, { connection: null }, { connection: 5 }]) {
+      expect(() => wrong(missing)).toThrow(expect.objectContaining({ code: 'ERR_SLUICE_INVALID_ARGUMENT' }))
+    }
     expect(() => wrong({ connection: { path: ':memory:', readOnly: true } })).toThrow(
       expect.objectContaining({ code: 'ERR_SLUICE_INVALID_OPTION' }),
     )

@@ -68,6 +68,9 @@ describe('drizzle()', () => {
   })
 
   it('throws at once for what is no path, and for options that there are not', () => {
+    for (const missing of [undefined, null, 5, { connection: null }, { connection: undefined }]) {
+      expect(() => drizzle(missing as never)).toThrow(expect.objectContaining({ code: 'ERR_SLUICE_INVALID_ARGUMENT' }))
+    }
     expect(() => drizzle({ connection: 5 as never })).toThrow(expect.objectContaining({ code: 'ERR_SLUICE_INVALID_ARGUMENT' }))
     expect(() => drizzle({ schema } as never)).toThrow(expect.objectContaining({ code: 'ERR_SLUICE_INVALID_ARGUMENT' }))
     const misspelt = { connection: { path: scratchPath(), readOnly: true } } as never

@@ -127,22 +127,23 @@ function fromArguments(
   if (first instanceof Database) return new SluiceDatabase(first, config ?? {})
   if (isPath(first)) return new SluiceDatabase(connect(first), config ?? {})
   const { client, connection, ...rest } = first
-  return new SluiceDatabase(client ?? connectTo(connection), rest)
+  return new SluiceDatabase(client ?? connectTo(connection!), rest)
 }
 
 function mock(config: SluiceDrizzleConfig<AnyRelations> = {}): SluiceDatabase<AnyRelations> {
   return new SluiceDatabase('$client is not available on drizzle.mock()' as unknown as Database, config)
 }
 
-/** Starts to open what `connection` says. Without one, the driver says what it misses. */
-function connectTo(connection: SluiceConnection | undefined): Database {
-  if (connection === undefined || isPath(connection)) return connect(connection as SluicePath)
+/** Starts to open what `connection` says. */
+function connectTo(connection: SluiceConnection): Database {
+  if (isPath(connection)) return connect(connection)
   const { path, ...options } = connection
   return connect(path, options)
 }
 
+/** Whether it is a path, or nothing that could be anything else: the driver says what it misses. */
 function isPath(value: unknown): value is SluicePath {
-  return typeof value === 'string' || value instanceof URL
+  return typeof value !== 'object' || value === null || value instanceof URL
 }
 
 function loggerOf({ logger }: { logger?: boolean | Logger | undefined }): Logger {

@@ -47,7 +47,7 @@ export function drizzle<TSchema extends Record<string, unknown> = Record<string,
     | [config: DrizzleConfig<TSchema> & DrizzleSource<TClient>]
 ): SluiceDatabase<TSchema> & { $client: TClient } {
   const [source, config] = params
-  if (typeof source === 'string' || source instanceof URL) return construct(connect(source) as TClient, config)
+  if (isPath(source)) return construct(connect(source) as TClient, config)
   if (isClient(source)) return construct(source, config)
   const { connection, client, ...rest } = source as DrizzleConfig<TSchema> & { connection: Connection; client?: TClient }
   return construct(client ?? (openConnection(connection) as TClient), rest)
@@ -73,8 +73,13 @@ function isClient<TClient extends Database>(source: TClient | object): source is
   return 'execute' in source
 }
 
+/** Whether it is a path, or nothing that could be anything else: the driver says what it misses. */
+function isPath(source: unknown): source is string | URL {
+  return typeof source !== 'object' || source === null || source instanceof URL
+}
+
 function openConnection(connection: Connection): Database {
-  if (typeof connection !== 'object' || connection instanceof URL) return connect(connection)
+  if (isPath(connection)) return connect(connection)
   const { path, ...options } = connection
   return connect(path, options)
 }
