@@ -315,6 +315,26 @@ describe('a process with a log', () => {
     expect(stdout).toContain('ran SELECT 1\n')
   })
 
+  it('tells the rest when a listener ends the process', async () => {
+    const script = `const { openLog } = sluice
+      main(async () => {
+        const db = await open(':memory:')
+        let told = 0
+        openLog(({ message, fields }) => {
+          console.log(message, fields.sql)
+          if (++told > 1) return
+          while (db.status().counters.reads < 5);
+          process.exit(3)
+        }, { level: 'trace', database: ':memory:' })
+        const calls = [1, 2, 3, 4, 5].map((n) => db.all('SELECT ' + n))
+        await Promise.all(calls)
+        await new Promise(() => {})
+      })`
+    const { code, stdout } = await runScript(script)
+    expect(code).toBe(3)
+    for (const n of [1, 2, 3, 4, 5]) expect(stdout).toContain(`ran SELECT ${n}\n`)
+  })
+
   it('sees what a listener throws as an uncaught exception, and goes on', async () => {
     const script = `const { openLog } = sluice
       const thrown = []

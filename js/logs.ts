@@ -100,7 +100,7 @@ function endWithProcess(): void {
   if (endsWithProcess) return
   endsWithProcess = true
   process.once('exit', () => {
-    for (const log of logs) log.close()
+    for (const log of logs) log.endWithProcess()
   })
 }
 
@@ -110,6 +110,9 @@ class OpenLog implements Log {
   #level: LogLevel
   /** Whether records are being told: a listener may close the log. */
   #telling = false
+  /** The records that are being told, and how many of them have been. */
+  #batch: BindingRecord[] = []
+  #told = 0
   /** Whether the rest is left to a later turn. */
   #deferred = false
   #closed = false
@@ -145,6 +148,12 @@ class OpenLog implements Log {
     if (!this.#telling) this.#tellAll()
   }
 
+  /** Closes it as `close` does. A listener that ends the process does not come back to the records that are left. */
+  endWithProcess(): void {
+    this.close()
+    if (this.#telling) this.#tellAll()
+  }
+
   #wake(): void {
     if (!this.#deferred && !this.#closed) this.#tell()
   }
@@ -166,11 +175,12 @@ class OpenLog implements Log {
 
   /** Tells some records. Returns whether there were any. */
   #tellBatch(): boolean {
-    const records = this.#binding.take(BATCH)
+    if (this.#told === this.#batch.length) [this.#batch, this.#told] = [this.#binding.take(BATCH), 0]
+    const hasRecords = this.#told < this.#batch.length
     this.#telling = true
-    for (const record of records) this.#tellOne(record)
+    while (this.#told < this.#batch.length) this.#tellOne(this.#batch[this.#told++]!)
     this.#telling = false
-    return records.length > 0
+    return hasRecords
   }
 
   #tellOne(record: BindingRecord): void {
