@@ -64,6 +64,12 @@ describe('onSlowQuery', () => {
     expect(told[0]?.durationMs).toBeGreaterThanOrEqual(200)
   })
 
+  it('does not change how a batch refuses what is no text', async () => {
+    const db = await openForTest(':memory:', { slowQueryMs: 0, onSlowQuery: () => {} })
+    const error = await failureOf(db.batch(['SELECT 1', { sql: Symbol('none') as never }]))
+    expect(error).toMatchObject({ code: 'ERR_SLUICE_INVALID_ARGUMENT', statementIndex: 1 })
+  })
+
   it('is called after those who wait for the call', async () => {
     const order: string[] = []
     const db = await openForTest(':memory:', { slowQueryMs: 0, onSlowQuery: () => order.push('hook') })

@@ -256,7 +256,8 @@ export class Tracer {
   batch(items: ReadonlyArray<{ sql: string; params: unknown }>): QueryTrace | null {
     const isListened = QUERY.hasSubscribers
     if (!isListened && this.#slow === null) return null
-    const texts = items.map(({ sql }) => sql)
+    // What is no text is refused when it is sent.
+    const texts = items.map(({ sql }) => (typeof sql === 'string' ? sql : ''))
     const sql = texts.every((text) => text === texts[0]) ? (texts[0] ?? '') : texts.join('; ')
     const context: TracedQuery = {
       sql,
