@@ -142,6 +142,11 @@ export class Copies {
     const begun = performance.now()
     try {
       const { handle, bytes } = await this.#unlessClosed(this.#make())
+      // It may have been closed since the copy was made.
+      if (this.#closing !== null) {
+        handle.close(0)
+        throw closedError()
+      }
       this.#publish(new Copy(handle, (this.#current?.generation ?? 0) + 1, bytes))
       this.#lastError = null
       this.#lastReloadMs = performance.now() - begun
@@ -169,12 +174,14 @@ export class Copies {
     const { maxBytes, onReload } = this.#mode
     const copy = await opened(this.#source.copy(maxBytes, onReload !== undefined))
     const handle = onReload === undefined ? copy : await this.#overlay(copy, onReload)
-    const bytes = await sizeOf(handle)
-    if (this.#closing !== null) {
+    try {
+      const bytes = await sizeOf(handle)
+      if (this.#closing !== null) throw closedError()
+      return { handle, bytes }
+    } catch (error) {
       handle.close(0)
-      throw closedError()
+      throw error
     }
-    return { handle, bytes }
   }
 
   /** Lets the hook write to a copy that nobody else can see, and closes it for writes. */
