@@ -78,7 +78,7 @@ export declare class BindingDatabase {
   /** Runs the batch that was made: its requests answer under their own numbers, and the whole under `call`. */
   batch(call: number, cancellable: boolean): void
   /** Begins a session. Answers `call` when it may be used, and `ended` when it has ended. A limit of 0 is none. */
-  session(call: number, ended: number, kind: 'immediate' | 'exclusive' | 'deferred' | 'uncheckedImmediate' | 'uncheckedExclusive' | 'uncheckedDeferred' | 'read' | 'readInCallback' | 'writeMode', idleMs: number, totalMs: number, cancellable: boolean): BindingSession
+  session(call: number, ended: number, kind: 'immediate' | 'exclusive' | 'deferred' | 'uncheckedImmediate' | 'uncheckedExclusive' | 'uncheckedDeferred' | 'read' | 'readInCallback' | 'readInTransaction' | 'writeMode', idleMs: number, totalMs: number, cancellable: boolean): BindingSession
   /** Steps the request in the request buffer bit by bit. A limit of 0 is none. */
   iterate(byteLength: number, extras: Extras, rows: number, totalMs: number): BindingCursor | null
   /** Makes a handle on the same database, on which BEGIN and COMMIT as text work. */

@@ -259,6 +259,32 @@ describe('a scope', () => {
     expect(await db.pluck(SELECT)).toEqual([1])
   })
 
+  it.each([
+    ['there are no readers', { maxReaders: 0 }, undefined],
+    ['temporary tables keep all on the writer', {}, 'CREATE TEMP TABLE private (x)'],
+  ])('refuses a read session that would wait for the transaction where %s', async (_, options, sql) => {
+    const db = await openWithTable({ concurrency: 'wal', ...options })
+    await db.transaction(async (tx) => {
+      await tx.run(INSERT)
+      if (sql !== undefined) await tx.exec(sql)
+      expect(await codeOf(within(db.read((r) => r.pluck(SELECT)), 'an answer'))).toBe(REENTRANT)
+      expect(await codeOf(within(LONG_READS['iterate']!(db), 'an answer'))).toBe(REENTRANT)
+    })
+    expect(await db.read((r) => r.pluck(SELECT))).toEqual([1])
+  })
+
+  it('refuses to fill a mirror where there are no readers', async () => {
+    const db = await openWithTable({ concurrency: 'wal', maxReaders: 0 })
+    const mirror = await db.mirror()
+    await db.transaction(async (tx) => {
+      await tx.run(INSERT)
+      expect(await codeOf(within(mirror.reload(), 'an answer'))).toBe(REENTRANT)
+      expect(await codeOf(within(db.mirror(), 'an answer'))).toBe(REENTRANT)
+    })
+    await mirror.reload()
+    expect(await mirror.pluck(SELECT)).toEqual([1])
+  })
+
   it('is not there in a transaction from begin: what would wait for it ends by the idle limit', async () => {
     const db = await openWithTable({ transactionIdleTimeoutMs: 50 })
     const tx = await db.begin()

@@ -76,7 +76,7 @@ export interface BindingDatabase {
 }
 
 /** What a session is for. */
-export type BindingSessionKind = TransactionBehavior | `unchecked${Capitalize<TransactionBehavior>}` | 'read' | 'readInCallback' | 'writeMode'
+export type BindingSessionKind = TransactionBehavior | `unchecked${Capitalize<TransactionBehavior>}` | 'read' | 'readInCallback' | 'readInTransaction' | 'writeMode'
 
 /** What begins or ends within a session, or ends it. */
 export type BindingControl = 'immediate' | 'exclusive' | 'deferred' | 'commit' | 'rollback' | 'savepoint' | 'release' | 'rollbackTo' | 'end'

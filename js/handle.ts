@@ -268,7 +268,8 @@ export class Handle implements Runner {
   /** A read in a callback waits for no write: that may wait for the callback. */
   #sort(kind: 'transaction' | 'read' | 'writeMode', mode: SessionMode): BindingSessionKind {
     if (kind === 'transaction') return mode.foreignKeys ? mode.behavior : UNCHECKED[mode.behavior]
-    return kind === 'read' && innermost(this.manager) !== undefined ? 'readInCallback' : kind
+    if (kind !== 'read' || innermost(this.manager) === undefined) return kind
+    return mode.detached ? 'readInCallback' : 'readInTransaction'
   }
 
   countRetry(): void {
@@ -397,7 +398,7 @@ export class Handle implements Runner {
   expectReadable(what: string, ways: Ways): void {
     const scope = innermost(this.manager)
     if (scope === undefined) return
-    const besideIt = scope.kind === 'transaction' && this.#readsBesideWrites
+    const besideIt = scope.kind === 'transaction' && this.#readsBesideWrites && this.#binding.status()!.readers.max > 0
     if (!besideIt) throw reentrant(what, scope.kind, ways)
   }
 

@@ -186,7 +186,7 @@ impl BindingDatabase {
         call: u32,
         ended: u32,
         #[napi(
-            ts_arg_type = "'immediate' | 'exclusive' | 'deferred' | 'uncheckedImmediate' | 'uncheckedExclusive' | 'uncheckedDeferred' | 'read' | 'readInCallback' | 'writeMode'"
+            ts_arg_type = "'immediate' | 'exclusive' | 'deferred' | 'uncheckedImmediate' | 'uncheckedExclusive' | 'uncheckedDeferred' | 'read' | 'readInCallback' | 'readInTransaction' | 'writeMode'"
         )]
         kind: String,
         idle_ms: f64,
@@ -393,6 +393,7 @@ fn session_kind(name: &str) -> Result<SessionKind> {
         "uncheckedDeferred" => Ok(SessionKind::Unchecked(Behavior::Deferred)),
         "read" => Ok(SessionKind::Read(Scope::Outside)),
         "readInCallback" => Ok(SessionKind::Read(Scope::Read)),
+        "readInTransaction" => Ok(SessionKind::Read(Scope::Transaction)),
         "writeMode" => Ok(SessionKind::Exclusive),
         other => Err(Error::from_reason(format!("no such session: {other}"))),
     }

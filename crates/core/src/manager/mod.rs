@@ -58,6 +58,7 @@ pub(crate) use status::Counter;
 use status::Counters;
 pub use status::{HolderStatus, ReaderStatus, Status, WalStatus, WriterStatus};
 pub use submit::Bunch;
+pub(crate) use submit::reentrant;
 use timers::Timer;
 pub(crate) use waiting::{Waiting, closed, permit};
 use writer::DatabaseFile;

@@ -285,7 +285,7 @@ fn in_order(order: &Arc<Order>, route: Option<Route>, job: &mut Job) -> Option<R
 }
 
 /// The error of a call that would wait for the callback in which it was made.
-pub(super) fn reentrant(scope: Scope) -> Error {
+pub(crate) fn reentrant(scope: Scope) -> Error {
     let (callback, instead) = match scope {
         Scope::Outside | Scope::Transaction => ("transaction", "use the tx of the callback"),
         Scope::Read => ("read", "write after it"),

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use crate::cancel::{Cancel, CancelReason};
 use crate::completion::{Reply, Sink};
-use crate::manager::{Manager, closed};
+use crate::manager::{Manager, closed, reentrant};
 use crate::query::{Request, Scope, Script};
 use crate::worker::{Job, Work};
 
@@ -31,7 +31,8 @@ pub enum SessionKind {
     /// The same without enforcing foreign keys, for rebuilding tables:
     /// <https://sqlite.org/lang_altertable.html#making_other_kinds_of_table_schema_changes>.
     Unchecked(Behavior),
-    /// A snapshot on a reader: a read transaction whose state is that of its beginning. The scope is that in which it is asked for.
+    /// A snapshot on a reader: a read transaction whose state is that of its beginning. The scope is that in which it is asked for: in that
+    /// of a transaction it is refused where reads need the writer, which the transaction has.
     Read(Scope),
     /// Exclusive write mode: the writer, with no other connection open, and no transaction but those its holder begins.
     Exclusive,
@@ -109,8 +110,12 @@ impl Manager {
         let (reply, ended) = (Reply::new(Arc::clone(sink), call), Reply::new(Arc::clone(sink), ended));
         let behind_writes = kind == SessionKind::Read(Scope::Outside) && self.reads_behind_writes();
         let state = Arc::new(SessionState::new(self, kind, limits, cancel.unwrap_or_default(), behind_writes));
+        // Where reads need the writer, such a one would wait for the transaction whose callback waits for it.
+        let waits_for_itself = kind == SessionKind::Read(Scope::Transaction) && self.shared().runs_all_on_the_writer();
         if self.is_closed() {
             state.fail_to_begin(reply, Some(ended), &closed());
+        } else if waits_for_itself {
+            state.fail_to_begin(reply, Some(ended), &reentrant(Scope::Transaction));
         } else {
             state.request(What::Begin, reply, Some(ended));
         }
