@@ -15,6 +15,25 @@ async function expectUsable(db: Database): Promise<void> {
   expect(await db.values('SELECT ?', ['fine'])).toEqual([['fine']])
 }
 
+describe('a row of values that are too large together', () => {
+  it.each([
+    ['BLOBs', 'zeroblob(20000000)'],
+    ['texts', 'CAST(zeroblob(20000000) AS TEXT)'],
+  ])('is refused before it is copied: %s', async (_kind, value) => {
+    const script = `main(async () => {
+      const db = await open(':memory:', { maxResultBytes: 1_000_000 })
+      const sql = 'SELECT ' + Array(25).fill("${value}").join()
+      await db.get(sql).catch((error) => console.log(error.code))
+      console.log(process.resourceUsage().maxRSS)
+    })`
+    const { stdout } = await runScript(script)
+    const [code, maxRss] = stdout.split('\n')
+    expect(code).toBe('ERR_SLUICE_TOO_LARGE')
+    // SQLite holds the 500 MB of the row itself.
+    expect(Number(maxRss), 'KiB').toBeLessThan(800_000)
+  })
+})
+
 describe('V12: parameters', () => {
   const sql = (count: number): string => `VALUES (${Array.from({ length: count }, () => '?').join('),(')})`
 

@@ -135,7 +135,7 @@ impl Encoder {
                 ValueRef::Integer(integer) => self.integer(integer, column)?,
                 ValueRef::Real(number) => number.to_bits(),
                 ValueRef::Text(text) => self.text(text, column)?,
-                ValueRef::Blob(blob) => self.blob(blob),
+                ValueRef::Blob(blob) => self.blob(blob)?,
             };
             self.chunk.cells.push(cell);
         }
@@ -233,15 +233,23 @@ impl Encoder {
             let message = format!("column '{name}' holds a text of {} bytes; a string has at most {limit}", text.len());
             return Err(Error::new(ErrorCode::TooLarge, message));
         }
+        self.expect_room(text.len())?;
         Ok(self.extra(Value::Text(text.into_owned())))
     }
 
-    fn blob(&mut self, bytes: &[u8]) -> u64 {
+    fn blob(&mut self, bytes: &[u8]) -> Result<u64> {
         if bytes.len() > INLINE_BYTES || self.chunk.blobs.len() + bytes.len() > CHUNK_BYTES {
-            return self.extra(Value::Blob(bytes.to_vec()));
+            self.expect_room(bytes.len())?;
+            return Ok(self.extra(Value::Blob(bytes.to_vec())));
         }
         self.chunk.blobs.extend_from_slice(bytes);
-        tagged(Tag::Blob, u32::try_from(bytes.len()).expect("BUG: an inline blob is short"))
+        Ok(tagged(Tag::Blob, u32::try_from(bytes.len()).expect("BUG: an inline blob is short")))
+    }
+
+    /// Refuses a large value before it is copied: the other columns of its row may be as large.
+    fn expect_room(&self, bytes: usize) -> Result<()> {
+        let limit = self.limits.max_result_bytes;
+        if self.carried + self.present() + bytes > limit { Err(too_large(limit)) } else { Ok(()) }
     }
 
     fn extra(&mut self, value: Value) -> u64 {
