@@ -23,6 +23,18 @@ describe('the statements that a connection keeps', () => {
     expect(await db.pluck('SELECT count(*) FROM t')).toEqual([0])
   })
 
+  it('are none of texts longer than 1 MiB, for which the others would have to go', async () => {
+    const db = await openWithTable({ statementCacheSize: 2, maxReaders: 0 })
+    const short = db.prepare('SELECT count(*) AS n FROM t')
+    const long = (number: number): string => `/* ${'x'.repeat(1_048_576)} */ `.concat(`INSERT INTO t VALUES (${number})`)
+    await short.get()
+    for (const number of [1, 2, 3]) await db.run(long(number))
+    for (const number of [4, 5, 6]) await db.get(`${long(number)} RETURNING x`)
+    const misses = db.status().counters['statementCacheMisses']
+    expect(await short.get()).toEqual({ n: 6 })
+    expect(db.status().counters['statementCacheMisses']).toBe(misses)
+  })
+
   it('give way to a pragma and a script in between', async () => {
     const db = await openWithTable({ statementCacheSize: 1 })
     const statement = db.prepare('SELECT count(*) AS n FROM t')

@@ -112,7 +112,7 @@ export interface OpenOptions extends TracingOptions {
    */
   readonly maxResultBytes?: number | undefined
   /**
-   * How many prepared statements each connection keeps, 1 to 65,536.
+   * How many prepared statements each connection keeps, 1 to 65,536. It keeps none whose text is longer than 1 MiB.
    * @defaultValue 128
    */
   readonly statementCacheSize?: number | undefined

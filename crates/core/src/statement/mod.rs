@@ -34,6 +34,10 @@ pub(crate) use script::{Stopped, run_script};
 pub(crate) use transaction::Transaction;
 use undo::Undo;
 
+/// The statement of a longer text, in bytes, is not kept: whoever gives such texts seldom gives one twice, and each may take several times its
+/// length in memory.
+const MAX_KEPT_TEXT: usize = 1024 * 1024;
+
 /// The end of a result: the columns, the rows that were not sent ahead, and what the statement did.
 #[derive(Debug)]
 pub(crate) struct Answer {
@@ -130,6 +134,7 @@ impl<'c> Statements<'c> {
             abandoned = !reply.send(shape, chunk);
             !abandoned
         });
+        self.let_go(&request.query);
         let outcome = Outcome { changes: 0, last_insert_rowid: None, route: Route::Read };
         match fetched {
             _ if abandoned => Err(ReadError::Abandoned),
@@ -174,6 +179,7 @@ impl<'c> Statements<'c> {
         if fetched.is_err() {
             self.cache.remove(&query.id());
         }
+        self.let_go(query);
         let (shape, chunk) = match undo {
             Some(undo) => settle(undo, fetched)?,
             None => undo_interrupted(connection, class, fetched)?,
@@ -203,6 +209,14 @@ impl<'c> Statements<'c> {
 
     fn keep(&mut self, query: &Query, cached: Cached<'c>) {
         self.cache.insert(query.id(), cached);
+        self.let_go(query);
+    }
+
+    /// Ends a statement that has run and is not worth keeping.
+    fn let_go(&mut self, query: &Query) {
+        if query.sql().len() > MAX_KEPT_TEXT {
+            self.cache.remove(&query.id());
+        }
     }
 
     /// Returns whether a request changes the journal mode.
