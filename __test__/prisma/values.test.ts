@@ -21,6 +21,13 @@ describe('values of records', () => {
     expect(await prisma.sample.count({ where: { big: { in: [TWO_TO_53, TWO_TO_53 + 1n] } } })).toBe(2)
   })
 
+  it('adds up decimals, some of them whole', async () => {
+    const { prisma } = await subject()
+    await prisma.sample.createMany({ data: [{ int: 1, decimal: '2' }, { int: 2, decimal: '12.75' }, { int: 2, decimal: '0.5' }] })
+    const sums = await prisma.sample.groupBy({ by: ['int'], orderBy: { int: 'asc' }, _sum: { decimal: true } })
+    expect(sums.map(({ _sum }) => String((_sum as Row)['decimal']))).toEqual(['2', '13.25'])
+  })
+
   it('adds up beyond 2^53', async () => {
     const { prisma } = await subject()
     await prisma.sample.createMany({ data: [{ big: TWO_TO_53 }, { big: 1n }] })
@@ -138,6 +145,15 @@ describe('times', () => {
     expect(await prisma.$queryRaw`SELECT at FROM Sample`).toEqual(expected)
   })
 
+  it('are read in both formats when they are aggregated', async () => {
+    const { prisma, db } = await subject()
+    await db.run('INSERT INTO Sample (int, at) VALUES (1, ?), (2, ?)', [at.getTime(), '2026-01-31T12:34:56.789+00:00'])
+    expect(await prisma.sample.groupBy({ by: ['int'], orderBy: { int: 'asc' }, _max: { at: true } })).toEqual([
+      { int: 1, _max: { at } },
+      { int: 2, _max: { at } },
+    ])
+  })
+
   it('are in UTC when SQLite makes them', async () => {
     const { prisma, db } = await subject()
     await db.run('INSERT INTO Sample (text) VALUES (?)', ['made by SQLite'])
@@ -198,6 +214,44 @@ describe('raw queries', () => {
     const { prisma, db } = await subject()
     await db.exec('CREATE TABLE mixed (n INTEGER, b BIGINT); INSERT INTO mixed VALUES (1.5, -2.5)')
     expect(await prisma.$queryRaw`SELECT * FROM mixed`).toEqual([{ n: 1, b: -2n }])
+  })
+
+  describe('give a column without a declaration a type for all of its values', () => {
+    const columnOf = async (...values: string[]): Promise<unknown[]> => {
+      const { prisma } = await subject()
+      const rows = await prisma.$queryRawUnsafe(`SELECT column1 AS v FROM (VALUES ${values.map((value) => `(${value})`).join()})`)
+      return rows.map(({ v }) => v)
+    }
+
+    it('keeps fractions beside integers', async () => {
+      expect(await columnOf('NULL', '0', '12.75', '3')).toEqual([null, 0, 12.75, 3])
+      expect(await columnOf('12.75', '0')).toEqual([12.75, 0])
+    })
+
+    it('makes decimals of fractions beside integers beyond 2^53', async () => {
+      const big = `${TWO_TO_53 + 1n}`
+      const found = await columnOf('1', '0.1', big)
+      const { Prisma } = await generated()
+      expect(found).toEqual(['1', '0.1', big].map((text) => new Prisma.Decimal(text)))
+    })
+
+    it('makes texts of numbers beside texts', async () => {
+      const big = `${TWO_TO_53 + 1n}`
+      expect(await columnOf('1', "'abc'", '1.5', 'NULL', big)).toEqual(['1', 'abc', '1.5', null, big])
+      expect(await columnOf("'abc'", '1')).toEqual(['abc', '1'])
+    })
+
+    it('makes bytes of whatever is beside blobs', async () => {
+      const bytes = (text: string): Uint8Array => new Uint8Array(Buffer.from(text))
+      expect(await columnOf('1', "x'00ff'", "'abc'", '1.5', 'NULL')).toEqual([
+        bytes('1'), new Uint8Array([0, 255]), bytes('abc'), bytes('1.5'), null,
+      ])
+    })
+
+    it('leaves numbers beside times as they are', async () => {
+      const text = '2026-01-31T12:00:00.000+00:00'
+      expect(await columnOf('1', `'${text}'`)).toEqual([1, text])
+    })
   })
 
   it('return no rows, and count changes', async () => {

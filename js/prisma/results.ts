@@ -24,6 +24,15 @@ const DECLARED: ReadonlyMap<string, ColumnType> = new Map<string, ColumnType>([
 /** What SQLite's own functions make, which is in UTC and does not say so. */
 const TIMESTAMP_OF_SQLITE = /^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d+)?$/
 
+/** A DateTime as it is stored as text. */
+const TIME = /^\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)?$/
+
+/** The kinds of values, of which a column without a declaration may hold several. */
+const INTEGER = 1
+const REAL = 2
+const TEXT = 4
+const BLOB = 8
+
 /** The declared types of results that had these columns, of which the driver makes one for all results of a shape. */
 const declaredTypes = new WeakMap<readonly Column[], readonly (ColumnType | undefined)[]>()
 
@@ -57,8 +66,12 @@ function nameOf(declaredType: string): string {
 }
 
 function columnType(declared: ColumnType | undefined, rows: readonly SqlValue[][], index: number): ColumnType {
-  if (declared === ColumnTypeEnum.Int32) return rows.some((row) => isWide(row[index]!)) ? ColumnTypeEnum.Int64 : declared
-  return declared ?? inferredType(rows.find((row) => row[index] !== null)?.[index])
+  if (declared === undefined) return inferredType(rows, index)
+  return declared === ColumnTypeEnum.Int32 && hasWide(rows, index) ? ColumnTypeEnum.Int64 : declared
+}
+
+function hasWide(rows: readonly SqlValue[][], index: number): boolean {
+  return rows.some((row) => isWide(row[index]!))
 }
 
 /** Tells whether Prisma would round the value if the column were one of 32 bits: it makes numbers of those. */
@@ -66,23 +79,45 @@ function isWide(value: SqlValue): boolean {
   return typeof value === 'bigint' && !Number.isSafeInteger(Number(value))
 }
 
-/** Returns the type of the first value that is not NULL. */
-function inferredType(value: SqlValue | undefined): ColumnType {
+/** Returns a type that can hold every value of the column. */
+function inferredType(rows: readonly SqlValue[][], index: number): ColumnType {
+  const kinds = kindsOf(rows, index)
+  if ((kinds & BLOB) !== 0) return ColumnTypeEnum.Bytes
+  if ((kinds & TEXT) !== 0) return kinds !== TEXT && holdsTimes(rows, index) ? ColumnTypeEnum.UnknownNumber : ColumnTypeEnum.Text
+  if ((kinds & REAL) !== 0) return kinds !== REAL && hasWide(rows, index) ? ColumnTypeEnum.Numeric : ColumnTypeEnum.UnknownNumber
+  return kinds === INTEGER ? ColumnTypeEnum.Int64 : ColumnTypeEnum.Int32
+}
+
+/** Returns the kinds of the values that are not NULL, as a set of bits. */
+function kindsOf(rows: readonly SqlValue[][], index: number): number {
+  let kinds = 0
+  for (const row of rows) kinds |= kindOf(row[index]!)
+  return kinds
+}
+
+function kindOf(value: SqlValue): number {
   switch (typeof value) {
     case 'bigint':
-      return ColumnTypeEnum.Int64
+      return INTEGER
     case 'number':
-      return ColumnTypeEnum.UnknownNumber
+      return REAL
     case 'string':
-      return ColumnTypeEnum.Text
-    case 'object':
-      return ColumnTypeEnum.Bytes
+      return TEXT
     default:
-      return ColumnTypeEnum.Int32
+      return value === null ? 0 : BLOB
   }
 }
 
+/**
+ * Tells whether every text of the column is a time. Beside numbers, those are what `max` and the like find where both formats of a
+ * DateTime are stored, and the client reads each by itself.
+ */
+function holdsTimes(rows: readonly SqlValue[][], index: number): boolean {
+  return rows.every((row) => typeof row[index] !== 'string' || TIME.test(row[index]))
+}
+
 function toValue(value: SqlValue, type: ColumnType): SqlValue {
+  if (type === ColumnTypeEnum.Bytes) return toBytes(value)
   switch (typeof value) {
     case 'bigint':
     case 'number':
@@ -94,10 +129,16 @@ function toValue(value: SqlValue, type: ColumnType): SqlValue {
   }
 }
 
+/** Beside blobs, texts and numbers are the bytes that SQLite would make of them: as texts, Prisma would take them for base64. */
+function toBytes(value: SqlValue): SqlValue {
+  return value === null || typeof value === 'object' ? value : Buffer.from(String(value))
+}
+
 function toNumber(value: bigint | number, type: ColumnType): number | string {
   if (type === ColumnTypeEnum.DateTime) return toTimestamp(Number(value))
-  // JSON that is one number is stored as that: the declaration JSONB has the affinity NUMERIC.
-  if (type === ColumnTypeEnum.Json) return String(value)
+  // JSON that is one number is stored as that: the declaration JSONB has the affinity NUMERIC. Texts have numbers beside them in
+  // columns without a declaration.
+  if (type === ColumnTypeEnum.Json || type === ColumnTypeEnum.Text) return String(value)
   if (typeof value === 'bigint') return isWide(value) ? String(value) : Number(value)
   return type === ColumnTypeEnum.Int32 || type === ColumnTypeEnum.Int64 ? Math.trunc(value) : value
 }
