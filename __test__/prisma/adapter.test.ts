@@ -231,6 +231,50 @@ describe('a savepoint', () => {
     }
   })
 
+  it.each([
+    ['made', 'createSavepoint', 'b', [1, 2, 3]],
+    ['gone back to', 'rollbackToSavepoint', 'a', [1, 3]],
+    ['forgotten', 'releaseSavepoint', 'a', [1, 2, 3]],
+  ] as const)('that is being %s has the queries wait that come meanwhile', async (_, change, name, expected) => {
+    const connection = await connected({ path: scratchPath() })
+    await connection.executeScript('CREATE TABLE t (x)')
+    const transaction = await connection.startTransaction()
+    const insert = (x: number): Promise<number> => transaction.executeRaw(query('INSERT INTO t VALUES (?)', x))
+    const found = async (): Promise<unknown> => (await transaction.queryRaw(query('SELECT x FROM t ORDER BY x'))).rows.flat()
+    await insert(1)
+    await transaction.createSavepoint?.('a')
+    const [, , , seen] = await Promise.all([insert(2), transaction[change]?.(name), insert(3), found()])
+    expect(seen).toEqual(expected)
+    await transaction.commit()
+    expect(await countOf(connection, 't')).toBe(expected.length)
+  })
+
+  it('that cannot be changed is an error of that change alone', async () => {
+    const connection = await connected({ path: ':memory:' })
+    const transaction = await connection.startTransaction()
+    const [released, counted, made] = await Promise.allSettled([
+      transaction.releaseSavepoint!('a'),
+      transaction.queryRaw(query('SELECT 1')),
+      transaction.createSavepoint!('a'),
+    ])
+    expect([released.status, counted.status, made.status]).toEqual(['rejected', 'fulfilled', 'fulfilled'])
+    await transaction.commit()
+  })
+
+  it('that is being made does not hold up a rollback', async () => {
+    const connection = await connected({ path: scratchPath() })
+    await connection.executeScript('CREATE TABLE t (x)')
+    const transaction = await connection.startTransaction()
+    const outcomes = Promise.allSettled([
+      transaction.createSavepoint!('a'),
+      transaction.executeRaw(query('INSERT INTO t VALUES (1)')),
+      transaction.rollback(),
+    ])
+    expect((await outcomes).at(-1)).toEqual({ status: 'fulfilled', value: undefined })
+    expect(await countOf(connection, 't')).toBe(0)
+    expect(await connection.executeRaw(query('INSERT INTO t VALUES (2)'))).toBe(1)
+  })
+
   it('that there is not is an error', async () => {
     const connection = await connected({ path: ':memory:' })
     const transaction = await connection.startTransaction()

@@ -20,6 +20,8 @@ export class SluiceClientTransaction extends SluiceQueryable implements PrismaTr
   readonly #stop: AbortController
   /** The open savepoints, the innermost last. */
   readonly #savepoints: Savepoint[] = []
+  /** Is over when the change of savepoints is that was asked for last. Never rejected: its error is for who has asked for it. */
+  #changed: Promise<void> = Promise.resolve()
   /** How many queries are under way. */
   #running = 0
 
@@ -37,18 +39,18 @@ export class SluiceClientTransaction extends SluiceQueryable implements PrismaTr
 
   /** Runs a query and returns its rows. Called by Prisma. */
   override queryRaw(query: SqlQuery): Promise<SqlResultSet> {
-    return this.#counted(super.queryRaw(query))
+    return this.#inOrder(() => super.queryRaw(query))
   }
 
   /** Runs a query and returns how many rows it changed. Called by Prisma. */
   override executeRaw(query: SqlQuery): Promise<number> {
-    return this.#counted(super.executeRaw(query))
+    return this.#inOrder(() => super.executeRaw(query))
   }
 
   /** Commits. What cannot be committed is rolled back, because Prisma does not come back to it. */
   async commit(): Promise<void> {
     try {
-      await this.#endSavepoints(0, 'commit')
+      await this.#change(() => this.#endSavepoints(0, 'commit'))
       await withPrismaErrors(this.#transaction.commit())
     } finally {
       if (this.#transaction.open) await this.rollback()
@@ -63,25 +65,36 @@ export class SluiceClientTransaction extends SluiceQueryable implements PrismaTr
   }
 
   /** Makes a savepoint: a nested transaction of Prisma. */
-  async createSavepoint(name: string): Promise<void> {
-    this.#savepoints.push({ name, transaction: await withPrismaErrors(this.target.begin()) })
+  createSavepoint(name: string): Promise<void> {
+    return this.#change(() => this.#beginSavepoint(name))
   }
 
   /** Undoes what happened since a savepoint, which stays. */
-  async rollbackToSavepoint(name: string): Promise<void> {
-    await this.#endSavepoints(this.#indexOf(name), 'rollback')
-    await this.createSavepoint(name)
+  rollbackToSavepoint(name: string): Promise<void> {
+    return this.#change(async () => {
+      await this.#endSavepoints(this.#indexOf(name), 'rollback')
+      await this.#beginSavepoint(name)
+    })
   }
 
   /** Forgets a savepoint, and keeps what happened since. */
-  async releaseSavepoint(name: string): Promise<void> {
-    await this.#endSavepoints(this.#indexOf(name), 'commit')
+  releaseSavepoint(name: string): Promise<void> {
+    return this.#change(() => this.#endSavepoints(this.#indexOf(name), 'commit'))
   }
 
-  async #counted<T>(query: Promise<T>): Promise<T> {
+  /** Changes the savepoints once no other change is under way. */
+  #change(change: () => Promise<void>): Promise<void> {
+    const changed = this.#changed.then(change)
+    this.#changed = changed.catch(() => {})
+    return changed
+  }
+
+  /** Runs a query after the change that is under way: while a savepoint begins or ends, there is none that would take the query. */
+  async #inOrder<T>(run: () => Promise<T>): Promise<T> {
     this.#running += 1
     try {
-      return await query
+      await this.#changed
+      return await run()
     } finally {
       this.#running -= 1
     }
@@ -91,6 +104,10 @@ export class SluiceClientTransaction extends SluiceQueryable implements PrismaTr
     const index = this.#savepoints.findIndex((savepoint) => savepoint.name === name)
     if (index < 0) throw new Error(`there is no savepoint ${name}`)
     return index
+  }
+
+  async #beginSavepoint(name: string): Promise<void> {
+    this.#savepoints.push({ name, transaction: await withPrismaErrors(this.target.begin()) })
   }
 
   /** Ends the savepoint at `index` and those within it, which are ended first. */
