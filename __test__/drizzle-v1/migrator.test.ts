@@ -210,6 +210,26 @@ describe.each(PLACES)('migrate on %s', (place) => {
     expect(await appliedTo(db)).toHaveLength(3)
   })
 
+  it('refuses migrations that break one reference and mend another', async () => {
+    const db = await openAt(place, { foreignKeys: false })
+    await migrate(db, { migrations: MIGRATIONS })
+    await db.$client.exec('CREATE TABLE pets (owner_id INTEGER REFERENCES parents (id)); INSERT INTO pets VALUES (99)')
+    await db.$client.pragma('foreign_keys', true)
+    const text = `${REBUILD}--> statement-breakpoint\nDELETE FROM pets; DELETE FROM parents`
+    const error = await rejectionOf(migrate(db, { migrations: { ...MIGRATIONS, '20260103120000_orphans': text } }))
+    expect(error).toBeInstanceOf(DrizzleError)
+    expect(error.message).toBe('the migrations leave rows of "children" that refer to rows of "parents" that are not there')
+    expect([await db.$count(sql`parents`), await db.$count(sql`pets`)]).toEqual([1, 1])
+  })
+
+  it('rebuilds a table beside a foreign key that SQLite cannot check', async () => {
+    const db = await openAt(place)
+    await migrate(db, { migrations: MIGRATIONS })
+    await db.$client.exec('CREATE TABLE fans (parent_name TEXT REFERENCES parents (name))')
+    await migrate(db, { migrations: { ...MIGRATIONS, '20260103120000_rebuild': REBUILD } })
+    expect(await appliedTo(db)).toHaveLength(3)
+  })
+
   it('leaves foreign keys alone in a database that does not enforce them', async () => {
     const db = await openAt(place, { foreignKeys: false })
     await migrate(db, {

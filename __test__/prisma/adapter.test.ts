@@ -192,6 +192,21 @@ PRAGMA defer_foreign_keys=OFF;
     await connection.executeScript(redefine('true'))
     expect(await countOf(connection, 'book')).toBe(2)
   })
+
+  it('that makes a table anew may not break one foreign key for another that it mends', async () => {
+    const connection = await connected({ path: scratchPath(), foreignKeys: false })
+    await connection.executeScript(`${tables} CREATE TABLE page (book_id REFERENCES author); INSERT INTO page VALUES (99);`)
+    const mending = redefine('false').replace('PRAGMA foreign_keys=ON;', 'DELETE FROM page;\nPRAGMA foreign_keys=ON;')
+    expect(await rejection(connection.executeScript(mending))).toMatchObject({ cause: { kind: 'ForeignKeyConstraintViolation' } })
+    expect([await countOf(connection, 'author'), await countOf(connection, 'page')]).toEqual([1, 1])
+  })
+
+  it('that makes a table anew is run beside a foreign key that SQLite cannot check', async () => {
+    const connection = await connected({ path: scratchPath(), foreignKeys: false })
+    await connection.executeScript(`${tables} CREATE TABLE fan (of TEXT REFERENCES author (name)); INSERT INTO fan VALUES ('Ada');`)
+    await connection.executeScript(redefine('true'))
+    expect([await countOf(connection, 'author'), await countOf(connection, 'fan')]).toEqual([1, 1])
+  })
 })
 
 describe('a savepoint', () => {

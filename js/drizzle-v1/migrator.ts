@@ -75,9 +75,9 @@ export async function migrate<TRelations extends AnyRelations>(
   const isChecked = rebuilds && (await enforcesForeignKeys(db))
   await db.transaction(
     async (tx) => {
-      const before = isChecked ? await violationsOf(tx) : []
+      const before = isChecked ? await brokenReferences(tx) : undefined
       await apply(tx, table, migrations)
-      if (isChecked) expectNoMore(before, await violationsOf(tx))
+      if (before !== undefined) expectNoMore(before, await brokenReferences(tx))
     },
     rebuilds ? { foreignKeys: false } : {},
   )
@@ -104,22 +104,21 @@ async function enforcesForeignKeys<TRelations extends AnyRelations>(db: SluiceDa
   return Number(value) === 1
 }
 
-/** A row of `PRAGMA foreign_key_check`: a row that refers to one that is not there. */
-interface Violation {
-  readonly table: string
-  readonly parent: string
+/** How many references are broken, by what there is to say of them. */
+type BrokenReferences = ReadonlyMap<string, number>
+
+/** Counts broken references by their tables; `undefined` where SQLite cannot tell, because a key points to what is not unique. */
+async function brokenReferences<TRelations extends AnyRelations>(tx: SluiceTransaction<TRelations>): Promise<BrokenReferences | undefined> {
+  const counts = sql`SELECT "table", parent, count(*) FROM pragma_foreign_key_check GROUP BY 1, 2`
+  const rows = await tx.values<[string, string, number | bigint]>(counts).catch(() => undefined)
+  return rows && new Map(rows.map(([table, parent, count]) => [`rows of "${table}" that refer to rows of "${parent}"`, Number(count)]))
 }
 
-async function violationsOf<TRelations extends AnyRelations>(tx: SluiceTransaction<TRelations>): Promise<Violation[]> {
-  return tx.all<Violation>(sql`PRAGMA foreign_key_check`)
-}
-
-function expectNoMore(before: Violation[], after: Violation[]): void {
-  const last = after.at(-1)
-  if (last === undefined || after.length <= before.length) return
-  throw new DrizzleError({
-    message: `the migrations leave rows of "${last.table}" that refer to rows of "${last.parent}" that are not there`,
-  })
+function expectNoMore(before: BrokenReferences, after: BrokenReferences | undefined): void {
+  for (const [references, count] of after ?? []) {
+    if (count <= (before.get(references) ?? 0)) continue
+    throw new DrizzleError({ message: `the migrations leave ${references} that are not there` })
+  }
 }
 
 /** Applies what has not been applied, as seen in the transaction: another process may have been faster. */

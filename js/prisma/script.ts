@@ -13,16 +13,21 @@ export async function runScript(database: Database, script: string): Promise<voi
   if (rest.length === lines.length) return database.exec(script)
   const transaction = await database.begin({ foreignKeys: false })
   try {
-    const before = await countBroken(transaction)
+    const before = await brokenReferences(transaction)
     await transaction.exec(rest.join('\n'))
-    if ((await countBroken(transaction)) > before) throw new DriverAdapterError(foreignKeyError())
+    const after = before && (await brokenReferences(transaction))
+    for (const [tables, count] of after ?? []) {
+      if (count > (before?.get(tables) ?? 0)) throw new DriverAdapterError(foreignKeyError())
+    }
     await transaction.commit()
   } finally {
     await transaction[Symbol.asyncDispose]()
   }
 }
 
-/** Counts the rows that refer to rows that are not there. */
-async function countBroken(transaction: Transaction): Promise<number> {
-  return (await transaction.values('PRAGMA foreign_key_check')).length
+/** Counts broken references by their tables; `undefined` where SQLite cannot tell, because a key points to what is not unique. */
+async function brokenReferences(transaction: Transaction): Promise<Map<string, number> | undefined> {
+  const counts = `SELECT "table" || ' to ' || parent, count(*) FROM pragma_foreign_key_check GROUP BY 1`
+  const rows = await transaction.values(counts, [], { integers: 'auto' }).catch(() => undefined)
+  return rows && new Map(rows as [string, number][])
 }
