@@ -1,5 +1,5 @@
 import { createRequire } from 'node:module'
-import { existsSync } from 'node:fs'
+import { existsSync, readdirSync } from 'node:fs'
 import { dirname, join, relative } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import type { SqlDriverAdapter, SqlQuery } from '@prisma/driver-adapter-utils'
@@ -86,6 +86,34 @@ describe('the adapter', () => {
     )
     const wrong = new SluicePrismaAdapter({ path: ':memory:', maxReader: 1 } as never)
     expect(await rejection(wrong.connect())).toMatchObject({ code: 'ERR_SLUICE_INVALID_OPTION' })
+  })
+
+  it.each([
+    ['no url', { url: undefined }, 'url must be a string'],
+    ['no client', { client: undefined }, 'client must be a Database'],
+    ['a client of another driver', { client: {} }, 'client must be a Database'],
+    ['nothing to open', {}, 'url must be a string'],
+    ['no source', undefined, 'a path, a url or a client'],
+    ['a text', 'app.db', 'a path, a url or a client'],
+    ['a URL of no file', { url: 'file://a b' }, 'url names no file: file://a b'],
+  ])('rejects %s with a code', async (_, source, message) => {
+    const adapter = new SluicePrismaAdapter(source as never)
+    const expected = { code: 'ERR_SLUICE_INVALID_ARGUMENT', message: expect.stringContaining(message) }
+    expect(await rejection(adapter.connect())).toMatchObject(expected)
+  })
+
+  it.each([
+    ['a path', (path: string): string => `file:${path}`],
+    ['a URL', (path: string): string => pathToFileURL(path).href],
+    ['no scheme', (path: string): string => path],
+  ])('refuses parameters in a url with %s', async (_, urlOf) => {
+    const path = scratchPath()
+    const adapter = new SluicePrismaAdapter({ url: `${urlOf(path)}?connection_limit=1` })
+    for (const connecting of [adapter.connect(), adapter.connectToShadowDb()]) {
+      const expected = { code: 'ERR_SLUICE_INVALID_ARGUMENT', message: expect.stringContaining('(?connection_limit=1)') }
+      expect(await rejection(connecting)).toMatchObject(expected)
+    }
+    expect(readdirSync(dirname(path))).toEqual([])
   })
 
   it('tells Prisma what it is', async () => {

@@ -21,7 +21,7 @@ export interface OpenPath extends OpenOptions {
 
 /** The same, for a path that is written as in `DATABASE_URL`. */
 export interface OpenUrl extends OpenOptions {
-  /** `file:` and a path, which is relative to the working directory; or a `file://` URL; or `:memory:`. */
+  /** `file:` and a path, which is relative to the working directory; or a `file://` URL; or `:memory:`. It takes no parameters. */
   readonly url: string
 }
 
@@ -89,21 +89,24 @@ export class SluicePrismaAdapter implements SqlMigrationAwareDriverAdapterFactor
   /**
    * Opens the database. Called by Prisma, with the first query or `$connect()`.
    *
-   * @throws as `open`
+   * @throws as `open`; `ERR_SLUICE_INVALID_ARGUMENT` for a `client` that is no database, and a `url` that is no text or has parameters
    */
   async connect(): Promise<SluiceClientConnection> {
-    if (!('client' in this.#source)) return this.#open(...located(this.#source))
-    await this.#source.client.ready()
-    return new SluiceClientConnection(this.#source.client, false, this.#timestampFormat)
+    const source = expectSource(this.#source)
+    if (!('client' in source)) return this.#open(...located(source))
+    if (typeof source.client?.ready !== 'function') throw invalid('client must be a Database of sluice')
+    await source.client.ready()
+    return new SluiceClientConnection(source.client, false, this.#timestampFormat)
   }
 
   /**
    * Opens the shadow database, in which migrations are tried out.
    *
-   * @throws as `open`
+   * @throws as `connect`
    */
   async connectToShadowDb(): Promise<SluiceClientConnection> {
-    const options = 'client' in this.#source ? {} : located(this.#source)[1]
+    const source = expectSource(this.#source)
+    const options = 'client' in source ? {} : located(source)[1]
     return this.#open(this.#shadowDatabasePath, options)
   }
 
@@ -112,12 +115,31 @@ export class SluicePrismaAdapter implements SqlMigrationAwareDriverAdapterFactor
   }
 }
 
+function expectSource(source: SluicePrismaSource): SluicePrismaSource {
+  if (typeof source === 'object' && source !== null) return source
+  throw invalid('the adapter needs an object with a path, a url or a client')
+}
+
 function located(source: OpenPath | OpenUrl): [path: string | URL, options: OpenOptions] {
   if ('path' in source) {
     const { path, ...options } = source
     return [path, options]
   }
   const { url, ...options } = source
-  if (url.startsWith('file://')) return [new URL(url), options]
-  return [url.startsWith('file:') ? url.slice('file:'.length) : url, options]
+  return [fileOf(url), options]
+}
+
+function fileOf(url: string): string | URL {
+  if (typeof url !== 'string') throw invalid('url must be a string, unless there is a path or a client')
+  const parameters = url.indexOf('?')
+  if (parameters >= 0) {
+    throw invalid(`url must not have parameters (${url.slice(parameters)}): options go beside it, and a file with ? in its name is a path`)
+  }
+  if (!url.startsWith('file://')) return url.startsWith('file:') ? url.slice('file:'.length) : url
+  if (!URL.canParse(url)) throw invalid(`url names no file: ${url}`)
+  return new URL(url)
+}
+
+function invalid(message: string): SluiceError {
+  return new SluiceError('ERR_SLUICE_INVALID_ARGUMENT', message)
 }
