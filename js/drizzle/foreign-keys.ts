@@ -43,6 +43,12 @@ function checked(work: (tx: Transaction) => Promise<void>): (tx: Transaction) =>
 /** Counts broken references by their tables; `undefined` where SQLite cannot tell, because a key points to what is not unique. */
 async function brokenReferences(tx: Transaction): Promise<Map<string, number> | undefined> {
   const counts = `SELECT "table" || ' to ' || parent, count(*) FROM pragma_foreign_key_check GROUP BY 1`
-  const rows = await tx.values(counts, [], { integers: 'auto' }).catch(() => undefined)
+  const rows = await tx.values(counts, [], { integers: 'auto' }).catch(unlessMismatched)
   return rows && new Map(rows as [string, number][])
+}
+
+/** Takes the refusal to check references at all; what else is wrong must not be taken for it. */
+function unlessMismatched(error: unknown): undefined {
+  if (error instanceof Error && error.message.startsWith('foreign key mismatch')) return
+  throw error
 }
