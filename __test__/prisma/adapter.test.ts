@@ -237,13 +237,19 @@ PRAGMA defer_foreign_keys=OFF;
   })
 })
 
+/** Begins a transaction on a database with an empty table. */
+async function transactionOnTable() {
+  const connection = await connected({ path: scratchPath() })
+  await connection.executeScript('CREATE TABLE t (x)')
+  const transaction = await connection.startTransaction()
+  const insert = (x: number): Promise<number> => transaction.executeRaw(query('INSERT INTO t VALUES (?)', x))
+  const found = async (): Promise<unknown> => (await transaction.queryRaw(query('SELECT x FROM t ORDER BY x'))).rows.flat()
+  return { connection, transaction, insert, found }
+}
+
 describe('a savepoint', () => {
   it('can be gone back to more than once, and undoes those within it', async () => {
-    const connection = await connected({ path: scratchPath() })
-    await connection.executeScript('CREATE TABLE t (x)')
-    const transaction = await connection.startTransaction()
-    const insert = (x: number): Promise<number> => transaction.executeRaw(query('INSERT INTO t VALUES (?)', x))
-    const found = async (): Promise<unknown> => (await transaction.queryRaw(query('SELECT x FROM t ORDER BY x'))).rows.flat()
+    const { connection, transaction, insert, found } = await transactionOnTable()
     await insert(1)
     await transaction.createSavepoint?.('a')
     await insert(2)
@@ -279,11 +285,7 @@ describe('a savepoint', () => {
     ['gone back to', 'rollbackToSavepoint', 'a', [1, 3]],
     ['forgotten', 'releaseSavepoint', 'a', [1, 2, 3]],
   ] as const)('that is being %s has the queries wait that come meanwhile', async (_, change, name, expected) => {
-    const connection = await connected({ path: scratchPath() })
-    await connection.executeScript('CREATE TABLE t (x)')
-    const transaction = await connection.startTransaction()
-    const insert = (x: number): Promise<number> => transaction.executeRaw(query('INSERT INTO t VALUES (?)', x))
-    const found = async (): Promise<unknown> => (await transaction.queryRaw(query('SELECT x FROM t ORDER BY x'))).rows.flat()
+    const { connection, transaction, insert, found } = await transactionOnTable()
     await insert(1)
     await transaction.createSavepoint?.('a')
     const [, , , seen] = await Promise.all([insert(2), transaction[change]?.(name), insert(3), found()])
