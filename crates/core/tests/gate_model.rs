@@ -10,7 +10,9 @@ use std::time::{Duration, Instant};
 
 use loom::sync::atomic::{AtomicUsize, Ordering};
 use loom::thread;
-use sluice_core::gate::{Class, Concurrency, Gate, Permit, Phase, Place, ReadKind, Rejection, Request, Ticket, Waiter};
+use sluice_core::gate::{
+    Class, Concurrency, Gate, Passed, Permit, Phase, Place, ReadKind, Rejection, Request, Ticket, Waiter,
+};
 
 const SHORT: Class = Class::Read(ReadKind::Short);
 /// How often loom may stop a thread that could go on, in one interleaving. More than that finds few bugs and takes long.
@@ -61,6 +63,8 @@ impl Room {
 struct Guest {
     room: Arc<Room>,
     drops_inside: bool,
+    /// For how many others it stands.
+    others: usize,
     place: Option<Place<Guest>>,
 }
 
@@ -76,7 +80,16 @@ impl Waiter for Guest {
     }
 
     fn rejected(self, _reason: Rejection) {
-        self.room.rejected.fetch_add(1, Ordering::SeqCst);
+        self.room.rejected.fetch_add(self.requests(), Ordering::SeqCst);
+    }
+
+    fn requests(&self) -> usize {
+        1 + self.others
+    }
+
+    fn take_first(&mut self, count: usize) -> Option<Self> {
+        self.others = self.others.checked_sub(count)?;
+        Some(Self { room: Arc::clone(&self.room), drops_inside: self.drops_inside, others: count - 1, place: None })
     }
 }
 
@@ -102,7 +115,7 @@ impl Stage {
     }
 
     fn guest(&self) -> Guest {
-        Guest { room: Arc::clone(&self.room), drops_inside: false, place: None }
+        Guest { room: Arc::clone(&self.room), drops_inside: false, others: 0, place: None }
     }
 
     /// Requests, and does what the answer asks for. Returns whether the request is queued.
@@ -353,4 +366,36 @@ fn i8_a_place_that_meets_close_leaves_nothing_behind() {
         let status = stage.gate.status();
         assert_eq!((status.phase, status.queued, status.places), (Phase::Closed, 0, 0));
     });
+}
+
+#[test]
+fn i4_writes_that_are_passed_the_permit_ahead_of_their_turns_and_put_back_each_end_once() {
+    for closes in [false, true] {
+        check(move |run| {
+            let stage = Stage::new(Concurrency::Wal, 1, run);
+            let Request::Admitted(_guest, permit) = stage.gate.request(Class::Write, stage.guest(), stage.now) else {
+                panic!("nothing else runs")
+            };
+            let _ = stage.gate.request_all(Class::Write, [Guest { others: 2, ..stage.guest() }], stage.now);
+            let writer = stage.spawn(move |stage| {
+                let Ok(Passed { mut waiter, permit, ticket, queued_at, .. }) = permit.pass_on_ahead(3) else { return };
+                if waiter.take_first(1).is_some() {
+                    stage.room.use_permit(&permit);
+                    if let Err(left) = permit.put_back(ticket, 1, waiter, queued_at) {
+                        left.rejected(Rejection::Closed);
+                    }
+                } else {
+                    waiter.rejected(Rejection::Closed);
+                }
+            });
+            let other = stage.spawn(|stage| stage.visit(Class::Write));
+            if closes {
+                stage.gate.close();
+            } else {
+                stage.visit(SHORT);
+            }
+            join([writer, other]);
+            stage.assert_over(if closes { 4 } else { 5 });
+        });
+    }
 }

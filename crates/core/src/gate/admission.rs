@@ -3,6 +3,8 @@
 //! It holds no clock, lock, task or database handle, so that it can be compared with a reference model event by event
 //! (`tests/gate_property`) and run under a model checker (`tests/gate_model.rs`). [`Gate`](super::Gate) is its shell.
 
+mod passing;
+
 use super::permits::Permits;
 use super::queues::{Intent, Queues};
 use super::request::{Admitted, Class, Concurrency, Decision, ReadKind, Ticket, UnclassifiedDecision};
@@ -37,6 +39,9 @@ use super::status::{AdmissionStatus, Mode, Phase};
 /// | | other permit | *admit* |
 /// | pass | the release would admit one request, of the same class, and the class is not `Exclusive` | it has the permit now |
 /// | | else | nothing: the permit is still out |
+/// | pass ahead | a write permit is out, and writes are not alternating; the head is a write | it leaves, and keeps its room in the queue until that permit is passed on or released |
+/// | | else | nothing |
+/// | put back | passed ahead, and open | waits again where it waited |
 /// | cancel | queued | the ticket leaves; then *admit* |
 /// | close | open | every ticket is rejected, oldest first; draining, or closed if no permit is out |
 /// | release | draining, last permit | closed |
@@ -67,6 +72,9 @@ pub struct Admission {
     /// Waiting readers with smaller tickets are in turn.
     turn_boundary: Ticket,
     mode_switches: u64,
+    /// How many writes the permit was passed on to ahead of their turns, since it was passed on or given out. They may be put back, so they
+    /// keep their room in the queue.
+    ahead: usize,
 }
 
 impl Admission {
@@ -84,6 +92,7 @@ impl Admission {
             queues: Queues::default(),
             turn_boundary: Ticket::default(),
             mode_switches: 0,
+            ahead: 0,
         }
     }
 
@@ -180,6 +189,7 @@ impl Admission {
     /// If no such permit is out.
     pub fn on_release(&mut self, class: Class, admitted: &mut Vec<Admitted>) {
         self.permits.give_back(class);
+        self.end_ahead(class);
         if self.is_alternating(class) {
             self.turn_boundary = self.queues.next_ticket();
         }
@@ -189,45 +199,6 @@ impl Admission {
             Phase::Draining | Phase::Closed => {}
         }
         self.check_invariants();
-    }
-
-    /// Passes a permit on to the request that its release would admit, if that is of the same class. Returns its ticket; on `None`
-    /// nothing happened, and the permit is still out.
-    ///
-    /// It differs from [`Admission::on_release`] only in that nobody sees the moment between, in which the permit's connection
-    /// would have to be found again.
-    ///
-    /// # Panics
-    /// If no such permit is out.
-    pub fn on_pass(&mut self, class: Class) -> Option<Ticket> {
-        if self.phase != Phase::Open || class == Class::Exclusive || self.turn_ends_with(class) {
-            return None;
-        }
-        self.permits.give_back(class);
-        let next = match class {
-            Class::Read(_) => self.next_reader(),
-            Class::Write | Class::Exclusive => self.next_writer(),
-        };
-        let heir = next.filter(|next| next.class == class);
-        match heir {
-            Some(heir) => self.admit(heir),
-            None => self.permits.take(class),
-        }
-        self.check_invariants();
-        heir.map(|heir| heir.ticket)
-    }
-
-    /// Returns whether [`Admission::on_pass`] of a write permit would find a request.
-    #[must_use]
-    pub fn has_heir_of_write(&self) -> bool {
-        if self.phase != Phase::Open || self.turn_ends_with(Class::Write) {
-            return false;
-        }
-        self.queues.first_write().is_some_and(|(_, intent)| match intent {
-            Intent::Place { read } => read.is_some_and(|read| self.queues.is_waiting_short(read)),
-            Intent::Write => true,
-            Intent::Exclusive => false,
-        })
     }
 
     /// Takes a ticket out of the queue, and appends to `admitted` the requests that run now, in order.
@@ -303,11 +274,6 @@ impl Admission {
         }
     }
 
-    /// Says whether readers run when a permit of `class` comes back, because it is alternating and they wait.
-    fn turn_ends_with(&self, class: Class) -> bool {
-        self.is_alternating(class) && self.queues.waiting_readers() > 0
-    }
-
     fn is_alternating_out(&self) -> bool {
         self.permits.exclusives > 0 || (self.permits.writers > 0 && self.is_alternating(Class::Write))
     }
@@ -332,8 +298,9 @@ impl Admission {
         self.permits.readers < self.max_readers.max(self.permits.sessions + 1)
     }
 
-    fn has_room_for(&self, requests: usize) -> bool {
-        self.queues.len() + requests <= self.max_queued
+    /// Says whether so many more requests may wait.
+    pub(super) fn has_room_for(&self, requests: usize) -> bool {
+        self.queues.len() + self.ahead + requests <= self.max_queued
     }
 
     fn may_read(&self, kind: ReadKind, in_turn: bool) -> bool {
@@ -456,7 +423,7 @@ impl Admission {
             assert!(self.next_writer().is_none(), "BUG: I3 a writer waits that may run");
         }
         assert!(readers <= self.max_readers.max(sessions + 1), "BUG: I3 more readers run than there is room for");
-        assert!(self.queues.len() <= self.max_queued, "BUG: I4 more requests are queued than may be");
+        assert!(self.queues.len() + self.ahead <= self.max_queued, "BUG: I4 more requests are queued than may be");
         assert!(sessions <= readers, "BUG: I5 a session permit is not counted as a read permit");
         match self.phase {
             Phase::Open => {}

@@ -11,7 +11,6 @@
 //! leads to on that thread follows after it returned. A panic in one is caught and reported; the gate and the others go on.
 //! The gate reads no clock: times are passed in.
 
-use std::fmt;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -21,6 +20,7 @@ use crate::sync::Mutex;
 
 mod admission;
 mod delivery;
+mod permit;
 mod permits;
 mod place;
 mod queues;
@@ -35,6 +35,7 @@ use self::place::Standing;
 use self::waiters::{Waiters, Waiting};
 
 pub use self::admission::Admission;
+pub use self::permit::{Passed, Permit};
 pub use self::place::Place;
 pub use self::request::{Admitted, Class, Concurrency, Decision, ReadKind, Ticket, UnclassifiedDecision};
 pub use self::status::{AdmissionStatus, Mode, Phase};
@@ -48,6 +49,16 @@ pub trait Waiter: Send + Sized + 'static {
 
     /// Learns that there will be no permit.
     fn rejected(self, reason: Rejection);
+
+    /// Returns how many requests it stands for in [`Gate::request_all`]. Each of them has a ticket and is answered by itself.
+    fn requests(&self) -> usize {
+        1
+    }
+
+    /// Takes so many requests off, the first ones. Returns nothing when it stands for no more than that.
+    fn take_first(&mut self, _count: usize) -> Option<Self> {
+        None
+    }
 }
 
 /// Says why a request gets no permit.
@@ -160,7 +171,8 @@ impl<W: Waiter> Gate<W> {
         state.settle(self, decision, class, Waiting { waiter, queued_at })
     }
 
-    /// Requests a permit of `class` for each of `waiters`, in their order, as one step: nobody comes between them.
+    /// Requests a permit of `class` for each of `waiters`, in their order, as one step: nobody comes between them. One that stands for
+    /// several requests is asked for a permit for each of these.
     ///
     /// They are counted off under the lock: to ask for the next must do no more than hand it over.
     ///
@@ -178,11 +190,7 @@ impl<W: Waiter> Gate<W> {
         let mut state = self.state.lock();
         let queued_at = state.not_before_the_last(now);
         for waiter in waiters.by_ref() {
-            let decision = state.admission.on_request(class);
-            match state.settle(self, decision, class, Waiting { waiter, queued_at }) {
-                Request::Queued { ticket: _, first } => requested.first |= first,
-                answer @ (Request::Admitted(..) | Request::Rejected(..)) => requested.unqueued.push(answer),
-            }
+            state.settle_all(self, class, Waiting { waiter, queued_at }, &mut requested);
         }
         requested
     }
@@ -193,7 +201,7 @@ impl<W: Waiter> Gate<W> {
     /// On a read request if `max_readers` is 0.
     pub fn try_request(self: &Arc<Self>, class: Class) -> Option<Permit<W>> {
         let admitted = self.state.lock().admission.on_try(class);
-        admitted.then(|| Permit { gate: Arc::clone(self), class })
+        admitted.then(|| Permit::new(Arc::clone(self), class))
     }
 
     /// Requests a short read for a statement that may turn out to be a write, and takes a place among the writes for it, as
@@ -293,8 +301,11 @@ impl<W: Waiter> Gate<W> {
     /// # Panics
     /// If `exclusive` is not an exclusive permit of this gate.
     pub fn set_concurrency(self: &Arc<Self>, exclusive: &Permit<W>, concurrency: Concurrency) {
-        assert!(Arc::ptr_eq(self, &exclusive.gate), "BUG: I2 the permit is another gate's");
-        assert!(exclusive.class == Class::Exclusive, "BUG: I2 the concurrency changes only under an exclusive permit");
+        assert!(Arc::ptr_eq(self, exclusive.gate()), "BUG: I2 the permit is another gate's");
+        assert!(
+            exclusive.class() == Class::Exclusive,
+            "BUG: I2 the concurrency changes only under an exclusive permit"
+        );
         self.state.lock().admission.set_concurrency(concurrency);
     }
 
@@ -331,11 +342,49 @@ impl<W: Waiter> State<W> {
     /// Turns a decision into the answer for the caller, and keeps the waiter if it is queued. `class` is what was admitted, if so.
     fn settle(&mut self, gate: &Arc<Gate<W>>, decision: Decision, class: Class, waiting: Waiting<W>) -> Request<W> {
         match decision {
-            Decision::Admitted => Request::Admitted(waiting.waiter, Permit { gate: Arc::clone(gate), class }),
+            Decision::Admitted => Request::Admitted(waiting.waiter, Permit::new(Arc::clone(gate), class)),
             Decision::Queued(ticket) => Request::Queued { ticket, first: self.waiting.insert(ticket, waiting) },
             Decision::Overloaded => Request::Rejected(waiting.waiter, Rejection::Overloaded),
             Decision::Closed => Request::Rejected(waiting.waiter, Rejection::Closed),
         }
+    }
+
+    /// Decides each request that a waiter stands for, in order. Where all that are left have to wait they stay together.
+    fn settle_all(&mut self, gate: &Arc<Gate<W>>, class: Class, several: Waiting<W>, requested: &mut RequestedAll<W>) {
+        let Waiting { waiter: mut several, queued_at } = several;
+        loop {
+            let decision = self.admission.on_request(class);
+            let others = several.requests() - 1;
+            if let Decision::Queued(ticket) = decision
+                && self.admission.has_room_for(others)
+            {
+                for _ in 0..others {
+                    let decision = self.admission.on_request(class);
+                    assert!(matches!(decision, Decision::Queued(_)), "BUG: I3 a request overtook one like it");
+                }
+                requested.first |= self.waiting.insert(ticket, Waiting { waiter: several, queued_at });
+                return;
+            }
+            let first = several.take_first(1);
+            let (waiter, rest) = match first {
+                Some(first) => (first, Some(several)),
+                None => (several, None),
+            };
+            match self.settle(gate, decision, class, Waiting { waiter, queued_at }) {
+                Request::Queued { ticket: _, first } => requested.first |= first,
+                answer @ (Request::Admitted(..) | Request::Rejected(..)) => requested.unqueued.push(answer),
+            }
+            let Some(rest) = rest else { return };
+            several = rest;
+        }
+    }
+
+    /// Takes the first requests of the waiter with this ticket out, which the permit was passed on to that is asked for.
+    fn take_passed(&mut self, ticket: Ticket, count: usize) -> impl FnOnce(Permit<W>) -> Passed<W> + use<W> {
+        let waiting = self.waiting.remove_first(ticket, count);
+        let Waiting { waiter, queued_at } = waiting.expect("BUG: I4 a request is admitted whose waiter is gone");
+        let horizon = self.admission.horizon();
+        move |permit| Passed { waiter, permit, ticket, queued_at, horizon }
     }
 
     /// Returns `now`, or the time of the last request if that thread read its clock later and came first: the order by ticket
@@ -355,7 +404,7 @@ impl<W: Waiter> State<W> {
         for Admitted { ticket, class } in self.admitted.drain(..) {
             let Waiting { waiter, queued_at: _ } =
                 self.waiting.remove(ticket).expect("BUG: I4 a request is admitted whose waiter is gone");
-            calls.push(Call::Admit(waiter, Permit { gate: Arc::clone(gate), class }));
+            calls.push(Call::Admit(waiter, Permit::new(Arc::clone(gate), class)));
         }
     }
 
@@ -364,74 +413,5 @@ impl<W: Waiter> State<W> {
             Phase::Open | Phase::Draining => {}
             Phase::Closed => calls.extend(self.on_closed.drain(..).map(Call::Closed)),
         }
-    }
-}
-
-/// A waiter that got the permit of the one before it.
-pub struct Passed<W: Waiter> {
-    /// Who has the permit now.
-    pub waiter: W,
-    /// The permit.
-    pub permit: Permit<W>,
-    /// The ticket it waited under.
-    pub ticket: Ticket,
-    /// Greater than every ticket that was queued before the permit was passed on.
-    pub horizon: Ticket,
-}
-
-/// The right to proceed. Dropping it is the release, on whichever thread that happens.
-#[must_use = "an unused permit is released at once"]
-pub struct Permit<W: Waiter> {
-    gate: Arc<Gate<W>>,
-    class: Class,
-}
-
-impl<W: Waiter> Permit<W> {
-    /// Returns what the permit allows.
-    #[must_use]
-    pub fn class(&self) -> Class {
-        self.class
-    }
-}
-
-impl<W: Waiter> Permit<W> {
-    /// Returns whether [`Permit::pass_on`] would find somebody now, for a write permit. A hint: whoever waits may leave.
-    #[must_use]
-    pub fn has_heir(&self) -> bool {
-        match self.class {
-            Class::Read(_) | Class::Exclusive => false,
-            Class::Write => self.gate.state.lock().admission.has_heir_of_write(),
-        }
-    }
-
-    /// Passes the permit on to the waiter that its release would admit, if that one asked for the same class. Otherwise the
-    /// permit comes back.
-    ///
-    /// Whoever serves one request after another on the same connection saves the way through the queue of that connection.
-    ///
-    /// # Errors
-    /// The permit itself.
-    pub fn pass_on(self) -> Result<Passed<W>, Self> {
-        let mut state = self.gate.state.lock();
-        let Some(ticket) = state.admission.on_pass(self.class) else {
-            drop(state);
-            return Err(self);
-        };
-        let waiting = state.waiting.remove(ticket).expect("BUG: I4 a request is admitted whose waiter is gone");
-        let horizon = state.admission.horizon();
-        drop(state);
-        Ok(Passed { waiter: waiting.waiter, permit: self, ticket, horizon })
-    }
-}
-
-impl<W: Waiter> Drop for Permit<W> {
-    fn drop(&mut self) {
-        self.gate.release(self.class);
-    }
-}
-
-impl<W: Waiter> fmt::Debug for Permit<W> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Permit").field("class", &self.class).finish_non_exhaustive()
     }
 }

@@ -85,6 +85,14 @@ impl Queues {
         }
     }
 
+    /// Puts writes back that were taken out as heads, oldest first.
+    pub(super) fn put_back_writes(&mut self, tickets: &[Ticket]) {
+        for &ticket in tickets.iter().rev() {
+            assert!(self.first_write().is_none_or(|(head, _)| ticket < head), "BUG: I3 a write is put back too late");
+            self.writes.push_front(QueuedWrite { ticket, intent: Intent::Write });
+        }
+    }
+
     /// Turns a place into a waiting write at the same position. Returns false if it is not queued.
     pub(super) fn confirm(&mut self, place: Ticket) -> bool {
         let Ok(index) = self.writes.binary_search_by_key(&place, |write| write.ticket) else { return false };

@@ -1,5 +1,6 @@
 //! The shell: who is called, where, how often, and that nothing is lost when a call goes wrong.
 
+mod passing;
 mod together;
 
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -21,6 +22,8 @@ enum Manner {
 
 struct Probe {
     name: u32,
+    /// For how many others it stands, whose names follow its own.
+    others: u32,
     manner: Manner,
     events: Sender<Event>,
     place: Option<Place<Probe>>,
@@ -55,6 +58,17 @@ impl Waiter for Probe {
             Manner::Panics => panic!("a waiter panics on purpose"),
         }
     }
+
+    fn requests(&self) -> usize {
+        1 + self.others as usize
+    }
+
+    fn take_first(&mut self, count: usize) -> Option<Self> {
+        let count = u32::try_from(count).ok().filter(|count| *count <= self.others)?;
+        let first = Self { others: count - 1, events: self.events.clone(), place: None, ..*self };
+        (self.name, self.others) = (self.name + count, self.others - count);
+        Some(first)
+    }
 }
 
 /// A gate, the waiters it called, and a clock that moves when it is told to.
@@ -72,7 +86,7 @@ impl Stage {
     }
 
     fn probe(&self, name: u32, manner: Manner) -> Probe {
-        Probe { name, manner, events: self.sender.clone(), place: None }
+        Probe { name, others: 0, manner, events: self.sender.clone(), place: None }
     }
 
     fn request(&self, class: Class, name: u32, manner: Manner) -> Request<Probe> {
@@ -270,20 +284,6 @@ fn a_place_at_the_head_gets_the_write_permit_when_that_is_free_first() {
     drop(write);
     assert_eq!(stage.next_admitted().0, 2);
     stage.assert_idle();
-}
-
-#[test]
-fn a_write_permit_is_passed_on_to_the_waiter_of_a_place() {
-    let stage = Stage::new(Concurrency::Wal, 1, 10);
-    let (_read, write) = (stage.take(SHORT), stage.take(Class::Write));
-    queued(stage.unclassified(1));
-    stage.queue(Class::Write, 2);
-    let Passed { waiter, permit, .. } = write.pass_on().expect("the head asked for this class");
-    assert_eq!((waiter.name, permit.class()), (1, Class::Write));
-    drop(waiter);
-    assert_eq!(stage.events.try_iter().count(), 0, "its place is void");
-    drop(permit);
-    assert_eq!(stage.next_admitted().0, 2);
 }
 
 #[test]

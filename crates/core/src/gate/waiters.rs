@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use slab::Slab;
 
+use super::Waiter;
 use super::request::Ticket;
 
 /// For how many waiters memory is kept when nobody waits.
@@ -21,6 +22,7 @@ const LEFT: usize = 64;
 
 /// Where the waiter with a ticket is kept, until it has left.
 struct Entry {
+    /// That of its first request, if it stands for several: theirs follow one another.
     ticket: Ticket,
     key: Option<usize>,
 }
@@ -38,7 +40,7 @@ impl<W> Default for Waiters<W> {
     }
 }
 
-impl<W> Waiters<W> {
+impl<W: Waiter> Waiters<W> {
     /// Keeps a waiter. Returns whether it is the oldest.
     pub(super) fn insert(&mut self, ticket: Ticket, waiting: Waiting<W>) -> bool {
         let entry = Entry { ticket, key: Some(self.kept.insert(waiting)) };
@@ -53,9 +55,25 @@ impl<W> Waiters<W> {
     }
 
     pub(super) fn remove(&mut self, ticket: Ticket) -> Option<Waiting<W>> {
-        let first = self.entries.front()?.ticket;
-        let index = if first == ticket { 0 } else { self.find(ticket)? };
-        let waiting = self.kept.remove(self.entries[index].key.take()?);
+        self.remove_first(ticket, 1)
+    }
+
+    /// How many requests the waiter whose first ticket this is stands for.
+    pub(super) fn requests(&self, ticket: Ticket) -> usize {
+        let entry = self.find(ticket).and_then(|index| self.entries[index].key);
+        entry.map_or(0, |key| self.kept[key].waiter.requests())
+    }
+
+    /// Takes so many requests off the waiter whose first ticket this is, which leaves with the last of them.
+    pub(super) fn remove_first(&mut self, ticket: Ticket, count: usize) -> Option<Waiting<W>> {
+        let index = self.find(ticket)?;
+        let entry = &mut self.entries[index];
+        let kept = &mut self.kept[entry.key?];
+        if let Some(waiter) = kept.waiter.take_first(count) {
+            entry.ticket = Ticket(ticket.0 + count as u64);
+            return Some(Waiting { waiter, queued_at: kept.queued_at });
+        }
+        let waiting = self.kept.remove(entry.key.take()?);
         while self.entries.front().is_some_and(|first| first.key.is_none()) {
             self.entries.pop_front();
         }
@@ -76,20 +94,70 @@ impl<W> Waiters<W> {
     }
 
     fn find(&self, ticket: Ticket) -> Option<usize> {
+        if self.entries.front()?.ticket == ticket {
+            return Some(0);
+        }
         self.entries.binary_search_by_key(&ticket, |entry| entry.ticket).ok()
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::{Permit, Rejection};
     use super::*;
 
-    fn insert(waiters: &mut Waiters<u64>, ticket: u64, queued_at: Instant) -> bool {
-        waiters.insert(Ticket(ticket), Waiting { waiter: ticket, queued_at })
+    /// Requests, by what they would be called.
+    #[derive(Debug, PartialEq)]
+    struct Names(Vec<u64>);
+
+    impl Waiter for Names {
+        fn admitted(self, permit: Permit<Self>) -> Option<Permit<Self>> {
+            Some(permit)
+        }
+
+        fn rejected(self, _reason: Rejection) {}
+
+        fn requests(&self) -> usize {
+            self.0.len()
+        }
+
+        fn take_first(&mut self, count: usize) -> Option<Self> {
+            (count < self.0.len()).then(|| Self(self.0.drain(..count).collect()))
+        }
     }
 
-    fn remove(waiters: &mut Waiters<u64>, ticket: u64) -> Option<u64> {
-        waiters.remove(Ticket(ticket)).map(|waiting| waiting.waiter)
+    fn insert(waiters: &mut Waiters<Names>, ticket: u64, queued_at: Instant) -> bool {
+        waiters.insert(Ticket(ticket), Waiting { waiter: Names(vec![ticket]), queued_at })
+    }
+
+    fn remove(waiters: &mut Waiters<Names>, ticket: u64) -> Option<u64> {
+        let Names(names) = waiters.remove(Ticket(ticket))?.waiter;
+        assert_eq!(names.len(), 1);
+        Some(names[0])
+    }
+
+    #[test]
+    fn those_that_one_waiter_stands_for_leave_one_by_one_or_several_at_a_time() {
+        let (mut waiters, now) = (Waiters::default(), Instant::now());
+        insert(&mut waiters, 1, now);
+        waiters.insert(Ticket(4), Waiting { waiter: Names((4..=9).collect()), queued_at: now });
+        assert!(!insert(&mut waiters, 12, now));
+        assert_eq!(remove(&mut waiters, 5), None, "it is not the first of them");
+        assert_eq!(remove(&mut waiters, 4), Some(4));
+        assert_eq!(remove(&mut waiters, 4), None, "it has left");
+        assert_eq!(waiters.requests(Ticket(5)), 5);
+        let several = waiters.remove_first(Ticket(5), 3).map(|waiting| waiting.waiter);
+        assert_eq!(several, Some(Names(vec![5, 6, 7])));
+        assert_eq!(remove(&mut waiters, 1), Some(1));
+        assert_eq!(waiters.oldest(), Some((Ticket(8), now)));
+        assert!(
+            waiters.insert(Ticket(6), Waiting { waiter: Names(vec![6, 7]), queued_at: now }),
+            "it waits for longer"
+        );
+        let left: Vec<_> = [6, 7, 8, 9, 12].into_iter().map(|ticket| remove(&mut waiters, ticket)).collect();
+        assert_eq!(left, [6, 7, 8, 9, 12].map(Some));
+        assert_eq!(waiters.requests(Ticket(9)), 0);
+        assert_eq!(waiters.oldest(), None);
     }
 
     #[test]

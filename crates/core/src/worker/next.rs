@@ -33,7 +33,7 @@ impl Next {
     }
 
     pub(super) fn after(permit: Permit) -> Self {
-        let Passed { waiter, permit, ticket, horizon } = match permit.pass_on() {
+        let Passed { waiter, permit, ticket, horizon, queued_at: _ } = match permit.pass_on() {
             Ok(passed) => passed,
             Err(permit) => return Self::Rest(permit),
         };

@@ -29,6 +29,10 @@ enum Event {
     Release(usize),
     /// Pass the permit on, or release it when that is not possible.
     Pass(usize),
+    /// Pass the permit of the write that runs on to so many ahead of their turns.
+    PassAhead(usize),
+    /// Put the last so many of them back.
+    PutBack(usize),
     SetConcurrency(Concurrency),
     Close,
 }
@@ -65,6 +69,8 @@ impl Pair {
             Event::Cancel(pick) => self.cancel(pick)?,
             Event::Release(pick) => self.release(pick)?,
             Event::Pass(pick) => self.pass(pick)?,
+            Event::PassAhead(count) => self.pass_ahead(count)?,
+            Event::PutBack(count) => self.put_back(count)?,
             Event::SetConcurrency(concurrency) => self.set_concurrency(concurrency),
             Event::Close => self.close()?,
         }
@@ -189,6 +195,25 @@ impl Pair {
         self.release(index)
     }
 
+    fn pass_ahead(&mut self, count: usize) -> Result<(), TestCaseError> {
+        if !self.model.running.iter().any(|(_, class)| *class == Class::Write) {
+            return Ok(());
+        }
+        for _ in 0..count {
+            prop_assert_eq!(self.machine.on_pass_ahead(), self.model.pass_ahead());
+        }
+        Ok(())
+    }
+
+    fn put_back(&mut self, count: usize) -> Result<(), TestCaseError> {
+        let count = count.min(self.model.ahead.len());
+        let back = &self.model.ahead[self.model.ahead.len() - count..];
+        let tickets: Vec<_> = back.iter().map(|waiting| self.tickets[&waiting.id]).collect();
+        prop_assert_eq!(self.machine.on_put_back(&tickets), !self.model.closing);
+        self.model.put_back(count);
+        Ok(())
+    }
+
     fn set_concurrency(&mut self, concurrency: Concurrency) {
         if self.model.running.iter().any(|(_, class)| *class == Class::Exclusive) {
             self.machine.set_concurrency(concurrency);
@@ -303,6 +328,8 @@ fn any_event() -> impl Strategy<Value = Event> {
         5 => (0_usize..8).prop_map(Event::Cancel),
         14 => (0_usize..8).prop_map(Event::Release),
         8 => (0_usize..8).prop_map(Event::Pass),
+        4 => (1_usize..6).prop_map(Event::PassAhead),
+        3 => (0_usize..6).prop_map(Event::PutBack),
         1 => any_concurrency().prop_map(Event::SetConcurrency),
         1 => Just(Event::Close),
     ]

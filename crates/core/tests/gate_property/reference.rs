@@ -30,6 +30,8 @@ pub(crate) struct Model {
     pub(crate) closing: bool,
     pub(crate) running: Vec<(Id, Class)>,
     pub(crate) line: Vec<Waiting>,
+    /// Writes that the one that runs passed its permit on to ahead of their turns.
+    pub(crate) ahead: Vec<Waiting>,
     mode_switches: u64,
 }
 
@@ -50,6 +52,7 @@ impl Model {
             closing: false,
             running: Vec::new(),
             line: Vec::new(),
+            ahead: Vec::new(),
             mode_switches: 0,
         }
     }
@@ -65,11 +68,11 @@ impl Model {
         let last = wants[wants.len() - 1].0;
         assert!(admitted.iter().all(|(id, _)| *id == last), "an arrival lets nobody else run");
         if let [(_, class)] = admitted[..]
-            && self.line.len() <= self.max_queued.max(before.line.len())
+            && self.queued() <= self.max_queued.max(before.queued())
         {
             return Answer::Admitted(class);
         }
-        if self.line.len() <= self.max_queued {
+        if self.queued() <= self.max_queued {
             return Answer::Queued;
         }
         *self = before;
@@ -88,10 +91,32 @@ impl Model {
 
     pub(crate) fn release(&mut self, index: usize) -> Vec<(Id, Class)> {
         let (_, class) = self.running.remove(index);
+        if !is_read(class) {
+            self.ahead.clear();
+        }
         if self.alternates(class) {
             self.line.iter_mut().for_each(|waiting| waiting.in_turn = true);
         }
         self.scan()
+    }
+
+    /// Lets the write that waits next have the permit of the one that runs. Returns whether it may.
+    pub(crate) fn pass_ahead(&mut self) -> bool {
+        let writes = Want::Permit(Class::Write);
+        let is_head = |head: &Waiting| head.want == writes && !self.closing && !self.alternates(Class::Write);
+        let Some(id) = self.head().filter(|head| is_head(head)).map(|head| head.id) else { return false };
+        let index = self.line.iter().position(|waiting| waiting.id == id).expect("the head is in the line");
+        self.ahead.push(self.line.remove(index));
+        true
+    }
+
+    /// Puts the last of those back that are ahead of their turns.
+    pub(crate) fn put_back(&mut self, count: usize) {
+        let back = self.ahead.split_off(self.ahead.len() - count);
+        if !self.closing {
+            self.line.extend(back);
+            self.line.sort_by_key(|waiting| waiting.id);
+        }
     }
 
     pub(crate) fn cancel(&mut self, id: Id) -> Vec<(Id, Class)> {
@@ -168,6 +193,11 @@ impl Model {
         let writer_out = self.running.iter().any(|(_, class)| !is_read(*class));
         let in_turn = self.line.iter().any(|other| is_reader(other) && other.in_turn);
         is_head && !writer_out && (!self.alternates(class) || (self.readers() == 0 && !in_turn))
+    }
+
+    /// How many wait, or might again.
+    fn queued(&self) -> usize {
+        self.line.len() + self.ahead.len()
     }
 
     fn head(&self) -> Option<&Waiting> {
