@@ -315,6 +315,13 @@ impl Request {
     }
 }
 
+impl Request {
+    /// Whether it may share a transaction with others, as far as can be said without preparing it.
+    pub(crate) fn may_share(&self) -> bool {
+        self.take != Take::Describe && !self.query.writes_long()
+    }
+}
+
 /// What a statement did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Outcome {

@@ -2,6 +2,7 @@
 
 mod activity;
 mod bursts;
+mod calls;
 mod checkpoint;
 mod close;
 mod copy;
@@ -42,6 +43,7 @@ use crate::trace;
 use crate::worker::{Checkpointer, Worker};
 
 use activity::Activity;
+pub(crate) use calls::Calls;
 pub use checkpoint::CheckpointMode;
 use checkpoint::WalCare;
 use close::CloseGate;

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use smallvec::SmallVec;
 
+use super::calls::Calls;
 use super::order::Order;
 use super::waiting::{Waiting, closed};
 use super::{Manager, Shared};
@@ -14,6 +15,7 @@ use crate::connection::Route;
 use crate::error::{Error, ErrorCode};
 use crate::gate::{Class, Concurrency, ReadKind, RequestedAll};
 use crate::query::{Query, Request, Scope, Script};
+use crate::trace;
 use crate::worker::{Job, Work, nothing};
 
 /// For how many calls of a [`Bunch`] there is room in place.
@@ -114,6 +116,13 @@ pub struct Bunch<'m> {
 impl Bunch<'_> {
     /// Adds one request, which is answered under the number `call`. `cancel` stops it.
     pub fn add(&mut self, request: Request, cancel: Option<Arc<Cancel>>, call: u32) {
+        let request = match self.class_of_call(&request) {
+            Some(class) if cancel.is_none() => match self.add_call(class, request, call) {
+                Ok(()) => return,
+                Err(request) => request,
+            },
+            _ => request,
+        };
         let reply = self.manager.reply(Arc::clone(&self.sink), call, &request.query, request.timed);
         let mut job = Job { cancel, ..Job::new(Work::Query(request), reply) };
         if self.manager.member.has_left() {
@@ -136,6 +145,37 @@ impl Bunch<'_> {
                 self.manager.shared.send(job, way);
             }
         }
+    }
+
+    /// What a call asks for that need not be known before its turn comes: nobody measures it, and no read has to see what it writes.
+    fn class_of_call(&self, request: &Request) -> Option<Class> {
+        let Manager { shared, member, order } = self.manager;
+        if member.has_left() || order.is_some() || trace::is_told() {
+            return None;
+        }
+        match shared.route_of(request)? {
+            Route::Read => Some(Class::Read(ReadKind::Short)),
+            Route::Write => Some(Class::Write),
+        }
+    }
+
+    /// Adds a call to those that it follows and that are like it, or as the first of others. Gives it back if it cannot be one of these.
+    fn add_call(&mut self, class: Class, request: Request, call: u32) -> Result<(), Request> {
+        if class != self.class {
+            self.submit();
+            self.class = class;
+        }
+        let request = match self.waiting.last_mut().and_then(Waiting::calls_mut) {
+            Some(calls) => match calls.add(request, call) {
+                Ok(()) => return Ok(()),
+                Err(request) => request,
+            },
+            None => request,
+        };
+        let calls = Calls::new(request, &self.sink, call)?;
+        let since = self.since().unwrap_or_else(Instant::now);
+        self.waiting.push(Waiting::calls(&self.manager.shared, calls, since));
+        Ok(())
     }
 
     /// When the first of those was added that wait to be submitted.
@@ -216,9 +256,12 @@ impl Shared {
     fn route(&self, work: &Work) -> Option<Route> {
         match work {
             Work::Script(_) | Work::Batch(_) => Some(Route::Write),
-            Work::Query(_) if self.runs_all_on_the_writer() => Some(Route::Write),
-            Work::Query(request) => request.query.hint(),
+            Work::Query(request) => self.route_of(request),
         }
+    }
+
+    fn route_of(&self, request: &Request) -> Option<Route> {
+        if self.runs_all_on_the_writer() { Some(Route::Write) } else { request.query.hint() }
     }
 
     /// Whether there are no readers, or what they would read may not be what the writer sees.

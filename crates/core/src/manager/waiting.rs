@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use tokio::sync::oneshot;
 
+use super::calls::Calls;
 use super::{Permit, Shared};
 use crate::cancel::Cancel;
 use crate::control;
@@ -24,6 +25,8 @@ pub(crate) struct Waiting {
 
 enum Wants {
     Run(Job),
+    /// One after another, each with a permit of its own.
+    Calls(Calls),
     Lease(oneshot::Sender<Result<RawLease>>),
     /// The right to proceed on a connection of one's own.
     Permit(oneshot::Sender<Result<Permit>>),
@@ -33,6 +36,18 @@ enum Wants {
 impl Waiting {
     pub(super) fn job(shared: &Arc<Shared>, job: Job, since: Instant) -> Self {
         Self { shared: Arc::clone(shared), wants: Wants::Run(job), since }
+    }
+
+    pub(crate) fn calls(shared: &Arc<Shared>, calls: Calls, since: Instant) -> Self {
+        Self { shared: Arc::clone(shared), wants: Wants::Calls(calls), since }
+    }
+
+    /// The calls that others like them may join.
+    pub(super) fn calls_mut(&mut self) -> Option<&mut Calls> {
+        match &mut self.wants {
+            Wants::Calls(calls) => Some(calls),
+            Wants::Run(_) | Wants::Lease(_) | Wants::Permit(_) | Wants::Session(_) => None,
+        }
     }
 
     /// When it was asked for.
@@ -49,9 +64,29 @@ impl Waiting {
     pub(crate) fn fail(self, error: Error) {
         match self.wants {
             Wants::Run(job) => job.fail(error),
+            Wants::Calls(mut calls) => {
+                while let Some(job) = calls.next() {
+                    job.fail(error.clone());
+                }
+            }
             Wants::Session(wanted) => wanted.reject(&error),
             Wants::Lease(sender) => drop(sender.send(Err(error))),
             Wants::Permit(sender) => drop(sender.send(Err(error))),
+        }
+    }
+
+    /// Takes several calls out, to run them on the connection that is at hand.
+    ///
+    /// # Errors
+    /// The waiter itself, when it is for one.
+    #[expect(clippy::result_large_err, reason = "what is not several calls is given back whole")]
+    pub(crate) fn into_calls(self) -> Result<Calls, Self> {
+        let Self { shared, wants, since } = self;
+        match wants {
+            Wants::Calls(calls) if calls.count() > 1 => Ok(calls),
+            wants @ (Wants::Calls(_) | Wants::Run(_) | Wants::Lease(_) | Wants::Permit(_) | Wants::Session(_)) => {
+                Err(Self { shared, wants, since })
+            }
         }
     }
 
@@ -64,6 +99,7 @@ impl Waiting {
         let Self { shared, wants, since } = self;
         match wants {
             Wants::Run(job) => Ok(job),
+            Wants::Calls(calls) => Ok(calls.last()),
             wants @ (Wants::Lease(_) | Wants::Permit(_) | Wants::Session(_)) => Err(Self { shared, wants, since }),
         }
     }
@@ -76,6 +112,10 @@ impl Waiting {
         match wants {
             Wants::Run(job) => {
                 shared.dispatch(job, permit, since);
+                None
+            }
+            Wants::Calls(calls) => {
+                shared.dispatch(calls.last(), permit, since);
                 None
             }
             Wants::Session(wanted) => {
@@ -103,6 +143,23 @@ impl Waiter for Waiting {
         let error = self.shared.rejection(reason);
         self.shared.metrics.failed(&error);
         self.fail(error);
+    }
+
+    fn requests(&self) -> usize {
+        match &self.wants {
+            Wants::Calls(calls) => calls.count(),
+            Wants::Run(_) | Wants::Lease(_) | Wants::Permit(_) | Wants::Session(_) => 1,
+        }
+    }
+
+    fn take_first(&mut self, count: usize) -> Option<Self> {
+        match &mut self.wants {
+            Wants::Calls(calls) => {
+                let first = calls.take_first(count)?;
+                Some(Self::calls(&self.shared, first, self.since))
+            }
+            Wants::Run(_) | Wants::Lease(_) | Wants::Permit(_) | Wants::Session(_) => None,
+        }
     }
 }
 
@@ -189,6 +246,31 @@ impl Shared {
         if let Some(waiting) = self.gate.cancel(ticket) {
             self.metrics.failed(&error);
             waiting.fail(error);
+        }
+    }
+
+    /// Puts calls back that `permit` was passed on to ahead of their turn, which did not come: those after the first `after` of those with this ticket.
+    pub(crate) fn put_back(
+        self: &Arc<Self>,
+        permit: &Permit,
+        ticket: Ticket,
+        after: usize,
+        calls: Calls,
+        queued_at: Instant,
+        since: Instant,
+    ) {
+        if calls.count() == 0 {
+            return;
+        }
+        match permit.put_back(ticket, after, Waiting::calls(self, calls, since), queued_at) {
+            Ok(true) => self.queue_timer.arm(self),
+            Ok(false) => {}
+            Err(mut waiting) => {
+                while let Some(first) = waiting.take_first(1) {
+                    first.rejected(Rejection::Closed);
+                }
+                waiting.rejected(Rejection::Closed);
+            }
         }
     }
 

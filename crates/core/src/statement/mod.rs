@@ -257,7 +257,7 @@ impl<'c> Statements<'c> {
 
     fn cached(&mut self, query: &Query, policy: Policy) -> Result<&mut Cached<'c>, PrepareError> {
         let id = query.id();
-        let serves = self.cache.get(&id).is_some_and(|cached| cached.serves(policy));
+        let serves = self.cache.peek(&id).is_some_and(|cached| cached.serves(policy));
         if serves {
             self.counts.hit();
         } else {

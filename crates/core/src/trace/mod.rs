@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use crate::connection::Location;
 
-pub(crate) use watch::Stopwatch;
+pub(crate) use watch::{Stopwatch, is_told};
 
 /// How much of a statement's text is told.
 const SQL_CHARS: usize = 10_000;

@@ -46,31 +46,66 @@ impl Answered {
 
 /// Answers calls in their order. What one sink takes in a row it takes at once, and is woken for once.
 pub(super) fn answer_all(outcomes: impl Iterator<Item = (Reply, Result<Answered, Failure>)>) {
-    let mut answers = VecDeque::with_capacity(outcomes.size_hint().0);
-    let mut taker: Option<Arc<dyn Sink>> = None;
-    for (reply, outcome) in outcomes {
-        let last = match outcome {
-            Ok(Answered { chunks, last }) => {
-                for (shape, chunk) in chunks {
-                    reply.push(&shape, chunk);
-                }
-                last
-            }
-            Err(failure) => Delivery::failed(failure),
-        };
+    let mut answers = Answers::with_capacity(outcomes.size_hint().0);
+    outcomes.for_each(|(reply, outcome)| answers.add(reply, outcome));
+    answers.send();
+}
+
+/// Answers that are ready, and whose sink they are for.
+pub(super) struct Answers {
+    ready: VecDeque<(u32, Delivery)>,
+    taker: Option<Arc<dyn Sink>>,
+}
+
+impl Answers {
+    pub(super) fn with_capacity(count: usize) -> Self {
+        Self { ready: VecDeque::with_capacity(count), taker: None }
+    }
+
+    /// Answers a call after those that were added before.
+    pub(super) fn add(&mut self, reply: Reply, outcome: Result<Answered, Failure>) {
+        let last = last_of(outcome, |shape, chunk| reply.push(shape, chunk));
         // Whoever listens to what calls take may panic.
         let concluded =
             if reply.is_watched() { guard(|| reply.conclude(last)).ok() } else { Some(reply.conclude(last)) };
-        let Some((sink, call, last)) = concluded else { continue };
-        if !taker.as_ref().is_some_and(|known| Arc::ptr_eq(known, &sink))
-            && let Some(other) = taker.replace(sink)
-        {
-            deliver(other, &mut answers);
+        if let Some((sink, call, last)) = concluded {
+            self.push(&sink, call, last);
         }
-        answers.push_back((call, last));
     }
-    if let Some(sink) = taker {
-        deliver(sink, &mut answers);
+
+    /// The same of one for which there is no reply.
+    pub(super) fn add_call(&mut self, sink: &Arc<dyn Sink>, call: u32, outcome: Result<Answered, Failure>) {
+        let last = last_of(outcome, |shape, chunk| sink.deliver(call, Delivery::Rows(Arc::clone(shape), chunk)));
+        self.push(sink, call, last);
+    }
+
+    fn push(&mut self, sink: &Arc<dyn Sink>, call: u32, last: Delivery) {
+        if !self.taker.as_ref().is_some_and(|known| Arc::ptr_eq(known, sink))
+            && let Some(other) = self.taker.replace(Arc::clone(sink))
+        {
+            deliver(other, &mut self.ready);
+        }
+        self.ready.push_back((call, last));
+    }
+
+    /// Delivers what is ready.
+    pub(super) fn send(mut self) {
+        if let Some(sink) = self.taker {
+            deliver(sink, &mut self.ready);
+        }
+    }
+}
+
+/// The last step of an answer, once `push` has got those before it.
+fn last_of(outcome: Result<Answered, Failure>, push: impl Fn(&Arc<Shape>, Box<Chunk>)) -> Delivery {
+    match outcome {
+        Ok(Answered { chunks, last }) => {
+            for (shape, chunk) in chunks {
+                push(&shape, chunk);
+            }
+            last
+        }
+        Err(failure) => Delivery::failed(failure),
     }
 }
 

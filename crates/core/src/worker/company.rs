@@ -43,11 +43,6 @@ impl Company {
         self.can_wait && self.groups_of_one > 0
     }
 
-    /// How many members a group may be expected to have.
-    pub(super) fn usual(&self) -> usize {
-        self.usual
-    }
-
     /// Learns how many writes a group had.
     pub(super) fn learn(&mut self, members: usize) {
         self.usual = members.max(self.usual - self.usual / 16);

@@ -4,59 +4,93 @@
 //! that reaches beyond itself (it ends the transaction, breaks a deferred foreign key, is interrupted, finds the disk full),
 //! everything is rolled back, the members before it run again, it runs alone, and those after it form another group.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use super::answered::{Answered, answer_all};
+use super::answered::Answered;
+use super::members::{Member, Members, Outcome};
+use super::recovery::fail_members;
+use super::run::{Caller, Halt};
 use super::writer::Writer;
-use super::{
-    Disposition, Job, Next, Work, disposition_after, explain_interrupt, guard, is_clean, of_commit, unknown_outcome,
-};
-use crate::completion::Failure;
+use super::{Disposition, Job, Next, Work, disposition_after, explain_interrupt, guard, is_clean, unknown_outcome};
 use crate::connection::{Policy, PrepareError, Route};
 use crate::error::{Error, ErrorCode, Result};
 use crate::gate::Class;
 use crate::manager::{GroupLimits, Permit};
 use crate::metrics::{Metrics, Series};
-use crate::query::{Request, Take};
+use crate::query::Request;
 use crate::statement::Written;
 
-/// A statement that has run in the group, and what it will be answered once that is committed.
-struct Member {
-    job: Job,
-    outcome: Result<Answered, Failure>,
-}
-
 /// The members of the transaction that is open.
-struct Group<'m> {
-    members: Vec<Member>,
+pub(super) struct Group<'m> {
+    pub(super) members: Members,
     /// How long they have waited at the gate.
-    waits: Series<'m>,
+    pub(super) waits: Series<'m>,
     since: Instant,
-    /// When the last member had run: the clock is asked once for each.
-    now: Instant,
-    bytes: usize,
+    /// When the last member had run, or one shortly before it: the clock is asked once for each job, and now and then for calls.
+    pub(super) now: Instant,
+    /// How many calls have run since, and after how many it is asked again.
+    untimed: u32,
+    stretch: u32,
+    pub(super) bytes: usize,
 }
 
 impl<'m> Group<'m> {
-    /// Begins with room for as many members as may be expected.
-    fn begin(expected: usize, metrics: &'m Metrics) -> Self {
+    fn begin(metrics: &'m Metrics) -> Self {
         let now = Instant::now();
-        Self { members: Vec::with_capacity(expected), waits: metrics.write_waits.series(), since: now, now, bytes: 0 }
+        Self {
+            members: Members::default(),
+            waits: metrics.write_waits.series(),
+            since: now,
+            now,
+            untimed: 0,
+            stretch: 1,
+            bytes: 0,
+        }
     }
 
     /// Makes the job in the doorway a member.
-    fn add(&mut self, doorway: &mut Option<Job>, outcome: Result<Answered, Failure>) {
+    fn add(&mut self, doorway: &mut Option<Job>, outcome: Outcome) {
         self.bytes += outcome.as_ref().map_or(0, Answered::bytes);
         let job = doorway.take().expect("BUG: nobody stands in the doorway");
         self.members.push(Member { job, outcome });
     }
 
-    fn is_full(&self, limits: GroupLimits) -> bool {
-        self.members.len() >= limits.statements as usize
-            || self.bytes >= limits.bytes
-            || self.now.duration_since(self.since) >= limits.time
+    /// A member that `caller` asked for has run: sees what time it is.
+    fn look_at_clock(&mut self, caller: Caller<'_>) {
+        self.untimed += 1;
+        let is_due = match caller {
+            Caller::Job(_) => true,
+            Caller::Call(_) => self.untimed >= self.stretch,
+        };
+        if is_due {
+            let now = Instant::now();
+            let were_short = now.duration_since(self.now) < SHORT * self.untimed;
+            self.stretch = if were_short { STRETCH } else { 1 };
+            (self.now, self.untimed) = (now, 0);
+        }
+    }
+
+    /// For how many more members there is room.
+    fn room(&self, limits: GroupLimits) -> usize {
+        (limits.statements as usize).saturating_sub(self.members.count())
+    }
+
+    pub(super) fn is_full(&self, limits: GroupLimits) -> bool {
+        self.room(limits) == 0 || self.is_spent(limits)
+    }
+
+    /// Whether it is full however few members it has.
+    pub(super) fn is_spent(&self, limits: GroupLimits) -> bool {
+        self.bytes >= limits.bytes || self.now.duration_since(self.since) >= limits.time
     }
 }
+
+/// How many calls may run one after another before the clock is asked again, where those before them were short: to ask takes a
+/// twentieth of the time of a short one.
+const STRETCH: u32 = 8;
+
+/// How long a call may take that counts as short.
+const SHORT: Duration = Duration::from_micros(20);
 
 /// What became of the job that stood in the doorway of a group. Jobs are large: it is moved once, when it becomes a member.
 enum Joined {
@@ -69,7 +103,7 @@ enum Joined {
 }
 
 /// How a member reached beyond itself.
-enum Offence {
+pub(super) enum Offence {
     /// What it did will be done by it alone.
     RunAlone,
     /// It has its answer: it was stopped.
@@ -104,8 +138,7 @@ impl Writer<'_> {
             return self.expect_usable(disposition, permit);
         }
         let _writing = self.shared.activity.begin_writing();
-        let (mut group, mut next, mut permit) =
-            (Group::begin(self.company.usual(), &self.shared.metrics), Some(first), permit);
+        let (mut group, mut next, mut permit) = (Group::begin(&self.shared.metrics), Some(first), permit);
         loop {
             match self.join(&mut group, &mut next, limits) {
                 Joined::Yes => {}
@@ -130,9 +163,9 @@ impl Writer<'_> {
                 let disposition = self.commit_group(group);
                 return self.expect_usable(disposition, permit);
             }
-            let passed = match permit.pass_on() {
+            let passed = match permit.pass_on_ahead(group.room(limits)) {
                 Ok(passed) => passed,
-                Err(alone) if self.company.wait(&alone, group.members.len()) => {
+                Err(alone) if self.company.wait(&alone, group.members.count()) => {
                     permit = alone;
                     group.now = Instant::now();
                     continue;
@@ -143,9 +176,35 @@ impl Writer<'_> {
                 }
             };
             permit = passed.permit;
-            let waited = group.now.saturating_duration_since(passed.waiter.since());
-            group.waits.add(waited);
-            match passed.waiter.into_job() {
+            let since = passed.waiter.since();
+            let waiter = match passed.waiter.into_calls() {
+                Ok(calls) => {
+                    let count = calls.count();
+                    let (rest, halt) = self.join_calls(&mut group, calls, since, limits);
+                    let Some(mut rest) = rest else { continue };
+                    let first = match halt {
+                        Halt::Full => None,
+                        Halt::Unfit | Halt::Broke(_) => rest.next(),
+                    };
+                    let after = count - rest.count();
+                    self.shared.put_back(&permit, passed.ticket, after, rest, passed.queued_at, since);
+                    match (halt, first) {
+                        (Halt::Broke(offence), Some(job)) => {
+                            let disposition = self.recover(group, job, offence);
+                            return self.expect_usable(disposition, permit);
+                        }
+                        (Halt::Unfit, first) => {
+                            group.waits.add(group.now.saturating_duration_since(since));
+                            next = first;
+                        }
+                        (Halt::Full | Halt::Broke(_), first) => next = first,
+                    }
+                    continue;
+                }
+                Err(waiter) => waiter,
+            };
+            group.waits.add(group.now.saturating_duration_since(since));
+            match waiter.into_job() {
                 Ok(job) => next = Some(job),
                 Err(lease) => {
                     // Its holder may begin only when the transaction has ended.
@@ -218,7 +277,7 @@ impl Writer<'_> {
                 return Joined::Yes;
             }
         }
-        match self.run_member(group, job, request, limits) {
+        match self.run_member(group, request, Caller::Job(job), limits) {
             Ok(outcome) => {
                 group.add(doorway, outcome);
                 Joined::Yes
@@ -227,28 +286,28 @@ impl Writer<'_> {
         }
     }
 
-    /// Runs the request of a job that may be a member. Returns what it will be answered.
+    /// Runs a request that may be a member. Returns what it will be answered.
     ///
     /// # Errors
     /// How it reached beyond itself.
-    fn run_member(
+    pub(super) fn run_member(
         &mut self,
         group: &mut Group<'_>,
-        job: &Job,
         request: &Request,
+        caller: Caller<'_>,
         limits: GroupLimits,
-    ) -> Result<Result<Answered, Failure>, Offence> {
+    ) -> Result<Outcome, Offence> {
         let began = group.now;
-        if let Err(reason) = self.worker.begin(&request.query, began, job.cancel.as_ref(), &job.reply) {
+        if let Err(reason) = caller.begin(self.worker, request, began) {
             return Ok(Err(reason.to_error().into()));
         }
         let result = guard(|| self.statements.write(request, Policy::Grouped));
-        let stopped = self.worker.end_member(job.cancel.as_ref());
+        let stopped = self.worker.end_member(caller.cancel());
         if stopped.is_some() {
             self.shared.counters.interrupts.add();
         }
-        group.now = Instant::now();
-        job.reply.has_run(group.now);
+        group.look_at_clock(caller);
+        caller.has_run(group.now);
         if group.now.duration_since(began) > limits.time {
             request.query.set_writes_long(true);
         }
@@ -268,110 +327,12 @@ impl Writer<'_> {
     }
 
     /// Whether the transaction is gone, or could not be committed any more.
-    fn is_broken_off(&self) -> bool {
+    pub(super) fn is_broken_off(&self) -> bool {
         self.connection.raw().is_autocommit() || self.connection.breaks_deferred_foreign_keys()
     }
 
-    /// Undoes the transaction that a member broke, does again what the others did, and then what it has to do alone.
-    fn recover(&mut self, group: Group<'_>, job: Job, offence: Offence) -> Disposition {
-        self.shared.counters.group_retries.add();
-        let members = self.end(group);
-        let before = self.replay(members);
-        if before == Disposition::Discard {
-            let error = match offence {
-                Offence::RunAlone => self.shared.lost_or_broken(),
-                Offence::Stopped(error) | Offence::Panicked(error) => error,
-            };
-            job.fail(error);
-            return before;
-        }
-        match offence {
-            Offence::RunAlone => self.run_again_alone(job),
-            Offence::Stopped(error) => {
-                self.shared.counters.errors.add();
-                self.shared.metrics.failed(&error);
-                job.fail(error);
-                Disposition::Reuse
-            }
-            Offence::Panicked(error) => {
-                self.shared.counters.panics.add();
-                self.shared.metrics.failed(&error);
-                job.fail(error);
-                Disposition::Discard
-            }
-        }
-    }
-
-    /// Rolls back, and runs members once more. Their callers cannot stop them any more: as far as they know they have run.
-    fn replay(&mut self, members: Vec<Member>) -> Disposition {
-        let since = Instant::now();
-        if let Err(error) = self.transaction.rollback() {
-            return fail_members(&self.shared.metrics, members, &error);
-        }
-        if members.is_empty() {
-            return Disposition::Reuse;
-        }
-        if self.transaction.begin().is_err() {
-            return self.run_each_alone(members);
-        }
-        let mut again: Vec<Member> = Vec::with_capacity(members.len());
-        let mut left = members.into_iter();
-        for Member { job, outcome } in left.by_ref() {
-            if outcome.as_ref().is_err_and(|failure| is_stop(&failure.error)) {
-                // It was stopped before it ran, and is not to run now.
-                again.push(Member { job, outcome });
-                continue;
-            }
-            let Some(outcome) = self.repeat(&job) else {
-                again.push(Member { job, outcome: Ok(Answered::done()) });
-                again.extend(left);
-                return self.run_each_alone(again);
-            };
-            again.push(Member { job, outcome });
-        }
-        self.commit(again, since)
-    }
-
-    /// Runs a member once more. Returns nothing if it reached beyond itself this time.
-    fn repeat(&mut self, job: &Job) -> Option<Result<Answered, Failure>> {
-        let request = grouped(&job.work)?;
-        let began = Instant::now();
-        self.worker.show(&request.query, began);
-        job.reply.begins(began);
-        let written = guard(|| self.statements.write(request, Policy::Grouped)).ok()?;
-        job.reply.has_run_now();
-        match written {
-            _ if self.is_broken_off() => None,
-            Ok(Written { chunks, answer, .. }) => Some(Ok(Answered::new(chunks, answer))),
-            Err(error) if ends_group(&error) => None,
-            Err(error) => Some(Err(error.into())),
-        }
-    }
-
-    /// Runs members one by one, each in a transaction of its own.
-    fn run_each_alone(&mut self, members: Vec<Member>) -> Disposition {
-        if let Err(error) = self.transaction.rollback() {
-            return fail_members(&self.shared.metrics, members, &error);
-        }
-        let mut members = members.into_iter();
-        for Member { job, outcome: _ } in members.by_ref() {
-            if self.run_again_alone(job) == Disposition::Discard || !is_clean(self.connection) {
-                return fail_members(&self.shared.metrics, members, &self.shared.lost_or_broken());
-            }
-        }
-        Disposition::Reuse
-    }
-
-    /// Runs a job by itself whose work in a group was undone.
-    fn run_again_alone(&mut self, job: Job) -> Disposition {
-        if let Some(cancel) = &job.cancel {
-            cancel.paused();
-        }
-        self.run(job, Policy::Statement, None)
-    }
-
     /// Admits nobody more. Returns the members.
-    fn end(&self, group: Group<'_>) -> Vec<Member> {
+    pub(super) fn end(&self, group: Group<'_>) -> Members {
         self.worker.end_members();
         // Whoever is answered finds its wait counted.
         drop(group.waits);
@@ -386,71 +347,47 @@ impl Writer<'_> {
     }
 
     /// Commits what the members did since `since`, and answers them.
-    fn commit(&mut self, members: Vec<Member>, since: Instant) -> Disposition {
-        self.company.learn(members.len());
+    pub(super) fn commit(&mut self, members: Members, since: Instant) -> Disposition {
+        self.company.learn(members.count());
         let began = Instant::now();
         let committed = guard(|| self.transaction.commit());
         let ended = Instant::now();
         self.shared.metrics.follow_busy(self.connection);
         match committed {
             Ok(Ok(())) => {}
-            Ok(Err(error)) => return self.after_failed_commit(members, &error),
-            Err(panic) => return fail_members(&self.shared.metrics, members, &unknown_outcome(&panic)),
+            Ok(Err(error)) => return self.after_failed_commit(members.singly(), &error),
+            Err(panic) => return fail_members(&self.shared.metrics, members.singly(), &unknown_outcome(&panic)),
         }
         if let Err(error) = self.after_write_of(Policy::Grouped, false) {
-            return fail_members(&self.shared.metrics, members, &error);
+            return fail_members(&self.shared.metrics, members.singly(), &error);
         }
         let counters = &self.shared.counters;
-        let failures = members.iter().filter_map(|member| member.outcome.as_ref().err());
-        let failed = failures.inspect(|failure| self.shared.metrics.failed(&failure.error)).count();
+        let failed = members.failures().inspect(|failure| self.shared.metrics.failed(&failure.error)).count();
         counters.groups.add();
-        counters.grouped_writes.add_many(members.len() as u64);
-        counters.writes.add_many((members.len() - failed) as u64);
+        counters.grouped_writes.add_many(members.count() as u64);
+        counters.writes.add_many((members.count() - failed) as u64);
         counters.errors.add_many(failed as u64);
-        self.shared.metrics.committed_group(members.len(), ended.duration_since(since), ended.duration_since(began));
-        answer_all(members.into_iter().map(|Member { job, outcome }| (job.reply, outcome)));
+        self.shared.metrics.committed_group(members.count(), ended.duration_since(since), ended.duration_since(began));
+        members.answer();
         Disposition::Reuse
-    }
-
-    /// What the members are told rests on rows that others of them wrote: so the commit's error is that of all.
-    fn after_failed_commit(&mut self, members: Vec<Member>, error: &Error) -> Disposition {
-        use rusqlite::ffi::{SQLITE_BUSY, SQLITE_IOERR, SQLITE_LOCKED};
-        match error.primary_code() {
-            Some(SQLITE_IOERR) => {
-                drop(self.transaction.rollback());
-                fail_members(&self.shared.metrics, members, &of_commit(error.clone()));
-                Disposition::Discard
-            }
-            Some(SQLITE_BUSY | SQLITE_LOCKED) => match self.transaction.rollback() {
-                Ok(()) => {
-                    fail_members(&self.shared.metrics, members, error);
-                    Disposition::Reuse
-                }
-                Err(broken) => fail_members(&self.shared.metrics, members, &broken),
-            },
-            _ => {
-                self.shared.counters.group_retries.add();
-                self.run_each_alone(members)
-            }
-        }
     }
 }
 
 /// The request of a job that may be a member, as far as can be said without preparing it.
-fn grouped(work: &Work) -> Option<&Request> {
+pub(super) fn grouped(work: &Work) -> Option<&Request> {
     match work {
-        Work::Query(request) if request.take != Take::Describe && !request.query.writes_long() => Some(request),
+        Work::Query(request) if request.may_share() => Some(request),
         Work::Query(_) | Work::Script(_) | Work::Batch(_) => None,
     }
 }
 
 /// Whether the caller stopped it.
-fn is_stop(error: &Error) -> bool {
+pub(super) fn is_stop(error: &Error) -> bool {
     matches!(error.code, ErrorCode::Aborted | ErrorCode::Timeout)
 }
 
 /// Whether an error is none of a statement's own, so that it may be another one when the statement runs alone.
-fn ends_group(error: &Error) -> bool {
+pub(super) fn ends_group(error: &Error) -> bool {
     use rusqlite::ffi::{
         SQLITE_AUTH, SQLITE_BUSY, SQLITE_CORRUPT, SQLITE_FULL, SQLITE_INTERRUPT, SQLITE_IOERR, SQLITE_LOCKED,
         SQLITE_NOMEM, SQLITE_NOTADB, SQLITE_READONLY,
@@ -479,14 +416,4 @@ fn is_refusal(code: ErrorCode) -> bool {
         code,
         ErrorCode::NotAuthorized | ErrorCode::Pragma | ErrorCode::ManualTransaction | ErrorCode::ConnectionState
     )
-}
-
-/// Answers members with an error that is none of theirs. Returns what to do with the connection.
-fn fail_members(metrics: &Metrics, members: impl IntoIterator<Item = Member>, error: &Error) -> Disposition {
-    for Member { job, outcome: _ } in members {
-        metrics.failed(error);
-        let Job { work, reply, .. } = job;
-        work.fail(reply, error.clone().into());
-    }
-    Disposition::Discard
 }

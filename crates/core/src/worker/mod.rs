@@ -10,9 +10,12 @@ mod guard;
 mod hold;
 mod in_session;
 mod loan;
+mod members;
 mod next;
 mod own_work;
 mod reader;
+mod recovery;
+mod run;
 mod running;
 mod snapshot;
 mod unannounced;
@@ -358,21 +361,33 @@ impl Worker {
         cancel: Option<&Arc<Cancel>>,
         reply: &Reply,
     ) -> Result<(), CancelReason> {
-        self.show(query, since);
-        // Before it is asked whether they have gone: who goes meanwhile finds it here.
-        if self.asker.begin(reply.sink_number()) {
-            self.clear_interrupt();
-        }
-        if reply.is_for_nobody() {
-            self.end_job(None);
-            return Err(CancelReason::Aborted);
-        }
+        self.begin_for(query, since, reply.sink_number(), || reply.is_for_nobody())?;
         let begun = cancel.map_or(Ok(()), |cancel| cancel.running(self));
         match begun {
             Ok(()) => reply.begins(since),
             Err(_) => drop(self.end_job(None)),
         }
         begun
+    }
+
+    /// Begins a call for the sink of this number, which nobody can stop but by going.
+    fn begin_for(
+        &self,
+        query: &Arc<Query>,
+        since: Instant,
+        sink: usize,
+        has_gone: impl FnOnce() -> bool,
+    ) -> Result<(), CancelReason> {
+        self.show(query, since);
+        // Before it is asked whether they have gone: who goes meanwhile finds it here.
+        if self.asker.begin(sink) {
+            self.clear_interrupt();
+        }
+        if has_gone() {
+            self.end_job(None);
+            return Err(CancelReason::Aborted);
+        }
+        Ok(())
     }
 
     /// Shows what runs.

@@ -1,5 +1,6 @@
 //! Group commit: many writes share one transaction, and nobody can tell.
 
+mod alike;
 mod alternating;
 mod batches;
 mod bench;
