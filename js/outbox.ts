@@ -20,14 +20,16 @@ export interface InlineTarget extends Target {
   endBurst(): void
 }
 
-/** How many requests wait for company at most, unless their target collects them: little of what a call into the addon costs is left for each then, and a worker begins with them. */
-const MAX_WAITING = 8
+/** How many requests wait for company at first, unless their target collects them: little of what a call into the addon costs is left for each then, and a worker begins with them. */
+const MIN_WAITING = 8
+/** How many wait at most. Each time in a turn it is twice as many, up to this: the workers have enough to do then, and writes that come together cost them less. */
+const MAX_WAITING = 64
 
 /**
  * Hands requests over to the addon, those of one turn together: the call into it costs as much as all the rest of submitting.
  *
  * The first of a turn is handed over at once, so that a call by itself waits for nothing, unless company is expected. The others follow at
- * the end of the turn (in a microtask), when there are {@link MAX_WAITING}, or before anything else is asked of the addon, which must not overtake them.
+ * the end of the turn (in a microtask), when there are {@link MIN_WAITING} or more, or before anything else is asked of the addon, which must not overtake them.
  * Those for a target that collects wait for all that, the first too, however many there are.
  */
 export class Outbox {
@@ -35,6 +37,8 @@ export class Outbox {
   /** Where the requests that wait begin in the buffer. They end where the next one is packed. */
   #start = 0
   #waiting = 0
+  /** How many wait before they are handed over. */
+  #room = MIN_WAITING
   /** What has been given a request in this turn; what waits is for it. Nothing between turns: it must not be kept from being collected. */
   #target: Target | null = null
   /** Whether the end of the turn will be noticed. */
@@ -46,6 +50,7 @@ export class Outbox {
     this.#inTurn = false
     this.flush()
     this.#target = null
+    this.#room = MIN_WAITING
   }
 
   /** `adopt` is told of every new request buffer. */
@@ -73,7 +78,9 @@ export class Outbox {
     if (extras !== null || (isFirst && !this.expectsCompany && target.collects !== true)) return target.submit(packer.start, packer.end, extras)
     if (this.#waiting === 0) this.#start = packer.start
     packer.keep()
-    if (++this.#waiting === MAX_WAITING && target.collects !== true) this.flush()
+    if (++this.#waiting < this.#room || target.collects === true) return
+    this.#room = Math.min(2 * this.#room, MAX_WAITING)
+    this.flush()
   }
 
   /**
