@@ -257,28 +257,38 @@ impl<'c> Statements<'c> {
 
     fn cached(&mut self, query: &Query, policy: Policy) -> Result<&mut Cached<'c>, PrepareError> {
         let id = query.id();
-        let serves = self.cache.peek(&id).is_some_and(|cached| cached.serves(policy));
-        if serves {
+        // The one that was used last need not be looked for: most often it is wanted several times, one after another.
+        if self.cache.iter().next_back().is_none_or(|(latest, _)| *latest != id) {
+            self.cache.get(&id);
+        }
+        let latest = self.cache.iter().next_back();
+        if latest.is_some_and(|(latest, cached)| *latest == id && cached.serves(policy)) {
             self.counts.hit();
         } else {
-            self.cache.remove(&id);
             self.counts.miss();
-            let known_single = query.is_known_single();
-            let (mut statement, mut class) = prepare(self.connection, query.sql(), policy, known_single)?;
-            if explains(statement.as_ref()) {
-                drop(statement);
-                self.connection.refresh_schema().map_err(PrepareError::Sqlite)?;
-                (statement, class) = prepare(self.connection, query.sql(), policy, known_single)?;
-            }
-            query.set_known_single();
-            if !class.log.transaction() {
-                query.set_known_plain();
-            }
-            let statement = statement.map(|statement| Prepared::new(self.connection, statement));
-            let cached = Cached::new(statement, class, policy, query);
-            self.cache.insert(id, cached);
+            self.prepare(query, policy)?;
         }
-        Ok(self.cache.get_mut(&id).expect("BUG: the statement was cached just now"))
+        let latest = self.cache.iter_mut().next_back();
+        Ok(latest.map(|(_, cached)| cached).expect("BUG: a statement was used just now"))
+    }
+
+    /// Prepares a query under `policy`, instead of as it was prepared before.
+    fn prepare(&mut self, query: &Query, policy: Policy) -> Result<(), PrepareError> {
+        self.cache.remove(&query.id());
+        let known_single = query.is_known_single();
+        let (mut statement, mut class) = prepare(self.connection, query.sql(), policy, known_single)?;
+        if explains(statement.as_ref()) {
+            drop(statement);
+            self.connection.refresh_schema().map_err(PrepareError::Sqlite)?;
+            (statement, class) = prepare(self.connection, query.sql(), policy, known_single)?;
+        }
+        query.set_known_single();
+        if !class.log.transaction() {
+            query.set_known_plain();
+        }
+        let statement = statement.map(|statement| Prepared::new(self.connection, statement));
+        self.cache.insert(query.id(), Cached::new(statement, class, policy, query));
+        Ok(())
     }
 }
 
