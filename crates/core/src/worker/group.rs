@@ -55,19 +55,20 @@ impl<'m> Group<'m> {
         self.members.push(Member { job, outcome });
     }
 
-    /// A member that `caller` asked for has run: sees what time it is.
-    fn look_at_clock(&mut self, caller: Caller<'_>) {
+    /// A member that `caller` asked for has run: sees what time it is, if that is due. Returns how long it was since the clock was asked before.
+    fn look_at_clock(&mut self, caller: Caller<'_>) -> Option<Duration> {
         self.untimed += 1;
         let is_due = match caller {
             Caller::Job(_) => true,
             Caller::Call(_) => self.untimed >= self.stretch,
         };
-        if is_due {
+        is_due.then(|| {
             let now = Instant::now();
-            let were_short = now.duration_since(self.now) < SHORT * self.untimed;
-            self.stretch = if were_short { STRETCH } else { 1 };
+            let elapsed = now.duration_since(self.now);
+            self.stretch = if elapsed < SHORT * self.untimed { STRETCH } else { 1 };
             (self.now, self.untimed) = (now, 0);
-        }
+            elapsed
+        })
     }
 
     /// For how many more members there is room.
@@ -306,9 +307,9 @@ impl Writer<'_> {
         if stopped.is_some() {
             self.shared.counters.interrupts.add();
         }
-        group.look_at_clock(caller);
+        let elapsed = group.look_at_clock(caller);
         caller.has_run(group.now);
-        if group.now.duration_since(began) > limits.time {
+        if elapsed.is_some_and(|elapsed| elapsed > limits.time) {
             request.query.set_writes_long(true);
         }
         if let Ok(Ok(Written { class, .. })) = &result {

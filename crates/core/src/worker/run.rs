@@ -84,8 +84,12 @@ impl Writer<'_> {
             return Halt::Unfit;
         }
         let sink = Arc::clone(run.calls.sink());
+        let (mut now, mut waited) = (group.now, group.now.saturating_duration_since(since));
         for index in 0..run.calls.count() {
-            group.waits.add(group.now.saturating_duration_since(since));
+            if group.now != now {
+                (now, waited) = (group.now, group.now.saturating_duration_since(since));
+            }
+            group.waits.add(waited);
             let ran =
                 run.calls.with_request(index, |request| self.run_member(group, request, Caller::Call(&sink), limits));
             match ran {
