@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::answered::Answered;
 use super::group::{Group, Offence};
 use super::members::Run;
 use super::writer::Writer;
@@ -78,9 +79,7 @@ impl Writer<'_> {
     }
 
     fn run_calls(&mut self, group: &mut Group<'_>, run: &mut Run, since: Instant, limits: GroupLimits) -> Halt {
-        let class = self.statements.class(run.calls.query(), Policy::Grouped);
-        let may_share = run.calls.with_request(0, Request::may_share);
-        if !may_share || !class.is_ok_and(|class| class.groups()) {
+        if !run.calls.with_request(0, Request::may_share) || !self.groups(&run.calls) {
             return Halt::Unfit;
         }
         let sink = Arc::clone(run.calls.sink());
@@ -92,17 +91,26 @@ impl Writer<'_> {
             group.waits.add(waited);
             let ran =
                 run.calls.with_request(index, |request| self.run_member(group, request, Caller::Call(&sink), limits));
-            match ran {
-                Ok(outcome) => {
-                    group.bytes += outcome.as_ref().map_or(0, super::answered::Answered::bytes);
-                    run.outcomes.push(outcome);
-                }
+            let outcome = match ran {
+                Ok(outcome) => outcome,
                 Err(offence) => return Halt::Broke(offence),
+            };
+            let has_failed = outcome.is_err();
+            group.bytes += outcome.as_ref().map_or(0, Answered::bytes);
+            run.outcomes.push(outcome);
+            // What failed is prepared anew, and may be something else then.
+            if has_failed && !self.groups(&run.calls) {
+                return Halt::Unfit;
             }
             if group.is_spent(limits) {
                 break;
             }
         }
         Halt::Full
+    }
+
+    /// Whether their statement may share a transaction.
+    fn groups(&mut self, calls: &Calls) -> bool {
+        self.statements.class(calls.query(), Policy::Grouped).is_ok_and(|class| class.groups())
     }
 }
