@@ -124,6 +124,12 @@ impl PolicedConnection {
         self.noticed.take_busy()
     }
 
+    /// Whether statements have made a thousand steps or more since this was asked last.
+    #[inline]
+    pub(crate) fn take_stepped(&self) -> bool {
+        self.noticed.take_stepped()
+    }
+
     /// Returns whether a transaction was rolled back since this was last asked.
     pub(crate) fn take_rolled_back(&self) -> bool {
         self.noticed.take_rolled_back()

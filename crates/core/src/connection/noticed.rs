@@ -9,6 +9,7 @@ pub(super) struct Noticed {
     busy_retries: AtomicU64,
     busy_nanos: AtomicU64,
     rolled_back: AtomicBool,
+    stepped: AtomicBool,
 }
 
 impl Noticed {
@@ -31,6 +32,17 @@ impl Noticed {
     /// A transaction was rolled back.
     pub(super) fn rolled_back(&self) {
         self.rolled_back.store(true, Ordering::Relaxed);
+    }
+
+    /// A statement has made many steps, or several have together.
+    pub(super) fn stepped(&self) {
+        self.stepped.store(true, Ordering::Relaxed);
+    }
+
+    #[inline]
+    pub(super) fn take_stepped(&self) -> bool {
+        // To look costs less than to exchange, and most often there is nothing to take.
+        self.stepped.load(Ordering::Relaxed) && self.stepped.swap(false, Ordering::Relaxed)
     }
 
     pub(super) fn take_rolled_back(&self) -> bool {

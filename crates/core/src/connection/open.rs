@@ -269,8 +269,11 @@ pub(super) fn connect(location: &Location, config: &ConnectionConfig, role: Role
     }))?;
     // SQLite asks once more when a statement has committed, and would say of it that it was interrupted.
     let limit = Arc::clone(&step_limit);
-    let stops =
-        move || !committing.swap(false, Ordering::Relaxed) && (stop.load(Ordering::Relaxed) || limit.is_passed());
+    let passing = Arc::clone(&noticed);
+    let stops = move || {
+        passing.stepped();
+        !committing.swap(false, Ordering::Relaxed) && (stop.load(Ordering::Relaxed) || limit.is_passed())
+    };
     conn.progress_handler(PROGRESS_STEPS, Some(stops))?;
     conn.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
     conn.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;

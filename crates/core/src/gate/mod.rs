@@ -4,8 +4,8 @@
 //! - [`Permit`] is the right to proceed. Its drop is the release.
 //! - [`Place`] is a position among the writes for a statement that may turn out to be one. Its drop withdraws it, unless the
 //!   statement was admitted as a write meanwhile.
-//! - [`Waiter`] is whatever wants to be told. The gate owns it while it is queued, and every waiter leaves exactly once:
-//!   through [`Waiter::admitted`], [`Waiter::rejected`] or [`Gate::cancel`].
+//! - [`Waiter`] is whatever wants to be told, for one request or for several that were made together. The gate owns it while it is
+//!   queued, and every request leaves exactly once: through [`Waiter::admitted`], [`Waiter::rejected`], [`Gate::cancel`], or with a permit that is passed on.
 //!
 //! Waiters are called outside the lock, on the thread whose release, cancellation or close concerned them. What such a call
 //! leads to on that thread follows after it returned. A panic in one is caught and reported; the gate and the others go on.
@@ -40,9 +40,9 @@ pub use self::place::Place;
 pub use self::request::{Admitted, Class, Concurrency, Decision, ReadKind, Ticket, UnclassifiedDecision};
 pub use self::status::{AdmissionStatus, Mode, Phase};
 
-/// Waits for a permit. The gate calls it at most once, and never under its lock.
+/// Waits for a permit. The gate calls [`Waiter::admitted`] or [`Waiter::rejected`], at most once, and never under its lock.
 ///
-/// A call should hand over and return: the thread that makes it has others to make, and must not wait for one of them.
+/// Such a call should hand over and return: the thread that makes it has others to make, and must not wait for one of them.
 pub trait Waiter: Send + Sized + 'static {
     /// Takes the permit. Returning it says that nobody waits any more, and releases it.
     fn admitted(self, permit: Permit<Self>) -> Option<Permit<Self>>;
@@ -50,12 +50,13 @@ pub trait Waiter: Send + Sized + 'static {
     /// Learns that there will be no permit.
     fn rejected(self, reason: Rejection);
 
-    /// Returns how many requests it stands for in [`Gate::request_all`]. Each of them has a ticket and is answered by itself.
+    /// Returns how many requests it stands for, at least 1. Each of them has a ticket and is answered by itself. More than one only where it is
+    /// given to [`Gate::request_all`] or [`Permit::put_back`]. Called under the gate's lock.
     fn requests(&self) -> usize {
         1
     }
 
-    /// Takes so many requests off, the first ones. Returns nothing when it stands for no more than that.
+    /// Takes so many requests off, the first ones. Returns nothing when it stands for no more than that. Called under the gate's lock.
     fn take_first(&mut self, _count: usize) -> Option<Self> {
         None
     }

@@ -75,11 +75,16 @@ impl<W: Waiter> Permit<W> {
     /// `limit`, ahead of the turns of all but the first. Where modes alternate it is passed to one: a reader may come after each.
     ///
     /// Each uses the permit in its turn, with no way to the gate between them. Those that do not come to that have to be put back
-    /// ([`Permit::put_back`]) before anything else is done with the permit.
+    /// ([`Permit::put_back`]) before anything else is done with the permit. Until then, or until it is known that all have used it
+    /// ([`Permit::used`]), they keep their room in the queue.
     ///
     /// # Errors
     /// The permit itself.
+    ///
+    /// # Panics
+    /// If it is no write permit.
     pub fn pass_on_ahead(self, limit: usize) -> Result<Passed<W>, Self> {
+        assert!(self.class == Class::Write, "BUG: I4 a permit is passed on ahead that is none to write");
         let mut state = self.gate.state.lock();
         let Some(ticket) = state.admission.on_pass(self.class) else {
             drop(state);
@@ -90,6 +95,11 @@ impl<W: Waiter> Permit<W> {
         let passed = state.take_passed(ticket, count);
         drop(state);
         Ok(passed(self))
+    }
+
+    /// Tells that all have used the permit that it was passed on to ahead of their turns. To pass it on or to release it tells so too.
+    pub fn used(&self) {
+        self.gate.state.lock().admission.on_put_back(&[]);
     }
 
     /// Puts the last of those requests back that the permit was passed on to ahead of their turns: they wait again where they waited. `first` is the ticket of

@@ -7,7 +7,7 @@ use smallvec::SmallVec;
 use crate::completion::{Reply, Sink};
 use crate::params::Params;
 use crate::query::{Query, Request, Scope};
-use crate::worker::{Job, Work};
+use crate::worker::{Job, Work, guard};
 
 /// Calls of one query, in order, which nobody can stop or measures, made outside every callback.
 ///
@@ -116,8 +116,9 @@ impl Calls {
 
 impl Drop for Calls {
     fn drop(&mut self) {
+        // A sink that panics at one of them leaves the others theirs.
         while let Some(job) = self.next() {
-            drop(job);
+            drop(guard(|| drop(job)));
         }
     }
 }

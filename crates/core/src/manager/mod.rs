@@ -62,6 +62,7 @@ pub use status::{HolderStatus, ReaderStatus, Status, WalStatus, WriterStatus};
 pub use submit::Bunch;
 pub(crate) use submit::reentrant;
 use timers::Timer;
+pub(crate) use waiting::Ahead;
 pub(crate) use waiting::{Waiting, closed, permit};
 use writer::DatabaseFile;
 

@@ -30,6 +30,17 @@ impl Timer {
         if self.armed.load(Ordering::SeqCst) || self.armed.swap(true, Ordering::SeqCst) {
             return;
         }
+        self.start(shared);
+    }
+
+    /// Makes sure that the timer looks at once at what is due: something may be due sooner than it knows of.
+    pub(super) fn look_again(&self, shared: &Arc<Shared>) {
+        self.stop();
+        self.armed.store(true, Ordering::SeqCst);
+        self.start(shared);
+    }
+
+    fn start(&self, shared: &Arc<Shared>) {
         let task = run(Arc::downgrade(shared), self.act, Arc::clone(&self.armed));
         *self.task.lock() = Some(control::spawn(task));
     }

@@ -163,6 +163,16 @@ impl Waiter for Waiting {
     }
 }
 
+/// Calls that a permit was passed on to, all but the first ahead of their turns.
+pub(crate) struct Ahead {
+    /// The ticket of the first of them.
+    pub(crate) first: Ticket,
+    pub(crate) count: usize,
+    pub(crate) queued_at: Instant,
+    /// When they were asked for.
+    pub(crate) since: Instant,
+}
+
 /// Waits for a permit and the connection that goes with it.
 pub(crate) async fn lease(shared: &Arc<Shared>, class: Class) -> Result<RawLease> {
     wait_for(shared, class, Wants::Lease).await
@@ -249,21 +259,13 @@ impl Shared {
         }
     }
 
-    /// Puts calls back that `permit` was passed on to ahead of their turn, which did not come: those after the first `after` of those with this ticket.
-    pub(crate) fn put_back(
-        self: &Arc<Self>,
-        permit: &Permit,
-        ticket: Ticket,
-        after: usize,
-        calls: Calls,
-        queued_at: Instant,
-        since: Instant,
-    ) {
-        if calls.count() == 0 {
-            return;
-        }
-        match permit.put_back(ticket, after, Waiting::calls(self, calls, since), queued_at) {
-            Ok(true) => self.queue_timer.arm(self),
+    /// Puts those of the calls back to which `permit` was passed on ahead of their turns that have not used it: they wait again where they waited.
+    pub(crate) fn put_back(self: &Arc<Self>, permit: &Permit, passed: &Ahead, left: Option<Calls>) {
+        let Some(calls) = left else { return permit.used() };
+        let used = passed.count - calls.count();
+        match permit.put_back(passed.first, used, Waiting::calls(self, calls, passed.since), passed.queued_at) {
+            // The timer knows only of those behind it.
+            Ok(true) => self.queue_timer.look_again(self),
             Ok(false) => {}
             Err(mut waiting) => {
                 while let Some(first) = waiting.take_first(1) {

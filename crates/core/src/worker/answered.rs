@@ -75,7 +75,12 @@ impl Answers {
 
     /// The same of one for which there is no reply.
     pub(super) fn add_call(&mut self, sink: &Arc<dyn Sink>, call: u32, outcome: Result<Answered, Failure>) {
-        let last = last_of(outcome, |shape, chunk| sink.deliver(call, Delivery::Rows(Arc::clone(shape), chunk)));
+        let rows = |shape: &_, chunk| sink.deliver(call, Delivery::Rows(Arc::clone(shape), chunk));
+        let last = match outcome {
+            Ok(Answered { chunks, last }) if chunks.is_empty() => last,
+            // A reply would answer when a sink panics.
+            outcome => guard(|| last_of(outcome, rows)).unwrap_or_else(Delivery::failed),
+        };
         self.push(sink, call, last);
     }
 

@@ -9,13 +9,13 @@ use std::time::{Duration, Instant};
 use super::answered::Answered;
 use super::members::{Member, Members, Outcome};
 use super::recovery::fail_members;
-use super::run::{Caller, Halt};
+use super::run::{Caller, Doorway, Joint};
 use super::writer::Writer;
 use super::{Disposition, Job, Next, Work, disposition_after, explain_interrupt, guard, is_clean, unknown_outcome};
 use crate::connection::{Policy, PrepareError, Route};
 use crate::error::{Error, ErrorCode, Result};
 use crate::gate::Class;
-use crate::manager::{GroupLimits, Permit};
+use crate::manager::{Ahead, GroupLimits, Permit};
 use crate::metrics::{Metrics, Series};
 use crate::query::Request;
 use crate::statement::Written;
@@ -26,7 +26,7 @@ pub(super) struct Group<'m> {
     /// How long they have waited at the gate.
     pub(super) waits: Series<'m>,
     since: Instant,
-    /// When the last member had run, or one shortly before it: the clock is asked once for each job, and now and then for calls.
+    /// When the last member had run, or one of the few before it: the clock is asked once for each job, and now and then for calls.
     pub(super) now: Instant,
     /// How many calls have run since, and after how many it is asked again.
     untimed: u32,
@@ -55,20 +55,27 @@ impl<'m> Group<'m> {
         self.members.push(Member { job, outcome });
     }
 
-    /// A member that `caller` asked for has run: sees what time it is, if that is due. Returns how long it was since the clock was asked before.
-    fn look_at_clock(&mut self, caller: Caller<'_>) -> Option<Duration> {
+    /// A member that `caller` asked for has run, maybe for `many` steps: sees what time it is, if that is due. Returns how long it was since the
+    /// clock was asked before.
+    fn look_at_clock(&mut self, caller: Caller<'_>, many: bool) -> Option<Duration> {
         self.untimed += 1;
         let is_due = match caller {
             Caller::Job(_) => true,
-            Caller::Call(_) => self.untimed >= self.stretch,
+            Caller::Call(_) => many || self.untimed >= self.stretch,
         };
-        is_due.then(|| {
-            let now = Instant::now();
-            let elapsed = now.duration_since(self.now);
-            self.stretch = if elapsed < SHORT * self.untimed { STRETCH } else { 1 };
-            (self.now, self.untimed) = (now, 0);
-            elapsed
-        })
+        if is_due { self.catch_up() } else { None }
+    }
+
+    /// Sees what time it is, if members have run since the clock was asked. Returns how long ago that was.
+    pub(super) fn catch_up(&mut self) -> Option<Duration> {
+        if self.untimed == 0 {
+            return None;
+        }
+        let now = Instant::now();
+        let elapsed = now.duration_since(self.now);
+        self.stretch = if elapsed < SHORT * self.untimed { STRETCH } else { 1 };
+        (self.now, self.untimed) = (now, 0);
+        Some(elapsed)
     }
 
     /// For how many more members there is room.
@@ -87,8 +94,9 @@ impl<'m> Group<'m> {
 }
 
 /// How many calls may run one after another before the clock is asked again, where those before them were short: to ask takes a
-/// twentieth of the time of a short one.
-const STRETCH: u32 = 8;
+/// twentieth of the time of a short one. It is asked sooner after one that makes many steps; what takes long in a few steps is found out late, by the
+/// time that so many calls take.
+const STRETCH: u32 = 4;
 
 /// How long a call may take that counts as short.
 const SHORT: Duration = Duration::from_micros(20);
@@ -180,25 +188,20 @@ impl Writer<'_> {
             let since = passed.waiter.since();
             let waiter = match passed.waiter.into_calls() {
                 Ok(calls) => {
-                    let count = calls.count();
-                    let (rest, halt) = self.join_calls(&mut group, calls, since, limits);
-                    let Some(mut rest) = rest else { continue };
-                    let first = match halt {
-                        Halt::Full => None,
-                        Halt::Unfit | Halt::Broke(_) => rest.next(),
-                    };
-                    let after = count - rest.count();
-                    self.shared.put_back(&permit, passed.ticket, after, rest, passed.queued_at, since);
-                    match (halt, first) {
-                        (Halt::Broke(offence), Some(job)) => {
+                    let ahead =
+                        Ahead { first: passed.ticket, count: calls.count(), queued_at: passed.queued_at, since };
+                    let Joint { left, doorway } = self.join_calls(&mut group, calls, since, limits);
+                    self.shared.put_back(&permit, &ahead, left);
+                    match doorway {
+                        Doorway::Nobody => {}
+                        Doorway::Unfit(job) => {
+                            group.waits.add(group.now.saturating_duration_since(since));
+                            next = Some(job);
+                        }
+                        Doorway::Broke(job, offence) => {
                             let disposition = self.recover(group, job, offence);
                             return self.expect_usable(disposition, permit);
                         }
-                        (Halt::Unfit, first) => {
-                            group.waits.add(group.now.saturating_duration_since(since));
-                            next = first;
-                        }
-                        (Halt::Full | Halt::Broke(_), first) => next = first,
                     }
                     continue;
                 }
@@ -307,7 +310,7 @@ impl Writer<'_> {
         if stopped.is_some() {
             self.shared.counters.interrupts.add();
         }
-        let elapsed = group.look_at_clock(caller);
+        let elapsed = group.look_at_clock(caller, self.connection.take_stepped());
         caller.has_run(group.now);
         if elapsed.is_some_and(|elapsed| elapsed > limits.time) {
             request.query.set_writes_long(true);

@@ -14,13 +14,27 @@ use crate::connection::Policy;
 use crate::manager::{Calls, GroupLimits};
 use crate::query::Request;
 
-/// Why calls are left that have not run.
-pub(super) enum Halt {
-    /// There is no more room for them, if there are any.
+/// What became of calls that came to a group together.
+pub(super) struct Joint {
+    /// Those that have not run, but for the one in the doorway.
+    pub(super) left: Option<Calls>,
+    pub(super) doorway: Doorway,
+}
+
+/// Who stands in the doorway of a group: the first of the calls that are not members.
+pub(super) enum Doorway {
+    /// Nobody: all are members, or there is no room for more.
+    Nobody,
+    /// It is nothing for a group, as far as can be told: whoever looks at it by itself knows.
+    Unfit(Job),
+    /// It reached beyond itself.
+    Broke(Job, Offence),
+}
+
+/// Why calls did not go on to run.
+enum Halt {
     Full,
-    /// They are nothing for the group, as far as can be told: whoever looks at each by itself knows.
     Unfit,
-    /// The first of them reached beyond itself.
     Broke(Offence),
 }
 
@@ -56,26 +70,33 @@ impl Caller<'_> {
 }
 
 impl Writer<'_> {
-    /// Runs calls, which have waited since then, as members of the group, as far as they may be and there is room. Returns those that have not run,
-    /// and why.
+    /// Runs calls, which have waited since then, as members of the group, as far as they may be and there is room.
     pub(super) fn join_calls(
         &mut self,
         group: &mut Group<'_>,
         calls: Calls,
         since: Instant,
         limits: GroupLimits,
-    ) -> (Option<Calls>, Halt) {
+    ) -> Joint {
+        let query = Arc::clone(calls.query());
         let mut run = Run { outcomes: Vec::with_capacity(calls.count()), calls };
         let halt = self.run_calls(group, &mut run, since, limits);
+        // What comes next is not charged with their time.
+        if group.catch_up().is_some_and(|elapsed| elapsed > limits.time) {
+            query.set_writes_long(true);
+        }
         let ran = run.outcomes.len();
-        let rest = match run.calls.take_first(ran) {
-            Some(first) => Some(std::mem::replace(&mut run.calls, first)),
-            None => None,
-        };
+        let mut left = run.calls.take_first(ran).map(|first| std::mem::replace(&mut run.calls, first));
         if ran > 0 {
             group.members.push_run(run);
         }
-        (rest, halt)
+        let mut first = || left.as_mut().and_then(Calls::next);
+        let doorway = match halt {
+            Halt::Full => Doorway::Nobody,
+            Halt::Unfit => first().map_or(Doorway::Nobody, Doorway::Unfit),
+            Halt::Broke(offence) => Doorway::Broke(first().expect("BUG: who broke the group has gone"), offence),
+        };
+        Joint { left: left.filter(|left| left.count() > 0), doorway }
     }
 
     fn run_calls(&mut self, group: &mut Group<'_>, run: &mut Run, since: Instant, limits: GroupLimits) -> Halt {

@@ -110,9 +110,10 @@ impl Model {
         true
     }
 
-    /// Puts the last of those back that are ahead of their turns.
+    /// Puts the last of those back that are ahead of their turns. The others have used the permit.
     pub(crate) fn put_back(&mut self, count: usize) {
         let back = self.ahead.split_off(self.ahead.len() - count);
+        self.ahead.clear();
         if !self.closing {
             self.line.extend(back);
             self.line.sort_by_key(|waiting| waiting.id);

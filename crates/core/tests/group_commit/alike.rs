@@ -102,6 +102,33 @@ fn any_limits() -> impl Strategy<Value = GroupLimits> {
     ]
 }
 
+#[tokio::test]
+async fn a_call_that_turns_out_to_be_long_ends_the_group_of_the_short_ones_before_it() -> Result<()> {
+    in_deadline(async {
+        let count = "INSERT INTO t WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?1) SELECT max(i) FROM n";
+        // The clock is not asked after each of them.
+        for short in 11..=16 {
+            let options = Options { max_readers: 0, ..Options::default() };
+            let mut bench = Bench::open_with(None, "CREATE TABLE t(x)", options).await?;
+            let count = Query::new(count);
+            let lease = bench.hold().await?;
+            let mut calls = bench.manager.bunch(bench.channel.clone());
+            for call in 1..=short + 3 {
+                calls.add(request(&count, if call <= short { 1 } else { 300_000 }), None, call);
+            }
+            drop(calls);
+            drop(lease);
+            let answers = bench.answers(short as usize + 3).await;
+            assert_eq!((order(&answers), failed(&answers).len()), ((1..=short + 3).collect(), 0));
+            let grouped = bench.counter("groupedWrites");
+            assert!(grouped <= u64::from(short) + 1, "{grouped} ran in groups, of which {short} were short");
+            bench.manager.close().await?;
+        }
+        Ok(())
+    })
+    .await
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
 

@@ -51,16 +51,16 @@ impl Admission {
     }
 
     /// Puts writes back that the permit was passed on to ahead of their turns, the last of them, oldest first: they wait again where they
-    /// waited. Returns false, and does nothing, after close.
+    /// waited. Those before them have used it. Returns false, and puts nothing back, after close.
     ///
     /// # Panics
     /// If the permit was passed on to fewer, or again since.
     pub fn on_put_back(&mut self, tickets: &[Ticket]) -> bool {
         assert!(tickets.len() <= self.ahead, "BUG: I4 a write is put back that was not ahead of its turn");
+        self.ahead = 0;
         if self.phase != Phase::Open {
             return false;
         }
-        self.ahead -= tickets.len();
         self.queues.put_back_writes(tickets);
         self.check_invariants();
         true

@@ -70,7 +70,19 @@ fn those_ahead_of_their_turns_keep_their_room_in_the_queue() {
     assert_eq!(stage.gate.status().queued, 6);
     let Ok(passed) = permit.pass_on_ahead(2) else { panic!("they asked for this class") };
     assert!(!overloaded(9) && overloaded(10), "the next is passed to one for good and to one ahead of its turn");
-    assert_eq!(admissions(&stage, vec![passed.permit]), [4, 5, 6, 7, 9]);
+    passed.permit.used();
+    assert!(!overloaded(10) && overloaded(11));
+    assert_eq!(admissions(&stage, vec![passed.permit]), [4, 5, 6, 7, 9, 10]);
+}
+
+#[test]
+fn those_who_have_used_the_permit_keep_no_room_when_others_are_put_back() {
+    let Ahead { stage, permit, first, queued_at, left } = Ahead::new(Concurrency::Wal, 6, 4, 2);
+    assert!(permit.put_back(first, 2, left, queued_at).is_ok());
+    assert_eq!(stage.gate.status().queued, 4);
+    stage.queue(Class::Write, 7);
+    stage.queue(Class::Write, 8);
+    assert_eq!(admissions(&stage, vec![permit]), [3, 4, 5, 6, 7, 8]);
 }
 
 #[test]
