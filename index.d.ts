@@ -296,7 +296,7 @@ export interface Status {
 			readonly forMs: number;
 		} | null;
 	};
-	/** How many calls wait for anything at all. */
+	/** How many calls wait for anything at all. Writes that the open group has taken, up to 512, do not. */
 	readonly queued: number;
 	/** How many handles in the process use these connections: those of `open`, `connect` and `handle()` that are not closed. */
 	readonly handles: number;

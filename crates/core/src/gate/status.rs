@@ -45,7 +45,7 @@ pub struct AdmissionStatus {
     pub waiting_writers: usize,
     /// Places in the write queue, whose statements are not classified yet.
     pub places: usize,
-    /// Everything that waits: readers, writers and places.
+    /// Everything that waits: readers, writers and places. Not what a permit was passed on to ahead of its turn.
     pub queued: usize,
     /// How often the mode went from read to write: one for each alternating permit admitted.
     pub mode_switches: u64,

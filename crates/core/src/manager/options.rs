@@ -70,7 +70,7 @@ pub struct Options {
 pub struct GroupLimits {
     /// After so many statements. Default: 512.
     pub statements: u32,
-    /// After so much work. Default: 5 ms.
+    /// After so much work, or up to three more calls of one statement that take long in few steps. Default: 5 ms.
     pub time: Duration,
     /// After so many bytes of results. Default: 1 MiB.
     pub bytes: usize,
