@@ -20,7 +20,8 @@ pub(super) struct Run {
     pub(super) outcomes: Vec<Outcome>,
 }
 
-enum Joint {
+/// What became a member at once.
+enum Part {
     One(Member),
     Several(Run),
 }
@@ -28,7 +29,7 @@ enum Joint {
 /// The members, in the order in which they ran.
 #[derive(Default)]
 pub(super) struct Members {
-    joints: Vec<Joint>,
+    parts: Vec<Part>,
     count: usize,
 }
 
@@ -39,19 +40,19 @@ impl Members {
 
     pub(super) fn push(&mut self, member: Member) {
         self.count += 1;
-        self.joints.push(Joint::One(member));
+        self.parts.push(Part::One(member));
     }
 
     pub(super) fn push_run(&mut self, run: Run) {
         self.count += run.outcomes.len();
-        self.joints.push(Joint::Several(run));
+        self.parts.push(Part::Several(run));
     }
 
     /// Those that failed.
     pub(super) fn failures(&self) -> impl Iterator<Item = &Failure> {
-        let outcomes = self.joints.iter().flat_map(|joint| match joint {
-            Joint::One(member) => std::slice::from_ref(&member.outcome),
-            Joint::Several(run) => run.outcomes.as_slice(),
+        let outcomes = self.parts.iter().flat_map(|part| match part {
+            Part::One(member) => std::slice::from_ref(&member.outcome),
+            Part::Several(run) => run.outcomes.as_slice(),
         });
         outcomes.filter_map(|outcome| outcome.as_ref().err())
     }
@@ -59,10 +60,10 @@ impl Members {
     /// Makes each a member by itself.
     pub(super) fn singly(self) -> Vec<Member> {
         let mut members = Vec::with_capacity(self.count);
-        for joint in self.joints {
-            match joint {
-                Joint::One(member) => members.push(member),
-                Joint::Several(Run { mut calls, outcomes }) => {
+        for part in self.parts {
+            match part {
+                Part::One(member) => members.push(member),
+                Part::Several(Run { mut calls, outcomes }) => {
                     let jobs = std::iter::from_fn(|| calls.next());
                     members.extend(jobs.zip(outcomes).map(|(job, outcome)| Member { job, outcome }));
                 }
@@ -74,10 +75,10 @@ impl Members {
     /// Tells each what it is answered, in order.
     pub(super) fn answer(self) {
         let mut answers = Answers::with_capacity(self.count);
-        for joint in self.joints {
-            match joint {
-                Joint::One(Member { job, outcome }) => answers.add(job.reply, outcome),
-                Joint::Several(Run { calls, outcomes }) => {
+        for part in self.parts {
+            match part {
+                Part::One(Member { job, outcome }) => answers.add(job.reply, outcome),
+                Part::Several(Run { calls, outcomes }) => {
                     let mut outcomes = outcomes.into_iter();
                     calls.answer(|sink, call| {
                         let outcome = outcomes.next().expect("BUG: a call has not run that is answered");
@@ -92,7 +93,7 @@ impl Members {
 
 impl FromIterator<Member> for Members {
     fn from_iter<I: IntoIterator<Item = Member>>(members: I) -> Self {
-        let joints: Vec<_> = members.into_iter().map(Joint::One).collect();
-        Self { count: joints.len(), joints }
+        let parts: Vec<_> = members.into_iter().map(Part::One).collect();
+        Self { count: parts.len(), parts }
     }
 }
