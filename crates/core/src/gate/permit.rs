@@ -102,8 +102,9 @@ impl<W: Waiter> Permit<W> {
         self.gate.state.lock().admission.on_put_back(&[]);
     }
 
-    /// Puts the last of those requests back that the permit was passed on to ahead of their turns: they wait again where they waited. `first` is the ticket of
-    /// the first of them all, after which `used` have had the permit. Returns whether nobody is queued for longer, as in [`Request::Queued`].
+    /// Puts the last of those requests back that the permit was passed on to ahead of their turns: they wait again where they waited.
+    /// `first` is the ticket of the first of them all, after which `used` have had the permit. Returns whether nobody is queued for
+    /// longer, as in [`Request::Queued`](super::Request::Queued).
     ///
     /// # Errors
     /// The waiter itself, when the gate was closed meanwhile.
