@@ -39,7 +39,7 @@ use super::status::{AdmissionStatus, Mode, Phase};
 /// | | other permit | *admit* |
 /// | pass | the release would admit one request, of the same class, and the class is not `Exclusive` | it has the permit now |
 /// | | else | nothing: the permit is still out |
-/// | pass ahead | a write permit is out, and writes are not alternating; the head is a write | it leaves, and keeps its room in the queue until that permit is passed on or released |
+/// | pass ahead | a write permit is out, and writes are not alternating; the head is a write | it leaves, and keeps its room in the queue until that permit is passed on or released, or some are put back |
 /// | | else | nothing |
 /// | put back | passed ahead, and open | waits again where it waited |
 /// | cancel | queued | the ticket leaves; then *admit* |
@@ -72,8 +72,8 @@ pub struct Admission {
     /// Waiting readers with smaller tickets are in turn.
     turn_boundary: Ticket,
     mode_switches: u64,
-    /// How many writes the permit was passed on to ahead of their turns, since it was passed on or given out. They may be put back, so they
-    /// keep their room in the queue.
+    /// How many writes the permit was passed on to ahead of their turns and may come back from, since it was passed on or given out: so
+    /// they keep their room in the queue.
     ahead: usize,
 }
 

@@ -7,7 +7,7 @@ use crate::gate::status::Phase;
 
 impl Admission {
     /// Passes a permit on to the request that its release would admit, if that is of the same class. Returns its ticket; on `None`
-    /// nothing happened, and the permit is still out.
+    /// nothing happened, and the permit is still out. Whoever it was passed on to ahead of their turns has used it, in either case.
     ///
     /// It differs from [`Admission::on_release`] only in that nobody sees the moment between, in which the permit's connection
     /// would have to be found again.
