@@ -351,8 +351,8 @@ impl<W: Waiter> State<W> {
     }
 
     /// Decides each request that a waiter stands for, in order. Where all that are left have to wait they stay together.
-    fn settle_all(&mut self, gate: &Arc<Gate<W>>, class: Class, several: Waiting<W>, requested: &mut RequestedAll<W>) {
-        let Waiting { waiter: mut several, queued_at } = several;
+    fn settle_all(&mut self, gate: &Arc<Gate<W>>, class: Class, waiting: Waiting<W>, requested: &mut RequestedAll<W>) {
+        let Waiting { waiter: mut several, queued_at } = waiting;
         loop {
             let decision = self.admission.on_request(class);
             let others = several.requests() - 1;
@@ -366,8 +366,7 @@ impl<W: Waiter> State<W> {
                 requested.first |= self.waiting.insert(ticket, Waiting { waiter: several, queued_at });
                 return;
             }
-            let first = several.take_first(1);
-            let (waiter, rest) = match first {
+            let (waiter, rest) = match several.take_first(1) {
                 Some(first) => (first, Some(several)),
                 None => (several, None),
             };
