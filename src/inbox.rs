@@ -93,12 +93,12 @@ impl<'a> Writer<'a> {
             }
             Delivery::More(shape, chunk) => {
                 header.kind = KIND_MORE;
-                self.last_rows(&mut header, &shape, chunk);
+                self.last_rows(&mut header, Some(&shape), chunk);
             }
             Delivery::End(shape, chunk, outcome) => {
                 header.kind = KIND_END;
                 header.outcome(outcome);
-                self.last_rows(&mut header, &shape, chunk);
+                self.last_rows(&mut header, shape.as_ref(), chunk);
             }
             Delivery::Failed(failure) => {
                 header.kind = KIND_FAILED;
@@ -123,8 +123,10 @@ impl<'a> Writer<'a> {
         index(self.headers)
     }
 
-    fn last_rows(&mut self, header: &mut Header, shape: &Arc<Shape>, chunk: Option<Box<Chunk>>) {
-        self.shape(header, shape);
+    fn last_rows(&mut self, header: &mut Header, shape: Option<&Arc<Shape>>, chunk: Option<Box<Chunk>>) {
+        if let Some(shape) = shape {
+            self.shape(header, shape);
+        }
         if let Some(chunk) = chunk {
             self.rows(header, *chunk);
         }

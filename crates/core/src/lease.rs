@@ -235,15 +235,15 @@ impl Sink for Collector {
             Delivery::More(shape, chunk) => {
                 let mut chunks = std::mem::take(&mut state.chunks);
                 chunks.extend(chunk.map(|chunk| *chunk));
-                Ok(row_set(&shape, &chunks, READ))
+                Ok(row_set(Some(&shape), &chunks, READ))
             }
             Delivery::End(shape, chunk, outcome) => {
                 let mut chunks = std::mem::take(&mut state.chunks);
                 chunks.extend(chunk.map(|chunk| *chunk));
-                Ok(row_set(&shape, &chunks, outcome))
+                Ok(row_set(shape.as_deref(), &chunks, outcome))
             }
             Delivery::Failed(failure) => Err(failure.error),
-            Delivery::Done => Ok(row_set(&Query::new("").shape(Vec::new()), &[], NOTHING)),
+            Delivery::Done => Ok(row_set(None, &[], NOTHING)),
             Delivery::Timed(_) => unreachable!("BUG: an answer is timed twice"),
         };
         if let Some(answer) = state.answer.take() {
@@ -262,8 +262,8 @@ const READ: Outcome = Outcome { changes: 0, last_insert_rowid: None, route: Rout
 /// What a script reports.
 const NOTHING: Outcome = Outcome { changes: 0, last_insert_rowid: None, route: Route::Write };
 
-fn row_set(shape: &Shape, chunks: &[Chunk], outcome: Outcome) -> RowSet {
-    let columns = shape.columns();
+fn row_set(shape: Option<&Shape>, chunks: &[Chunk], outcome: Outcome) -> RowSet {
+    let columns = shape.map_or(&[][..], Shape::columns);
     let rows = chunks.iter().flat_map(|chunk| decode(chunk, columns.len())).collect();
     RowSet { columns: columns.to_vec(), rows, outcome }
 }

@@ -233,7 +233,7 @@ async fn after_a_change_of_the_schema_a_worker_prepares_the_statement_first() ->
             assert_eq!(counter(&manager, "inlineFallbacks"), before + 1);
             columns += 1;
             let Delivery::End(shape, ..) = run_until_inline(&manager, &read).await?.delivery else { panic!("no rows") };
-            assert_eq!(shape.columns().len(), columns);
+            assert_eq!(shape.map(|shape| shape.columns().len()), Some(columns));
         }
         manager.close().await
     })

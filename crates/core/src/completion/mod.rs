@@ -24,8 +24,10 @@ pub const MAX_UNDELIVERED_BYTES: usize = 8 * 1024 * 1024;
 pub enum Delivery {
     /// Some rows; more follows.
     Rows(Arc<Shape>, Box<Chunk>),
-    /// The last rows, if there are any, and what the statement did. Nothing follows.
-    End(Arc<Shape>, Option<Box<Chunk>>, Outcome),
+    /// The columns, unless it has none, the last rows, if there are any, and what the statement did. Nothing follows.
+    ///
+    /// Answers of statements without columns, most of them writes, share nothing: to count who shares a shape made cores wait for each other.
+    End(Option<Arc<Shape>>, Option<Box<Chunk>>, Outcome),
     /// The last rows of this call of a [`Cursor`](crate::Cursor), which has more. Nothing follows.
     More(Arc<Shape>, Option<Box<Chunk>>),
     /// The call failed; rows that were delivered before are void. Nothing follows.

@@ -41,7 +41,8 @@ const MAX_KEPT_TEXT: usize = 1024 * 1024;
 /// The end of a result: the columns, the rows that were not sent ahead, and what the statement did.
 #[derive(Debug)]
 pub(crate) struct Answer {
-    pub(crate) shape: Arc<Shape>,
+    /// Nothing if there are no columns.
+    pub(crate) shape: Option<Arc<Shape>>,
     pub(crate) chunk: Option<Box<Chunk>>,
     pub(crate) outcome: Outcome,
 }
@@ -387,13 +388,11 @@ fn bind(cached: &mut Cached<'_>, request: &Request) -> Result<()> {
 /// Where full chunks go. Returns `false` to stop.
 type Emit<'a> = &'a mut dyn FnMut(&Arc<Shape>, Box<Chunk>) -> bool;
 
+/// The columns, as an [`Answer`] has them, and the last rows.
+type Fetch = (Option<Arc<Shape>>, Option<Box<Chunk>>);
+
 /// Steps a bound statement to the end of what is wanted.
-fn fetch(
-    cached: &mut Cached<'_>,
-    request: &Request,
-    limits: Limits,
-    emit: Emit<'_>,
-) -> Result<(Arc<Shape>, Option<Box<Chunk>>)> {
+fn fetch(cached: &mut Cached<'_>, request: &Request, limits: Limits, emit: Emit<'_>) -> Result<Fetch> {
     let integers = request.integers;
     match request.take {
         Take::All | Take::First | Take::None | Take::Describe => {
@@ -409,10 +408,10 @@ fn fetch_with<E: Encode>(
     request: &Request,
     emit: Emit<'_>,
     encode: impl Fn(Arc<Shape>) -> E,
-) -> Result<(Arc<Shape>, Option<Box<Chunk>>)> {
+) -> Result<Fetch> {
     let read_only = cached.class.route == Route::Read;
     let Some(statement) = cached.statement.as_mut().filter(|_| request.take != Take::Describe) else {
-        return Ok((Arc::clone(&cached.shape), None));
+        return Ok((told(&cached.shape), None));
     };
     let mut encoder: Option<E> = None;
     let mut rows = statement.present_rows();
@@ -450,10 +449,15 @@ fn fetch_with<E: Encode>(
     statement.clear_bindings();
     if let Some(encoder) = encoder {
         let shape = Arc::clone(encoder.shape());
-        return Ok((shape, Some(encoder.finish())));
+        return Ok((Some(shape), Some(encoder.finish())));
     }
     refresh_shape(&mut cached.shape, &mut cached.reprepares, statement, &request.query);
-    Ok((Arc::clone(&cached.shape), None))
+    Ok((told(&cached.shape), None))
+}
+
+/// What an answer tells of its columns.
+fn told(shape: &Arc<Shape>) -> Option<Arc<Shape>> {
+    (!shape.columns().is_empty()).then(|| Arc::clone(shape))
 }
 
 /// The first step may have prepared the statement anew, with other columns.

@@ -27,7 +27,10 @@ impl Answered {
 
     pub(super) fn new(chunks: impl IntoIterator<Item = Box<Chunk>>, answer: Answer) -> Self {
         let Answer { shape, chunk, outcome } = answer;
-        let chunks = chunks.into_iter().map(|chunk| (Arc::clone(&shape), chunk)).collect();
+        // Without columns there are no rows.
+        let chunks = shape
+            .as_ref()
+            .map_or_else(Vec::new, |shape| chunks.into_iter().map(|chunk| (Arc::clone(shape), chunk)).collect());
         Self { chunks, last: Delivery::End(shape, chunk, outcome) }
     }
 

@@ -29,8 +29,7 @@ pub(super) fn judge<'c>(side: &mut impl Side<'c>, request: &Request, error: &Err
     match class {
         Ok(class) if class.log.rolls_back() => {
             let outcome = Outcome { changes: 0, last_insert_rowid: None, route: Route::Write };
-            let shape = request.query.shape(Vec::new());
-            Ran::Ended(Answered::last(Delivery::End(shape, None, outcome)))
+            Ran::Ended(Answered::last(Delivery::End(None, None, outcome)))
         }
         Ok(class) if class.log.commits() => Ran::Settled(error.clone().into()),
         Ok(_) | Err(_) => Ran::Broke(error.clone()),
