@@ -98,14 +98,13 @@ impl BindingDatabase {
     /// Submits the requests that stand in the request buffer from `start` to `end`. With `extras`, that is one.
     #[napi]
     pub fn submit(&self, env: Env, start: u32, end: u32, extras: Extras) -> Result<()> {
-        let manager = self.database.get().filter(|_| self.private.is_none());
-        let mut bunch = manager.map(|manager| manager.bunch(self.requests.sink()));
-        self.requests.take_all(env, start, end, extras, |Submission { request, cancel, call }| {
-            match (&mut bunch, &self.private) {
-                (Some(bunch), _) => bunch.add(request, cancel, call),
-                (None, Some(private)) => private.submit(request, cancel, self.requests.sink(), call),
-                (None, None) => self.requests.reply(call).fail(not_open()),
-            }
+        if let Some(manager) = self.database.get().filter(|_| self.private.is_none()) {
+            let mut bunch = manager.bunch(self.requests.sink());
+            return self.requests.add_all(env, start, end, extras, &mut bunch);
+        }
+        self.requests.take_all(env, start, end, extras, |Submission { request, cancel, call }| match &self.private {
+            Some(private) => private.submit(request, cancel, self.requests.sink(), call),
+            None => self.requests.reply(call).fail(not_open()),
         })
     }
 

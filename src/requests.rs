@@ -7,7 +7,7 @@ use std::sync::Arc;
 use napi::bindgen_prelude::{Either, Uint8Array};
 use napi::{Env, Error, Result};
 use sluice_core::completion::Reply;
-use sluice_core::{Cancel, Channel, Delivery, Query, Request, Value};
+use sluice_core::{Bunch, Cancel, Channel, Delivery, Query, Request, Value};
 
 use crate::channel::{OpenDatabase, Shared};
 use crate::database::Extras;
@@ -85,7 +85,7 @@ impl Requests {
     pub(crate) fn take(&self, env: Env, byte_length: u32, extras: Extras) -> Result<Option<Submission>> {
         let requests = self.shared.requests.borrow();
         let bytes = requests.as_ref().and_then(|memory| memory.bytes(&env).get(..byte_length as usize));
-        self.read(bytes.ok_or_else(no_request)?, extras)
+        self.read(bytes.and_then(Packed::read).ok_or_else(no_request)?, extras)
     }
 
     /// Takes the requests apart that stand in the request buffer from `start` to `end`, each in its turn.
@@ -97,14 +97,46 @@ impl Requests {
         mut extras: Extras,
         mut submit: impl FnMut(Submission),
     ) -> Result<()> {
+        self.for_each(env, start, end, |packed| {
+            if let Some(submission) = self.read(packed, extras.take())? {
+                submit(submission);
+            }
+            Ok(())
+        })
+    }
+
+    /// The same, and adds them to `bunch`.
+    pub(crate) fn add_all(
+        &self,
+        env: Env,
+        start: u32,
+        end: u32,
+        mut extras: Extras,
+        bunch: &mut Bunch<'_>,
+    ) -> Result<()> {
+        // Of the request that was added last.
+        let mut likeness = None;
+        self.for_each(env, start, end, |packed| {
+            if likeness == Some(packed.likeness())
+                && packed.packed_params().is_ok_and(|params| bunch.add_again(params, packed.call))
+            {
+                return Ok(());
+            }
+            let submission = self.read(packed, extras.take())?;
+            likeness = submission.is_some().then(|| packed.likeness());
+            if let Some(Submission { request, cancel, call }) = submission {
+                bunch.add(request, cancel, call);
+            }
+            Ok(())
+        })
+    }
+
+    fn for_each(&self, env: Env, start: u32, end: u32, mut each: impl FnMut(Packed<'_>) -> Result<()>) -> Result<()> {
         let requests = self.shared.requests.borrow();
         let range = start as usize..end as usize;
         let mut bytes = requests.as_ref().and_then(|memory| memory.bytes(&env).get(range)).ok_or_else(no_request)?;
         while !bytes.is_empty() {
-            let request = Packed::split(&mut bytes).ok_or_else(no_request)?;
-            if let Some(submission) = self.read(request, extras.take())? {
-                submit(submission);
-            }
+            each(Packed::split(&mut bytes).ok_or_else(no_request)?)?;
         }
         Ok(())
     }
@@ -114,16 +146,15 @@ impl Requests {
         self.shared.put_alone(env, call, delivery);
     }
 
-    fn read(&self, bytes: &[u8], extras: Extras) -> Result<Option<Submission>> {
-        let extras = extras.unwrap_or_default().into_iter().map(value).collect();
-        let Packed { call, query, take, integers, scope, cancellable, timed, params } =
-            Packed::read(bytes, extras).ok_or_else(no_request)?;
-        let query = self.queries.borrow().by_id.get(query as usize).cloned().flatten();
+    fn read(&self, packed: Packed<'_>, extras: Extras) -> Result<Option<Submission>> {
+        let query = self.queries.borrow().by_id.get(packed.query as usize).cloned().flatten();
         let query = query.ok_or_else(|| Error::from_reason("no such statement"))?;
-        match params {
+        let (call, timed) = (packed.call, packed.is_timed());
+        match packed.params(extras.unwrap_or_default().into_iter().map(value).collect()) {
             Ok(params) => {
+                let (take, integers, scope) = (packed.take(), packed.integers(), packed.scope());
                 let request = Request { query, params, take, integers, scope, timed };
-                Ok(Some(Submission { request, cancel: self.cancel(call, cancellable), call }))
+                Ok(Some(Submission { request, cancel: self.cancel(call, packed.is_cancellable()), call }))
             }
             Err(error) => {
                 self.reply(call).fail(error);

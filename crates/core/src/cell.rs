@@ -66,13 +66,10 @@ impl Cell {
 /// Returns the integer that `number` stands for, if SQLite should get an INTEGER: a safe integer that is not −0.
 #[must_use]
 pub fn integer_of(number: f64) -> Option<i64> {
-    let negative_zero = number == 0.0 && number.is_sign_negative();
-    if number.fract() != 0.0 || negative_zero {
-        return None;
-    }
     #[expect(clippy::cast_possible_truncation, reason = "an `as` cast saturates, and what saturated is not safe")]
     let integer = number as i64;
-    is_safe(integer).then_some(integer)
+    // Bit for bit: −0 is equal to 0, and another number.
+    (is_safe(integer) && number_of(integer).to_bits() == number.to_bits()).then_some(integer)
 }
 
 /// Returns whether a double carries `integer` exactly and unmistakably.

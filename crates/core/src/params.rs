@@ -85,12 +85,8 @@ impl Params {
     /// # Errors
     /// [`ErrorCode::InvalidParameter`] when the bytes are not of the form described at [`Params`].
     pub fn from_packed(kind: ParamsKind, count: u32, packed: &[u8], extras: Vec<Value>) -> Result<Self> {
-        let params = Self { kind, count, packed: SmallVec::from_slice(packed), extras };
-        let mut reader = params.reader();
-        for _ in 0..params.cell_values() {
-            reader.next_value().ok_or_else(malformed)?;
-        }
-        if reader.text_end() == params.packed.len() { Ok(params) } else { Err(malformed()) }
+        expect_form(kind, count, packed, &extras)?;
+        Ok(Self { kind, count, packed: SmallVec::from_slice(packed), extras })
     }
 
     /// Returns how the values find their parameters.
@@ -104,17 +100,25 @@ impl Params {
         if self.count == 0 { Ok(()) } else { ParameterNames::default().expect_positional(self.count as usize) }
     }
 
-    fn cell_values(&self) -> usize {
-        let count = self.count as usize;
-        match self.kind {
-            ParamsKind::None => 0,
-            ParamsKind::Positional => count,
-            ParamsKind::Named => count * 2,
-        }
+    /// Whether values that stand in `packed` can take the place of these: they are of the same kind, and as many.
+    pub(crate) fn are_like(&self, packed: &PackedParams<'_>) -> bool {
+        (self.kind, self.count) == (packed.kind, packed.count) && self.extras.is_empty()
+    }
+
+    /// The bytes of the values, if none travels apart.
+    pub(crate) fn packed(&self) -> Option<PackedParams<'_>> {
+        let Self { kind, count, packed, extras } = self;
+        extras.is_empty().then_some(PackedParams { kind: *kind, count: *count, bytes: packed })
+    }
+
+    /// Puts other values, which are like these, in their place.
+    pub(crate) fn replace(&mut self, bytes: &[u8]) {
+        self.packed.clear();
+        self.packed.extend_from_slice(bytes);
     }
 
     fn reader(&self) -> Reader<'_> {
-        Reader::new(&self.packed, &self.extras, self.cell_values())
+        Reader::new(&self.packed, &self.extras, cell_values(self.kind, self.count))
     }
 
     /// Binds the values to `statement`, whose earlier bindings are gone.
@@ -167,6 +171,48 @@ impl Params {
         let message = format!("missing a value for parameter '{}'", names.label(missing));
         Err(invalid(message).about(names.place(missing)))
     }
+}
+
+/// The values of one call as they were packed, none of which travels apart: see [`Params`].
+#[derive(Clone, Copy, Debug)]
+pub struct PackedParams<'a> {
+    kind: ParamsKind,
+    count: u32,
+    bytes: &'a [u8],
+}
+
+impl<'a> PackedParams<'a> {
+    /// Checks their form.
+    ///
+    /// # Errors
+    /// As [`Params::from_packed`].
+    pub fn new(kind: ParamsKind, count: u32, bytes: &'a [u8]) -> Result<Self> {
+        expect_form(kind, count, bytes, &[])?;
+        Ok(Self { kind, count, bytes })
+    }
+
+    pub(crate) fn bytes(&self) -> &'a [u8] {
+        self.bytes
+    }
+}
+
+/// In how many cells the values are, if no integer takes two.
+fn cell_values(kind: ParamsKind, count: u32) -> usize {
+    let count = count as usize;
+    match kind {
+        ParamsKind::None => 0,
+        ParamsKind::Positional => count,
+        ParamsKind::Named => count * 2,
+    }
+}
+
+fn expect_form(kind: ParamsKind, count: u32, packed: &[u8], extras: &[Value]) -> Result<()> {
+    let values = cell_values(kind, count);
+    let mut reader = Reader::new(packed, extras, values);
+    for _ in 0..values {
+        reader.next_value().ok_or_else(malformed)?;
+    }
+    if reader.text_end() == packed.len() { Ok(()) } else { Err(malformed()) }
 }
 
 fn bind_one(statement: &mut Statement<'_>, index: usize, value: ValueRef<'_>) -> Result<()> {

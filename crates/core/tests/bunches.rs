@@ -4,8 +4,11 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use sluice_core::cell::{Tag, tagged};
+use sluice_core::params::{PackedParams, ParamsKind};
 use sluice_core::{
     Cancel, CancelReason, Delivery, ErrorCode, Manager, Options, Params, Query, ReadOrder, Request, Result, Sink, Take,
+    Value,
 };
 use tempfile::TempDir;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
@@ -97,6 +100,89 @@ async fn writes_run_in_the_order_in_which_they_were_added_whatever_else_is_among
         writes += 1;
         assert_eq!(*number, writes, "call {call}");
     }
+    in_deadline(stage.manager.close()).await
+}
+
+/// A text as the only value of a call, as the other side of the binding packs it.
+fn packed_text(text: &str) -> Vec<u8> {
+    let length = u32::try_from(text.len()).expect("a short text");
+    [&tagged(Tag::Text, length).to_le_bytes(), text.as_bytes()].concat()
+}
+
+fn one_value(packed: &[u8]) -> PackedParams<'_> {
+    PackedParams::new(ParamsKind::Positional, 1, packed).expect("values that are packed well")
+}
+
+#[tokio::test]
+async fn a_request_is_added_again_with_values_of_its_own() -> Result<()> {
+    for room in [1_000, 300] {
+        let mut stage = Stage::new(Options { max_queued: room as usize, ..Options::default() }).await?;
+        let insert = Query::new("INSERT INTO t VALUES (length(?)) RETURNING x");
+        let first = Params::from_packed(ParamsKind::Positional, 1, &packed_text(""), Vec::new())?;
+        let request = Request::new(insert, first);
+        stage.manager.run(request.clone()).await?;
+        let lease = in_deadline(stage.manager.write()).await?;
+        {
+            let mut bunch = stage.manager.bunch(Arc::clone(&stage.sink));
+            bunch.add(request, None, 0);
+            for call in 1..400 {
+                let packed = packed_text(&"é".repeat(call as usize % 50));
+                assert!(bunch.add_again(one_value(&packed), call), "call {call}");
+            }
+        }
+        let refused = 400_u32.saturating_sub(room) as usize;
+        let overloaded = stage.take(refused).await;
+        drop(lease);
+        let answered = stage.take(400 - refused).await;
+        for call in 0..400 {
+            let expected = if call < room {
+                (&answered, Ok(Some(i64::from(call % 50))))
+            } else {
+                (&overloaded, Err(ErrorCode::Overloaded))
+            };
+            assert_eq!(expected.0.get(&call), Some(&expected.1), "call {call}");
+        }
+        in_deadline(stage.manager.close()).await?;
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn only_a_request_that_may_wait_with_others_is_added_again() -> Result<()> {
+    let mut stage = Stage::new(Options::default()).await?;
+    let packed = packed_text("two");
+    let of_text = |query: &Arc<Query>| {
+        let params = Params::from_packed(ParamsKind::Positional, 1, &packed_text("one"), Vec::new());
+        params.map(|params| Request::new(Arc::clone(query), params))
+    };
+    let known = Query::new("INSERT INTO t VALUES (length(?)) RETURNING x");
+    let unknown = Query::new("INSERT INTO t VALUES (length(?) + 0) RETURNING x");
+    stage.manager.run(of_text(&known)?).await?;
+    {
+        let mut bunch = stage.manager.bunch(Arc::clone(&stage.sink));
+        assert!(!bunch.add_again(one_value(&packed), 1), "nothing was added before");
+        bunch.add(of_text(&unknown)?, None, 1);
+        assert!(!bunch.add_again(one_value(&packed), 2), "nobody knows what it does");
+        bunch.add(of_text(&known)?, Some(Cancel::new()), 2);
+        assert!(!bunch.add_again(one_value(&packed), 3), "it can be stopped");
+        bunch.add(Request { timed: true, ..of_text(&known)? }, None, 3);
+        assert!(!bunch.add_again(one_value(&packed), 4), "it is measured");
+        bunch.add(Request::new(Arc::clone(&known), Params::positional([Value::from("apart")])), None, 4);
+        assert!(!bunch.add_again(one_value(&packed), 5), "its value travels apart");
+        bunch.add(of_text(&known)?, None, 5);
+        let none = PackedParams::new(ParamsKind::None, 0, &[])?;
+        assert!(!bunch.add_again(none, 6), "it has a value");
+        let two = [packed_text(""), packed_text("")].concat();
+        let two = PackedParams::new(ParamsKind::Positional, 2, &two)?;
+        assert!(!bunch.add_again(two, 6), "it has one value");
+        let named = [packed_text(""), packed_text("")].concat();
+        let named = PackedParams::new(ParamsKind::Named, 1, &named)?;
+        assert!(!bunch.add_again(named, 6), "its value has no name");
+        assert!(bunch.add_again(one_value(&packed), 6), "those before it were not added");
+    }
+    let expected = [3, 3, 3, 5, 3, 3].map(|length| Ok(Some(length)));
+    assert_eq!(stage.take(6).await, (1..).zip(expected).collect());
+    assert!(PackedParams::new(ParamsKind::Positional, 1, &packed[..9]).is_err(), "the text is cut off");
     in_deadline(stage.manager.close()).await
 }
 

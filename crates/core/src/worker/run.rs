@@ -100,7 +100,7 @@ impl Writer<'_> {
     }
 
     fn run_calls(&mut self, group: &mut Group<'_>, run: &mut Run, since: Instant, limits: GroupLimits) -> Halt {
-        if !run.calls.with_request(0, Request::may_share) || !self.groups(&run.calls) {
+        if !run.calls.request(0).may_share() || !self.groups(&run.calls) {
             return Halt::Unfit;
         }
         let sink = Arc::clone(run.calls.sink());
@@ -110,9 +110,7 @@ impl Writer<'_> {
                 (now, waited) = (group.now, group.now.saturating_duration_since(since));
             }
             group.waits.add(waited);
-            let ran =
-                run.calls.with_request(index, |request| self.run_member(group, request, Caller::Call(&sink), limits));
-            let outcome = match ran {
+            let outcome = match self.run_member(group, run.calls.request(index), Caller::Call(&sink), limits) {
                 Ok(outcome) => outcome,
                 Err(offence) => return Halt::Broke(offence),
             };
