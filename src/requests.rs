@@ -114,7 +114,7 @@ impl Requests {
         mut extras: Extras,
         bunch: &mut Bunch<'_>,
     ) -> Result<()> {
-        // Of the request that was added last.
+        // Of the request that was added last, if it may be added again.
         let mut likeness = None;
         self.for_each(env, start, end, |packed| {
             if likeness == Some(packed.likeness())
@@ -122,10 +122,10 @@ impl Requests {
             {
                 return Ok(());
             }
-            let submission = self.read(packed, extras.take())?;
-            likeness = submission.is_some().then(|| packed.likeness());
-            if let Some(Submission { request, cancel, call }) = submission {
+            likeness = None;
+            if let Some(Submission { request, cancel, call }) = self.read(packed, extras.take())? {
                 bunch.add(request, cancel, call);
+                likeness = bunch.grows().then(|| packed.likeness());
             }
             Ok(())
         })

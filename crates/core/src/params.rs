@@ -111,6 +111,11 @@ impl Params {
         extras.is_empty().then_some(PackedParams { kind: *kind, count: *count, bytes: packed })
     }
 
+    /// Makes some of other values, which are like these.
+    pub(crate) fn with(&self, bytes: &[u8]) -> Self {
+        Self { kind: self.kind, count: self.count, packed: SmallVec::from_slice(bytes), extras: Vec::new() }
+    }
+
     /// Puts other values, which are like these, in their place.
     pub(crate) fn replace(&mut self, bytes: &[u8]) {
         self.packed.clear();

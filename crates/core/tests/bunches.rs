@@ -34,7 +34,7 @@ impl Sink for Answers {
 }
 
 struct Stage {
-    _dir: TempDir,
+    dir: TempDir,
     manager: Manager,
     sink: Arc<dyn Sink>,
     answers: UnboundedReceiver<(u32, Answer)>,
@@ -47,7 +47,7 @@ impl Stage {
         manager.query("CREATE TABLE t(x)", Params::none()).await?;
         manager.query("INSERT INTO t VALUES (0)", Params::none()).await?;
         let (sender, answers) = unbounded_channel();
-        Ok(Self { _dir: dir, manager, sink: Arc::new(Answers(sender)), answers })
+        Ok(Self { dir, manager, sink: Arc::new(Answers(sender)), answers })
     }
 
     /// Takes so many answers, and returns them by the numbers of their calls.
@@ -145,6 +145,62 @@ async fn a_request_is_added_again_with_values_of_its_own() -> Result<()> {
         in_deadline(stage.manager.close()).await?;
     }
     Ok(())
+}
+
+/// `:n`, in one cell or in two.
+fn packed_by_name(value: u32) -> Vec<u8> {
+    let name = tagged(Tag::Text, 1).to_le_bytes();
+    let value = if value.is_multiple_of(2) {
+        f64::from(value).to_le_bytes().to_vec()
+    } else {
+        [tagged(Tag::Int64, 0).to_le_bytes(), i64::from(value).to_le_bytes()].concat()
+    };
+    [&name, value.as_slice(), b"n"].concat()
+}
+
+#[tokio::test]
+async fn reads_that_are_added_again_take_their_own_values_each_on_some_reader() -> Result<()> {
+    let mut stage = Stage::new(Options { max_readers: 2, ..Options::default() }).await?;
+    let read = Query::new("SELECT :n");
+    let first = Params::from_packed(ParamsKind::Named, 1, &packed_by_name(0), Vec::new())?;
+    let request = Request::new(read, first);
+    stage.manager.run(request.clone()).await?;
+    for round in 0..20 {
+        let mut bunch = stage.manager.bunch(Arc::clone(&stage.sink));
+        bunch.add(request.clone(), None, round * 50);
+        for call in 1..50 {
+            let packed = packed_by_name(call);
+            let params = PackedParams::new(ParamsKind::Named, 1, &packed)?;
+            assert!(bunch.add_again(params, round * 50 + call), "call {call}");
+        }
+    }
+    let expected = (0..1_000).map(|call| (call, Ok(Some(i64::from(call % 50)))));
+    assert_eq!(stage.take(1_000).await, expected.collect());
+    in_deadline(stage.manager.close()).await
+}
+
+#[tokio::test]
+async fn nothing_is_added_again_on_a_handle_that_was_closed_meanwhile() -> Result<()> {
+    let mut stage = Stage::new(Options::default()).await?;
+    let known = Query::new("INSERT INTO t VALUES (length(?)) RETURNING x");
+    let packed = packed_text("four");
+    let params = Params::from_packed(ParamsKind::Positional, 1, &packed, Vec::new())?;
+    let request = Request::new(known, params);
+    stage.manager.run(request.clone()).await?;
+    // With it the database stays open.
+    let other = Manager::open(stage.dir.path().join("app.db"), Options::default()).await?;
+    {
+        let mut bunch = stage.manager.bunch(Arc::clone(&stage.sink));
+        bunch.add(request.clone(), None, 1);
+        assert!(bunch.grows());
+        in_deadline(stage.manager.close()).await?;
+        assert!(!bunch.add_again(one_value(&packed), 2), "the handle is closed");
+        bunch.add(request, None, 2);
+        assert!(!bunch.add_again(one_value(&packed), 3), "the one before it was refused");
+    }
+    let answers = stage.take(2).await;
+    assert_eq!(answers.get(&2), Some(&Err(ErrorCode::Closed)));
+    in_deadline(other.close()).await
 }
 
 #[tokio::test]

@@ -1,17 +1,20 @@
-//! Calls of one query that were made together and are alike but for their values.
+//! Calls of one query that were made together and are alike but for their values, of which each has as many, and none that travels apart.
 
 use std::ops::Range;
 use std::sync::Arc;
 
-use smallvec::SmallVec;
+use smallvec::{SmallVec, smallvec};
 
 use crate::completion::{Reply, Sink};
-use crate::params::PackedParams;
+use crate::params::{PackedParams, Params};
 use crate::query::{Query, Request, Scope};
 use crate::worker::{Job, Work, guard};
 
-/// How many bytes of values there is room for as soon as there are several calls.
-const ROOM: usize = 256;
+/// For how many calls of a number each there is room in place: what one thread allocates and another frees makes both wait.
+const IN_PLACE: usize = 8;
+
+/// How many bytes the values of several calls may have.
+const MAX_BYTES: usize = 1024 * 1024;
 
 /// Calls of one query, in order, which nobody can stop or measures, made outside every callback.
 ///
@@ -20,12 +23,12 @@ const ROOM: usize = 256;
 ///
 /// Calls that are dropped are answered as jobs are: that they were lost.
 pub(crate) struct Calls {
-    /// What they share. The values are those of the call that was shown last, or of the first one.
+    /// What they share. The values are those of the call that was made alone, or of one that was shown; of several they have the kind and the number.
     request: Request,
     sink: Arc<dyn Sink>,
-    calls: SmallVec<[Call; 1]>,
+    calls: SmallVec<[Call; IN_PLACE]>,
     /// The values of each as they were packed, one behind the other. Those of a call that was made alone stand in the request.
-    packed: Vec<u8>,
+    packed: SmallVec<[u8; IN_PLACE * 8]>,
     /// How many have been taken off.
     taken: usize,
 }
@@ -34,7 +37,7 @@ pub(crate) struct Calls {
 struct Call {
     number: u32,
     /// Where its values end among those of all.
-    end: usize,
+    end: u32,
 }
 
 impl Calls {
@@ -43,8 +46,8 @@ impl Calls {
         if request.scope != Scope::Outside || request.timed {
             return Err(request);
         }
-        let calls = SmallVec::from_buf([Call { number, end: 0 }]);
-        Ok(Self { request, sink: Arc::clone(sink), calls, packed: Vec::new(), taken: 0 })
+        let calls = smallvec![Call { number, end: 0 }];
+        Ok(Self { request, sink: Arc::clone(sink), calls, packed: SmallVec::new(), taken: 0 })
     }
 
     /// Adds another one for the same sink, if it is alike; else gives it back.
@@ -65,13 +68,15 @@ impl Calls {
     pub(super) fn add_again(&mut self, params: PackedParams<'_>, number: u32) -> bool {
         let own = &self.request.params;
         let Some(first) = own.packed().filter(|_| own.are_like(&params)) else { return false };
+        if self.packed.len() + first.bytes().len() + params.bytes().len() > MAX_BYTES {
+            return false;
+        }
         if let [first_call] = self.calls.as_mut_slice() {
-            self.packed.reserve((first.bytes().len() + params.bytes().len()).max(ROOM));
             self.packed.extend_from_slice(first.bytes());
-            first_call.end = self.packed.len();
+            first_call.end = end_of(&self.packed);
         }
         self.packed.extend_from_slice(params.bytes());
-        self.calls.push(Call { number, end: self.packed.len() });
+        self.calls.push(Call { number, end: end_of(&self.packed) });
         true
     }
 
@@ -88,6 +93,10 @@ impl Calls {
         &self.sink
     }
 
+    fn number(&self, index: usize) -> u32 {
+        self.calls[self.taken + index].number
+    }
+
     /// Returns the request of one of those that are left.
     pub(crate) fn request(&mut self, index: usize) -> &Request {
         let values = self.values(self.taken + index);
@@ -99,7 +108,11 @@ impl Calls {
 
     /// Where the values of a call stand.
     fn values(&self, at: usize) -> Range<usize> {
-        at.checked_sub(1).map_or(0, |before| self.calls[before].end)..self.calls[at].end
+        self.start(at) as usize..self.calls[at].end as usize
+    }
+
+    fn start(&self, at: usize) -> u32 {
+        at.checked_sub(1).map_or(0, |before| self.calls[before].end)
     }
 
     /// Takes so many of them off, the first ones. Returns nothing if there are no more than that.
@@ -107,24 +120,46 @@ impl Calls {
         if count >= self.count() {
             return None;
         }
-        let (first, after) = (self.values(self.taken).start, self.values(self.taken + count).start);
+        let sink = Arc::clone(&self.sink);
+        if count == 1 {
+            let (request, number) = (self.request_of(self.taken), self.number(0));
+            self.taken += 1;
+            return Self::new(request, &sink, number).ok();
+        }
+        let (first, after) = (self.start(self.taken), self.start(self.taken + count));
         let taken = &self.calls[self.taken..self.taken + count];
         let calls = taken.iter().map(|call| Call { end: call.end - first, ..*call }).collect();
         self.taken += count;
-        let (request, sink) = (self.request.clone(), Arc::clone(&self.sink));
-        Some(Self { request, sink, calls, packed: self.packed[first..after].to_vec(), taken: 0 })
+        let request = self.share(self.request.params.with(&[]));
+        Some(Self {
+            request,
+            sink,
+            calls,
+            packed: SmallVec::from_slice(&self.packed[first as usize..after as usize]),
+            taken: 0,
+        })
+    }
+
+    /// Makes a request of one of several.
+    fn request_of(&self, at: usize) -> Request {
+        self.share(self.request.params.with(&self.packed[self.values(at)]))
+    }
+
+    /// Makes a request of what they share, with these values.
+    fn share(&self, params: Params) -> Request {
+        let Request { query, params: _, take, integers, scope, timed } = &self.request;
+        Request { query: Arc::clone(query), params, take: *take, integers: *integers, scope: *scope, timed: *timed }
     }
 
     /// Takes the first of them off.
     pub(crate) fn next(&mut self) -> Option<Job> {
         let number = self.calls.get(self.taken)?.number;
-        let request = if self.count() == 1 {
-            // The last one needs no copy of its values, which may be large if it was made alone.
-            self.request(0);
+        // Those that stand in the request are most often few, and may be large.
+        let request = if self.calls.len() == 1 && self.packed.is_empty() {
             let params = std::mem::take(&mut self.request.params);
-            Request { params, ..self.request.clone() }
+            self.share(params)
         } else {
-            self.request(0).clone()
+            self.request_of(self.taken)
         };
         self.taken += 1;
         Some(Job::new(Work::Query(request), Reply::new(Arc::clone(&self.sink), number)))
@@ -143,6 +178,10 @@ impl Calls {
             answer(&self.sink, call.number);
         }
     }
+}
+
+fn end_of(packed: &[u8]) -> u32 {
+    u32::try_from(packed.len()).expect("BUG: the values of several calls are not so many")
 }
 
 impl Drop for Calls {

@@ -149,12 +149,24 @@ impl Bunch<'_> {
         }
     }
 
+    /// Whether the request that was added last may be added again: it waits with those that are like it. One waits by itself that can be stopped,
+    /// or is told of by itself, or has to be seen by later reads, or was made in a callback, or of which nobody knows whether it writes.
+    #[must_use]
+    pub fn grows(&self) -> bool {
+        self.grows && !self.manager.member.has_left()
+    }
+
     /// Adds the request that was added last once more, with these values, to be answered under the number `call`. Returns whether it could be:
-    /// not where each is told of by itself, or can be stopped. Nothing has been added otherwise, and [`Bunch::add`] does it.
+    /// if [`Bunch::grows`], and the values are of the same kind and number as its own, of which none travels apart. Nothing has been added
+    /// otherwise, and [`Bunch::add`] does it.
     ///
     /// This is [`Bunch::add`] for many calls of one query that differ in their values alone, and takes a fraction of its time.
+    #[must_use = "what was not added is not answered"]
     pub fn add_again(&mut self, params: PackedParams<'_>, call: u32) -> bool {
-        let calls = self.waiting.last_mut().filter(|_| self.grows).and_then(Waiting::calls_mut);
+        if !self.grows() {
+            return false;
+        }
+        let calls = self.waiting.last_mut().and_then(Waiting::calls_mut);
         calls.is_some_and(|calls| calls.add_again(params, call))
     }
 
