@@ -11,6 +11,7 @@ use napi::{Env, Error, Result};
 use napi_derive::napi;
 use parking_lot::Mutex;
 use sluice_core::completion::delivery_bytes;
+use sluice_core::spares::Spent;
 use sluice_core::{Cancel, CancelReason, Channel, Delivery, Manager, Sink, Value, Watched};
 
 use crate::failure::{BindingFailure, BindingShape};
@@ -46,15 +47,17 @@ struct Inbox {
     memory: SharedMemory,
     /// What does not fit the memory.
     extras: Vec<Extra>,
+    /// What has been laid out.
+    spent: Spent,
 }
 
 impl Shared {
     /// Lays an answer out as the only one in the inbox: JavaScript has read what was there.
     pub(crate) fn put_alone(&self, env: Env, call: u32, delivery: Delivery) {
-        let Inbox { memory, extras } = &mut *self.inbox.borrow_mut();
+        let Inbox { memory, extras, spent } = &mut *self.inbox.borrow_mut();
         extras.clear();
         self.answered(call, &delivery);
-        let mut writer = Writer::new(memory.bytes_mut(&env), extras);
+        let mut writer = Writer::new(memory.bytes_mut(&env), extras, spent);
         writer.push(call, delivery);
         writer.finish();
     }
@@ -123,7 +126,11 @@ impl BindingChannel {
             shared: Rc::new(Shared {
                 completions,
                 requests: RefCell::new(None),
-                inbox: RefCell::new(Inbox { memory: SharedMemory::new(&env, &inbox)?, extras: Vec::new() }),
+                inbox: RefCell::new(Inbox {
+                    memory: SharedMemory::new(&env, &inbox)?,
+                    extras: Vec::new(),
+                    spent: Spent::default(),
+                }),
                 cancels: RefCell::default(),
                 databases,
             }),
@@ -153,9 +160,9 @@ impl BindingChannel {
                 self.shared.completions.take(&mut self.backlog);
             }
         }
-        let Inbox { memory, extras } = &mut *self.shared.inbox.borrow_mut();
+        let Inbox { memory, extras, spent } = &mut *self.shared.inbox.borrow_mut();
         extras.clear();
-        let mut writer = Writer::new(memory.bytes_mut(&env), extras);
+        let mut writer = Writer::new(memory.bytes_mut(&env), extras, spent);
         let mut bytes = 0;
         while let Some((call, delivery)) = self.backlog.pop_front() {
             if !writer.fits(&delivery) {

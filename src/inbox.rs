@@ -6,6 +6,7 @@ use std::time::Duration;
 use sluice_core::cell::{Cell, Tag, tagged};
 use sluice_core::query::Shape;
 use sluice_core::rows::Chunk;
+use sluice_core::spares::Spent;
 use sluice_core::{Delivery, Failure, Outcome, Route, Timed, Value};
 
 /// The size of the whole inbox.
@@ -43,6 +44,7 @@ pub(crate) enum Extra {
 pub(crate) struct Writer<'a> {
     bytes: &'a mut [u8],
     extras: &'a mut Vec<Extra>,
+    spent: &'a mut Spent,
     headers: usize,
     cells: usize,
     integers: usize,
@@ -52,9 +54,9 @@ pub(crate) struct Writer<'a> {
 }
 
 impl<'a> Writer<'a> {
-    /// Begins a batch in `bytes`, which is [`INBOX_BYTES`] long.
-    pub(crate) fn new(bytes: &'a mut [u8], extras: &'a mut Vec<Extra>) -> Self {
-        Self { bytes, extras, headers: 0, cells: 0, integers: 0, text: 0, blobs: 0, ascii: true }
+    /// Begins a batch in `bytes`, which is [`INBOX_BYTES`] long. The chunks that were laid out go to `spent`.
+    pub(crate) fn new(bytes: &'a mut [u8], extras: &'a mut Vec<Extra>, spent: &'a mut Spent) -> Self {
+        Self { bytes, extras, spent, headers: 0, cells: 0, integers: 0, text: 0, blobs: 0, ascii: true }
     }
 
     /// Returns whether `delivery` fits beside what is there. Anything fits an empty inbox.
@@ -89,7 +91,7 @@ impl<'a> Writer<'a> {
             Delivery::Rows(shape, chunk) => {
                 header.kind = KIND_ROWS;
                 self.shape(&mut header, &shape);
-                self.rows(&mut header, *chunk);
+                self.rows(&mut header, chunk);
             }
             Delivery::More(shape, chunk) => {
                 header.kind = KIND_MORE;
@@ -128,7 +130,7 @@ impl<'a> Writer<'a> {
             self.shape(header, shape);
         }
         if let Some(chunk) = chunk {
-            self.rows(header, *chunk);
+            self.rows(header, chunk);
         }
     }
 
@@ -140,7 +142,7 @@ impl<'a> Writer<'a> {
         }
     }
 
-    fn rows(&mut self, header: &mut Header, chunk: Chunk) {
+    fn rows(&mut self, header: &mut Header, mut chunk: Box<Chunk>) {
         if chunk.is_json {
             // To whoever reads it, it is one row of one value.
             (header.rows, header.columns, header.json_rows) = (1, 1, index(chunk.rows));
@@ -168,7 +170,9 @@ impl<'a> Writer<'a> {
         self.integers += chunk.integers.len();
         self.text = append(self.bytes, TEXT.start, self.text, &chunk.text);
         self.blobs = append(self.bytes, BLOBS.start, self.blobs, &chunk.blobs);
-        self.extras.extend(chunk.extras.into_iter().map(|value| extra(value, chunk.is_json)));
+        let is_json = chunk.is_json;
+        self.extras.extend(chunk.extras.drain(..).map(|value| extra(value, is_json)));
+        self.spent.give(chunk);
     }
 
     fn extra(&mut self, extra: Extra) -> u32 {

@@ -27,6 +27,7 @@ pub mod query;
 mod repeats;
 pub mod rows;
 mod session;
+pub mod spares;
 mod statement;
 mod sync;
 mod trace;

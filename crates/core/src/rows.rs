@@ -27,7 +27,7 @@ pub const CELLS_IN_PLACE: usize = 8;
 pub const INLINE_BYTES: usize = 16 * 1024;
 
 /// Some consecutive rows of a result.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, PartialEq)]
 pub struct Chunk {
     /// The number of rows.
     pub rows: usize,
@@ -47,9 +47,35 @@ pub struct Chunk {
     pub extras: Vec<Value>,
 }
 
+/// How many cells, integers and extras a chunk has room for that is worth keeping, and how many bytes of texts and BLOBs each.
+const KEPT_CELLS: usize = 640;
+const KEPT_INTEGERS: usize = 64;
+const KEPT_EXTRAS: usize = 8;
+const KEPT_BYTES: usize = 2_048;
+
 impl Chunk {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { ascii: true, ..Self::default() }
+    }
+
+    /// Whether it holds little memory, so that it may wait for the next result.
+    pub(crate) fn is_worth_keeping(&self) -> bool {
+        self.cells.capacity() <= KEPT_CELLS
+            && self.integers.capacity() <= KEPT_INTEGERS
+            && self.text.capacity() <= KEPT_BYTES
+            && self.blobs.capacity() <= KEPT_BYTES
+            && self.extras.capacity() <= KEPT_EXTRAS
+    }
+
+    /// Makes it as a new one is, but for the room that it has.
+    pub(crate) fn clear(&mut self) {
+        let Self { rows, cells, integers, text, is_json, ascii, blobs, extras } = self;
+        (*rows, *is_json, *ascii) = (0, false, true);
+        cells.clear();
+        integers.clear();
+        text.clear();
+        blobs.clear();
+        extras.clear();
     }
 
     /// Makes one with room for what `before` holds: the next part of a result is about as large.
@@ -103,7 +129,8 @@ pub(crate) struct Encoder {
     shape: Arc<Shape>,
     columns: usize,
     integers: Integers,
-    chunk: Chunk,
+    /// In its box from the beginning: it is large to move.
+    chunk: Box<Chunk>,
     repeats: Repeats,
     /// Bytes of the chunks before the present one, and of the extras and repeated texts of the present one.
     carried: usize,
@@ -111,9 +138,10 @@ pub(crate) struct Encoder {
 }
 
 impl Encoder {
-    pub(crate) fn new(shape: Arc<Shape>, integers: Integers, limits: Limits) -> Self {
+    /// Makes one that begins with the empty `chunk`.
+    pub(crate) fn new(shape: Arc<Shape>, integers: Integers, limits: Limits, chunk: Box<Chunk>) -> Self {
         let columns = shape.columns().len();
-        Self { shape, columns, integers, chunk: Chunk::new(), repeats: Repeats::default(), carried: 0, limits }
+        Self { shape, columns, integers, chunk, repeats: Repeats::default(), carried: 0, limits }
     }
 
     pub(crate) fn shape(&self) -> &Arc<Shape> {
@@ -159,13 +187,13 @@ impl Encoder {
     pub(crate) fn take(&mut self) -> Box<Chunk> {
         self.carried += self.present();
         self.repeats.forget();
-        let next = Chunk::like(&self.chunk);
-        Box::new(std::mem::replace(&mut self.chunk, next))
+        let next = Box::new(Chunk::like(&self.chunk));
+        std::mem::replace(&mut self.chunk, next)
     }
 
     /// Takes the last chunk.
     pub(crate) fn finish(self) -> Box<Chunk> {
-        Box::new(self.chunk)
+        self.chunk
     }
 
     fn present(&self) -> usize {

@@ -68,7 +68,7 @@ impl<'c> Suspended<'c> {
                 Some(encoder) => encoder,
                 none => {
                     refresh_shape(shape, reprepares, row.statement(), &self.query);
-                    none.insert(Encoder::new(Arc::clone(shape), self.integers, self.limits))
+                    none.insert(Encoder::new(Arc::clone(shape), self.integers, self.limits, Box::new(Chunk::new())))
                 }
             };
             if encoder.is_full() {

@@ -40,12 +40,14 @@ impl Statements<'_> {
         let limited = connection.limit_steps(MAX_CALLS);
         let mut too_large = false;
         let limits = inline_limits(request, limits);
+        let mut spare = Some(self.chunks.take());
         let fetched = bind(cached, request).and_then(|()| {
-            fetch(cached, request, limits, &mut |_, _| {
+            fetch(cached, request, limits, &mut spare, &mut |_, _| {
                 too_large = true;
                 false
             })
         });
+        self.chunks.put(spare);
         drop((policy, limited));
         let outcome = Outcome { changes: 0, last_insert_rowid: None, route: Route::Read };
         match fetched {

@@ -23,6 +23,7 @@ use crate::metrics::CacheCount;
 use crate::params::ParameterNames;
 use crate::query::{Column, Outcome, Query, Request, Shape, Take};
 use crate::rows::{Chunk, Encoder, Limits};
+use crate::spares::Stock;
 
 pub(crate) use cursor::{Fetched, Suspended};
 use encoding::Encode;
@@ -77,6 +78,7 @@ pub(crate) struct Statements<'c> {
     cache: LruCache<u64, Cached<'c>>,
     counts: CacheCount,
     limits: Limits,
+    chunks: Stock,
 }
 
 struct Cached<'c> {
@@ -93,7 +95,7 @@ struct Cached<'c> {
 
 impl<'c> Statements<'c> {
     pub(crate) fn new(connection: &'c PolicedConnection, capacity: usize, limits: Limits, counts: CacheCount) -> Self {
-        Self { connection, cache: LruCache::new(capacity.max(1)), counts, limits }
+        Self { connection, cache: LruCache::new(capacity.max(1)), counts, limits, chunks: Stock::default() }
     }
 
     /// Runs a request on a reader. Full chunks go to `reply` ahead of the end. `classified` is called once it is known to be a
@@ -121,6 +123,7 @@ impl<'c> Statements<'c> {
     ) -> Result<Answer, ReadError> {
         let (connection, limits) = (self.connection, self.limits);
         self.renew_described(request).map_err(ReadError::Failed)?;
+        let mut spare = Some(self.chunks.take());
         let cached = self.cached(&request.query, Policy::Reader).map_err(not_prepared)?;
         if cached.class.route == Route::Write {
             return Err(ReadError::NotARead(cached.class.to_read_only_error()));
@@ -130,11 +133,12 @@ impl<'c> Statements<'c> {
         connection.authorizer().clear();
         let _policy = connection.with_policy(Policy::Reader);
         let (mut sent, mut abandoned) = (false, false);
-        let fetched = fetch(cached, request, limits, &mut |shape, chunk| {
+        let fetched = fetch(cached, request, limits, &mut spare, &mut |shape, chunk| {
             sent = true;
             abandoned = !reply.send(shape, chunk);
             !abandoned
         });
+        self.chunks.put(spare);
         self.let_go(&request.query);
         let outcome = Outcome { changes: 0, last_insert_rowid: None, route: Route::Read };
         match fetched {
@@ -166,7 +170,7 @@ impl<'c> Statements<'c> {
         let inserted = (class.inserts() && runs).then(|| rowid::Watch::begin(connection, class.log.state_read()));
         let mut chunks = Vec::new();
         let fetched = connection.run_without_part(class.log, || {
-            fetch(cached, request, limits, &mut |_, chunk| {
+            fetch(cached, request, limits, &mut None, &mut |_, chunk| {
                 chunks.push(chunk);
                 true
             })
@@ -391,13 +395,19 @@ type Emit<'a> = &'a mut dyn FnMut(&Arc<Shape>, Box<Chunk>) -> bool;
 /// The columns, as an [`Answer`] has them, and the last rows.
 type Fetch = (Option<Arc<Shape>>, Option<Box<Chunk>>);
 
-/// Steps a bound statement to the end of what is wanted.
-fn fetch(cached: &mut Cached<'_>, request: &Request, limits: Limits, emit: Emit<'_>) -> Result<Fetch> {
+/// Steps a bound statement to the end of what is wanted. The first rows go into `spare`, if there is one.
+fn fetch(
+    cached: &mut Cached<'_>,
+    request: &Request,
+    limits: Limits,
+    spare: &mut Option<Box<Chunk>>,
+    emit: Emit<'_>,
+) -> Result<Fetch> {
     let integers = request.integers;
     match request.take {
-        Take::All | Take::First | Take::None | Take::Describe => {
-            fetch_with(cached, request, emit, |shape| Encoder::new(shape, integers, limits))
-        }
+        Take::All | Take::First | Take::None | Take::Describe => fetch_with(cached, request, emit, |shape| {
+            Encoder::new(shape, integers, limits, spare.take().unwrap_or_else(|| Box::new(Chunk::new())))
+        }),
         Take::Json(rows) => fetch_with(cached, request, emit, |shape| JsonEncoder::new(shape, rows, integers, limits)),
     }
 }
@@ -407,7 +417,7 @@ fn fetch_with<E: Encode>(
     cached: &mut Cached<'_>,
     request: &Request,
     emit: Emit<'_>,
-    encode: impl Fn(Arc<Shape>) -> E,
+    mut encode: impl FnMut(Arc<Shape>) -> E,
 ) -> Result<Fetch> {
     let read_only = cached.class.route == Route::Read;
     let Some(statement) = cached.statement.as_mut().filter(|_| request.take != Take::Describe) else {
