@@ -1,13 +1,13 @@
 import { eq, getTableName, sql } from 'drizzle-orm'
-import { Cache } from 'drizzle-orm/cache/core'
+import { Cache, NoopCache } from 'drizzle-orm/cache/core'
 import type { MutationOption } from 'drizzle-orm/cache/core'
 import { describe, expect, it } from 'vitest'
 
 import { PLACES, rejectionOf } from '../support/drizzle.js'
-import { openFilled } from './databases.js'
+import { openEmpty, openFilled } from './databases.js'
 import type { Place } from '../support/drizzle.js'
 import type { Db } from './databases.js'
-import { authors, genres } from './schema.js'
+import { authors, genres, kinds } from './schema.js'
 
 /** Keeps answers in memory, and remembers what it was told. */
 class MemoryCache extends Cache {
@@ -59,6 +59,15 @@ async function renameUnseen(db: Db): Promise<void> {
 
 const first = (db: Db) => db.select({ name: genres.name }).from(genres).where(eq(genres.id, 1))
 
+/** Opens a database with two documents, of which the second is none: who reads it fails. */
+async function openBroken(place: Place, cache: Cache): Promise<Db> {
+  const db = await openEmpty(place, { config: { cache } })
+  await db.insert(kinds).values([{ label: '[1]' }, { label: 'no JSON' }])
+  return db
+}
+
+const documents = (db: Pick<Db, 'select'>) => db.select({ document: sql<string>`json(${kinds.label})` }).from(kinds)
+
 describe.each(PLACES)('the cache of drizzle on %s', (place) => {
   it('answers a query that asks for it', async () => {
     const { db, cache } = await openCached(place, 'explicit')
@@ -95,6 +104,28 @@ describe.each(PLACES)('the cache of drizzle on %s', (place) => {
     expect(await query.get()).toEqual({ id: 1 })
     expect(await query.all()).toEqual([{ id: 1 }, { id: 2 }, { id: 3 }])
     expect(await query.values()).toEqual([[1], [2], [3]])
+  })
+
+  it('is given all rows of a query by get, which may be asked for by all', async () => {
+    const db = await openBroken(place, new MemoryCache('explicit'))
+    expect((await rejectionOf(documents(db).$withCache().get())).cause?.message).toContain('malformed JSON')
+  })
+
+  it('lets get stop after the first row of a query that it has no part in', async () => {
+    const explicit = await openBroken(place, new MemoryCache('explicit'))
+    expect(await documents(explicit).get()).toEqual({ document: '[1]' })
+    const declined = await openBroken(place, new MemoryCache('all'))
+    expect(await documents(declined).$withCache(false).get()).toEqual({ document: '[1]' })
+    const idle = await openBroken(place, new NoopCache())
+    expect(await documents(idle).get()).toEqual({ document: '[1]' })
+  })
+
+  it.each(['all', 'explicit'] as const)('lets get stop after the first row in a transaction, with the strategy %s', async (strategy) => {
+    const db = await openBroken(place, new MemoryCache(strategy))
+    await db.transaction(async (tx) => {
+      expect(await documents(tx).get()).toEqual({ document: '[1]' })
+      expect(await documents(tx).$withCache().get()).toEqual({ document: '[1]' })
+    })
   })
 
   it.each([

@@ -1,11 +1,13 @@
-import { fillPlaceholders } from 'drizzle-orm'
+import { fillPlaceholders, is } from 'drizzle-orm'
 import type { Logger, Query } from 'drizzle-orm'
+import { NoopCache } from 'drizzle-orm/cache/core'
 import type { Cache } from 'drizzle-orm/cache/core'
 import type { WithCacheConfig } from 'drizzle-orm/cache/core/types'
 import { SQLitePreparedQuery } from 'drizzle-orm/sqlite-core'
 import type { PreparedQueryConfig, SelectedFieldsOrdered, SQLiteExecuteMethod } from 'drizzle-orm/sqlite-core'
 import type { Database, ExecuteResult, RunResult, SqlParameters } from 'sluice'
 
+import { TransactionCache } from './cache.js'
 import { mapResultRow, nameKind } from './internals.js'
 import type { NotNullableTables } from './internals.js'
 
@@ -66,7 +68,7 @@ export class SluicePreparedQuery<T extends PreparedQueryConfig = PreparedQueryCo
     this.#executor = executor
     this.#parts = parts
     this.#logger = logger
-    this.#isCacheable = cache !== undefined && parts.metadata !== undefined
+    this.#isCacheable = isCacheable(parts, cache)
   }
 
   /** @internal The tables it changes, if it does. */
@@ -148,6 +150,14 @@ export class SluicePreparedQuery<T extends PreparedQueryConfig = PreparedQueryCo
     const { fields, mapRows } = this.#parts
     return mapRows === undefined ? mapResultRow(fields!, row, this.joinsNotNullableMap) : mapRows([row])
   }
+}
+
+/** Whether drizzle looks for the rows of a query in the cache, and puts them there, by the rules of its `queryWithCache`. */
+function isCacheable({ metadata, cacheConfig }: QueryParts, cache: Cache | undefined): boolean {
+  if (metadata?.type !== 'select' || cache === undefined) return false
+  // These keep nothing, whatever a query asks for.
+  if (is(cache, NoopCache) || is(cache, TransactionCache)) return false
+  return cacheConfig === undefined ? cache.strategy() === 'all' : cacheConfig.enable
 }
 
 /** Picks what `run` returns from everything that a batch knows about a statement. */
