@@ -37,9 +37,9 @@ class MemoryCache extends Cache {
   }
 
   async onMutate({ tables = [], tags = [] }: MutationOption): Promise<void> {
-    if (this.failure !== undefined) throw this.failure
     const names = [tables].flat().map((table) => (typeof table === 'string' ? table : getTableName(table)))
     this.mutations.push(names)
+    if (this.failure !== undefined) throw this.failure
     for (const tag of [tags].flat()) this.kept.delete(tag)
     for (const [key, entry] of this.kept) if (entry.tables.some((table) => names.includes(table))) this.kept.delete(key)
   }
@@ -188,7 +188,32 @@ describe.each(PLACES)('the cache of drizzle on %s', (place) => {
       await tx.transaction((inner) => inner.insert(authors).values({ name: 'Barbara' }).run())
       expect(cache.mutations).toEqual([])
     })
-    expect(cache.mutations).toEqual([['genres'], ['authors']])
+    expect(cache.mutations).toEqual([['genres', 'authors']])
+  })
+
+  it('is told once of a table that a transaction changed many times', async () => {
+    const { db, cache } = await openCached(place, 'all')
+    await db.transaction(async (tx) => {
+      for (let n = 0; n < 50; n++) await tx.insert(genres).values({ name: `genre ${n}` })
+    })
+    expect(cache.mutations).toEqual([['genres']])
+  })
+
+  it('is not called after a transaction that changed nothing', async () => {
+    const { db, cache } = await openCached(place, 'all')
+    await db.transaction((tx) => tx.select().from(genres))
+    expect(cache.mutations).toEqual([])
+  })
+
+  it('is told of all that a transaction changed although it fails', async () => {
+    const { db, cache } = await openCached(place, 'all')
+    cache.failure = new Error('the cache is away')
+    const transaction = db.transaction(async (tx) => {
+      await tx.insert(genres).values({ name: 'a' })
+      await tx.insert(authors).values({ name: 'Barbara' })
+    })
+    expect(await rejectionOf(transaction)).toBe(cache.failure)
+    expect(cache.mutations.flat()).toEqual(['genres', 'authors'])
   })
 
   it('is not told of what was undone', async () => {

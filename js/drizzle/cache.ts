@@ -1,3 +1,4 @@
+import type { Table } from 'drizzle-orm'
 import { Cache } from 'drizzle-orm/cache/core'
 import type { MutationOption } from 'drizzle-orm/cache/core'
 
@@ -13,7 +14,8 @@ export class TransactionCache extends Cache {
   }
 
   readonly #cache: Cache
-  readonly #mutations: MutationOption[] = []
+  readonly #tables = new Set<Table | string>()
+  readonly #tags = new Set<string>()
 
   constructor(cache: Cache) {
     super()
@@ -28,12 +30,17 @@ export class TransactionCache extends Cache {
 
   async put(): Promise<void> {}
 
-  async onMutate(mutation: MutationOption): Promise<void> {
-    this.#mutations.push(mutation)
+  async onMutate({ tables = [], tags = [] }: MutationOption): Promise<void> {
+    for (const table of [tables].flat()) this.#tables.add(table)
+    for (const tag of [tags].flat()) this.#tags.add(tag)
   }
 
-  /** Tells the real cache what has changed. */
+  /** Tells the real cache what has changed: all at once, so that a failure keeps nothing from it. */
   async committed(): Promise<void> {
-    for (const mutation of this.#mutations) await this.#cache.onMutate(mutation)
+    const mutation: MutationOption = {
+      ...(this.#tables.size > 0 && { tables: [...this.#tables] as string[] }),
+      ...(this.#tags.size > 0 && { tags: [...this.#tags] }),
+    }
+    if (Object.keys(mutation).length > 0) await this.#cache.onMutate(mutation)
   }
 }
