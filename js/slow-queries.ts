@@ -7,7 +7,7 @@ export class SlowQueries {
   readonly #leastMs: number
   readonly #listener: (query: SlowQuery) => unknown
   /** The async context in which the listener was given. */
-  readonly #scope = new AsyncResource('SLUICE_SLOW_QUERY', { requireManualDestroy: true })
+  readonly #scope = new AsyncResource('SLUICE_SLOW_QUERY')
 
   constructor(leastMs: number, listener: (query: SlowQuery) => unknown) {
     this.#leastMs = leastMs

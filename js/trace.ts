@@ -52,7 +52,7 @@ export class Trace<C extends Context> {
   #startListened<R>(begin: () => R): R {
     const { start, end } = this.#channel
     return start.runStores(this.context, () => {
-      this.#scope = new AsyncResource('SLUICE_TRACE', { requireManualDestroy: true })
+      this.#scope = new AsyncResource('SLUICE_TRACE')
       try {
         return begin()
       } finally {
@@ -82,6 +82,8 @@ export class Trace<C extends Context> {
       this.#channel.asyncStart.publish(this.context)
       this.#channel.asyncEnd.publish(this.context)
     })
+    // Who keeps something for each async id waits for this, and not for the garbage collector.
+    this.#scope?.emitDestroy()
   }
 
   /** Is called once, when the context is complete and its subscribers have not been told yet. */
