@@ -9,6 +9,7 @@ import { describe, expect, it, onTestFinished, vi } from 'vitest'
 
 import { connect, Database, open, SqliteError } from 'sluice'
 import { drizzle, SluiceDatabase, SluiceSession } from 'sluice/drizzle-v1'
+import { migrate } from 'sluice/drizzle-v1/migrator'
 import { scratchFolder, scratchPath } from '../support/scratch.js'
 import { causeOf, pathOf, PLACES, rejectionOf } from '../support/drizzle.js'
 import { openEmpty, openFilled } from './databases.js'
@@ -140,6 +141,17 @@ describe('drizzle', () => {
     const db = withReplicas(primary, [replica])
     await db.insert(users).values({ name: 'Ada' })
     expect(await db.select({ name: users.name }).from(users)).toEqual([{ name: 'Ada' }])
+  })
+
+  it('runs transactions, batches and migrations on the primary where there are replicas', async () => {
+    const primary = await openEmpty('a file')
+    const replica = await openEmpty('a file')
+    const db = withReplicas(primary, [replica])
+    await db.transaction(async (tx) => tx.insert(users).values({ name: 'Ada' }))
+    await db.batch([db.insert(users).values({ name: 'Grace' })])
+    await migrate(db, { migrations: { '20260101120000_joan': "INSERT INTO users (name) VALUES ('Joan')" } })
+    expect(await primary.select({ name: users.name }).from(users)).toEqual([{ name: 'Ada' }, { name: 'Grace' }, { name: 'Joan' }])
+    expect(await replica.$count(users)).toBe(0)
   })
 
   it('names columns in snake case for tables that ask for it', async () => {

@@ -52,7 +52,7 @@ export class SluiceDatabase<TRelations extends AnyRelations = EmptyRelations> ex
    * ```
    */
   async batch<U extends BatchItem<'sqlite'>, T extends Readonly<[U, ...U[]]>>(batch: T): Promise<BatchResponse<T>> {
-    return (await this.#session.batch(this.$client, batch)) as BatchResponse<T>
+    return (await sessionOf(this).batch(this.$client, batch)) as BatchResponse<T>
   }
 
   /**
@@ -74,12 +74,13 @@ export class SluiceDatabase<TRelations extends AnyRelations = EmptyRelations> ex
    * ```
    */
   override transaction<T>(callback: (tx: SluiceTransaction<TRelations>) => Promise<T>, config?: SluiceTransactionConfig): Promise<T> {
-    return this.#session.transaction(callback, config)
+    return sessionOf(this).transaction(callback, config)
   }
+}
 
-  get #session(): SluiceSession<TRelations> {
-    return this._.session as SluiceSession<TRelations>
-  }
+/** Is no private member of the database: what `withReplicas` makes of one inherits what it has, but not its private members. */
+function sessionOf<TRelations extends AnyRelations>(db: SluiceDatabase<TRelations>): SluiceSession<TRelations> {
+  return db._.session as SluiceSession<TRelations>
 }
 
 /** Is what {@link drizzle} can be called with. */
