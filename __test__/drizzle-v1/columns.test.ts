@@ -86,10 +86,16 @@ describe.each(PLACES)('columns on %s', (place) => {
 
   it('deliver what an INTEGER column holds that is no integer', async () => {
     const db = await openEmpty(place)
-    for (const whole of [1.5, 1e300, 'text'] as number[]) {
+    for (const whole of [1.5, -2.5e-7, 1e20, 1e300, Number.MAX_VALUE, 'text'] as number[]) {
       expect(await threeWays(db, { whole })).toEqual(everywhere({ whole }))
       await db.delete(kinds)
     }
+  })
+
+  it.each(['', ' ', '0x10', '0b11', '1_000', 'Infinity', 'NaN'])('deliver the text %j of an INTEGER column as it is', async (text) => {
+    const db = await openEmpty(place)
+    const whole = text as unknown as number
+    expect(await threeWays(db, { whole })).toEqual(everywhere({ whole }))
   })
 
   it('round in JSON what only an expression computes, which has no codec', async () => {

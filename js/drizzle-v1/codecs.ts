@@ -3,6 +3,11 @@ import type { SQLiteCodecs } from 'drizzle-orm/sqlite-core'
 import { sql } from 'drizzle-orm/sql'
 import type { SQLChunk } from 'drizzle-orm/sql'
 
+/** How SQLite writes an INTEGER as text, */
+const INTEGER_TEXT = /^(?:0|-?[1-9]\d*)$/
+/** and a REAL, which has a point in any case: `1.0e+20`. */
+const REAL_TEXT = /^-?\d+\.\d+(?:e[+-]\d+)?$/
+
 /**
  * Says how values of each kind of column come out of the driver. What differs from the other drivers of drizzle:
  *
@@ -37,20 +42,18 @@ function hexOrNull(column: SQLChunk): SQLChunk {
   return sql`iif(${column} is null, null, hex(${column}))`
 }
 
-/** Reads the text of a value of an INTEGER column, which SQLite lets hold anything. */
+/**
+ * Reads the text of a value of an INTEGER column, which SQLite lets hold anything: only what SQLite itself writes for a number is one.
+ * It keeps other text as it is, also what JavaScript would take for a number, such as `''` and `'0x10'`.
+ */
 function exactInteger(text: string): number | bigint | string {
-  const value = Number(text)
-  if (Number.isNaN(value)) return text
-  return Number.isInteger(value) && !Number.isSafeInteger(value) ? wholeNumber(text, value) : value
+  if (INTEGER_TEXT.test(text)) return exactWhole(text)
+  return REAL_TEXT.test(text) ? Number(text) : text
 }
 
-/** Tells an integer beyond 2^53 from a REAL as large, whose text has a point or an exponent. */
-function wholeNumber(text: string, value: number): number | bigint {
-  try {
-    return BigInt(text)
-  } catch {
-    return value
-  }
+function exactWhole(digits: string): number | bigint {
+  const value = Number(digits)
+  return Number.isSafeInteger(value) ? value : BigInt(digits)
 }
 
 /** Makes a time, which is far from 2^53, a number whatever `integers` says. */
