@@ -54,6 +54,12 @@ function openAt(place: Place, options?: OpenOptions): Promise<SluiceDatabase> {
   return openOn(pathOf(place), options)
 }
 
+/** Applies migrations, and leaves them noted as drizzle-orm before 1.0 does: without names. */
+async function applyAsBefore(db: SluiceDatabase, migrations: Migrations): Promise<void> {
+  await migrate(db, { migrations })
+  for (const column of ['name', 'applied_at']) await db.run(`ALTER TABLE __drizzle_migrations DROP COLUMN ${column}`)
+}
+
 async function appliedTo(db: SluiceDatabase, table = '__drizzle_migrations'): Promise<string[]> {
   return (await db.values<[string]>(sql`SELECT name FROM ${sql.identifier(table)} ORDER BY id`)).map(([name]) => name)
 }
@@ -264,12 +270,42 @@ describe.each(PLACES)('migrate on %s', (place) => {
 
   it('takes over what drizzle-orm before 1.0 has noted', async () => {
     const db = await openAt(place)
-    await db.$client.exec(`${FIRST.replaceAll('--> statement-breakpoint', '')}
-      CREATE TABLE __drizzle_migrations (id INTEGER PRIMARY KEY AUTOINCREMENT, hash text NOT NULL, created_at numeric);
-      INSERT INTO __drizzle_migrations (hash, created_at) VALUES ('of the first', ${Date.UTC(2026, 0, 1, 12)})`)
+    await applyAsBefore(db, { '20260101120000_first': FIRST })
     await migrate(db, { migrations: MIGRATIONS })
     expect(await appliedTo(db)).toEqual(Object.keys(MIGRATIONS))
     expect(await db.$count(sql`parents`)).toBe(1)
+  })
+
+  it('takes over what drizzle-orm before 1.0 has noted when there is nothing to apply', async () => {
+    const db = await openAt(place)
+    await applyAsBefore(db, MIGRATIONS)
+    await migrate(db, { migrations: MIGRATIONS })
+    expect(await appliedTo(db)).toEqual(Object.keys(MIGRATIONS))
+  })
+
+  it('enforces foreign keys where drizzle-orm before 1.0 has applied what rebuilds a table', async () => {
+    const db = await openAt(place)
+    const old = { ...MIGRATIONS, '20260103120000_rebuild': REBUILD }
+    await applyAsBefore(db, old)
+    const orphan = migrate(db, { migrations: { ...old, '20260104120000_orphan': 'INSERT INTO children VALUES (99)' } })
+    expect(await causeOf(orphan)).toBe('SQLITE_CONSTRAINT_FOREIGNKEY')
+    await migrate(db, { migrations: { ...old, '20260104120000_delete': 'DELETE FROM parents' } })
+    expect(await db.$count(sql`children`)).toBe(0)
+  })
+
+  it('rebuilds a table without losing what refers to it after drizzle-orm before 1.0', async () => {
+    const db = await openAt(place)
+    await applyAsBefore(db, MIGRATIONS)
+    await migrate(db, { migrations: { ...MIGRATIONS, '20260103120000_rebuild': REBUILD } })
+    expect(await db.all(sql`SELECT * FROM children`)).toEqual([{ parent_id: 1 }])
+    expect(await appliedTo(db)).toHaveLength(3)
+  })
+
+  it('leaves what drizzle-orm before 1.0 has noted as it is when a migration fails', async () => {
+    const db = await openAt(place)
+    await applyAsBefore(db, MIGRATIONS)
+    await rejectionOf(migrate(db, { migrations: { ...MIGRATIONS, '20260103120000_bad': 'CREATE TABLE' } }))
+    expect(await db.$client.pluck("SELECT name FROM pragma_table_info('__drizzle_migrations')")).toEqual(['id', 'hash', 'created_at'])
   })
 
   it('refuses a folder that drizzle-kit before 1.0 has written', async () => {

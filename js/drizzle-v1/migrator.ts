@@ -1,11 +1,11 @@
 import { createHash } from 'node:crypto'
-import { DrizzleError } from 'drizzle-orm/errors'
+import { is } from 'drizzle-orm/entity'
+import { DrizzleError, TransactionRollbackError } from 'drizzle-orm/errors'
 import { readMigrationFiles } from 'drizzle-orm/migrator'
 import type { MigrationConfig, MigrationMeta } from 'drizzle-orm/migrator'
 import { formatToMillis, getMigrationsToRun } from 'drizzle-orm/migrator.utils'
 import type { AnyRelations } from 'drizzle-orm/relations'
 import { sql } from 'drizzle-orm/sql'
-import type { SQL } from 'drizzle-orm/sql'
 import { upgradeAsyncIfNeeded } from 'drizzle-orm/up-migrations/sqlite'
 
 import type { SluiceDatabase } from './driver.js'
@@ -83,16 +83,38 @@ export async function migrate<TRelations extends AnyRelations>(
   )
 }
 
-/** Lists what is not noted as applied, without locking anything. */
+/** Lists what is not noted as applied, without locking anything unless drizzle-orm before 1.0 has noted it. */
 async function pendingOf<TRelations extends AnyRelations>(
   db: SluiceDatabase<TRelations>,
   table: string,
   migrations: MigrationMeta[],
 ): Promise<MigrationMeta[]> {
   const columns = await db.all<{ name: string }>(sql`SELECT name FROM pragma_table_info(${table})`)
-  // There is no table, or it is that of drizzle-orm before 1.0.
-  if (!columns.some(({ name }) => name === 'name')) return migrations
-  return getMigrationsToRun({ localMigrations: migrations, dbMigrations: await db.all(applied(table)) })
+  if (columns.length === 0) return migrations
+  return columns.some(({ name }) => name === 'name') ? notNoted(db, table, migrations) : pendingOfOld(db, table, migrations)
+}
+
+/**
+ * Lists what is not noted in a table of drizzle-orm before 1.0, which has no names: takes it over to see. That is undone when there is
+ * something to apply, whose own transaction does it again: it may fail, and is to change nothing then.
+ */
+async function pendingOfOld<TRelations extends AnyRelations>(
+  db: SluiceDatabase<TRelations>,
+  table: string,
+  migrations: MigrationMeta[],
+): Promise<MigrationMeta[]> {
+  let pending: MigrationMeta[] = []
+  const takenOver = db.transaction(async (tx) => {
+    await takeOver(tx, table, migrations)
+    pending = await notNoted(tx, table, migrations)
+    if (pending.length > 0) tx.rollback()
+  })
+  await takenOver.catch(unlessRolledBack)
+  return pending
+}
+
+function unlessRolledBack(error: unknown): void {
+  if (!is(error, TransactionRollbackError)) throw error
 }
 
 function setsForeignKeys(statement: string): boolean {
@@ -134,15 +156,21 @@ async function apply<TRelations extends AnyRelations>(
   table: string,
   migrations: MigrationMeta[],
 ): Promise<void> {
-  const { newDb } = await upgradeAsyncIfNeeded(table, tx as unknown as SluiceTransaction<AnyRelations>, migrations)
-  if (newDb) {
+  if (!(await takeOver(tx, table, migrations))) {
     const columns = sql.raw('id INTEGER PRIMARY KEY, hash text NOT NULL, created_at numeric, name text, applied_at TEXT')
     await tx.run(sql`CREATE TABLE ${sql.identifier(table)} (${columns})`)
   }
-  const dbMigrations = await tx.all<AppliedMigration>(applied(table))
-  for (const migration of getMigrationsToRun({ localMigrations: migrations, dbMigrations })) {
-    await applyOne(tx, table, migration)
-  }
+  for (const migration of await notNoted(tx, table, migrations)) await applyOne(tx, table, migration)
+}
+
+/** Gives a table of drizzle-orm before 1.0 the names of what it notes; tells whether there is a table at all. */
+async function takeOver<TRelations extends AnyRelations>(
+  tx: SluiceTransaction<TRelations>,
+  table: string,
+  migrations: MigrationMeta[],
+): Promise<boolean> {
+  const { newDb } = await upgradeAsyncIfNeeded(table, tx as unknown as SluiceTransaction<AnyRelations>, migrations)
+  return !newDb
 }
 
 async function applyOne<TRelations extends AnyRelations>(
@@ -161,8 +189,10 @@ async function applyOne<TRelations extends AnyRelations>(
   )
 }
 
-function applied(table: string): SQL {
-  return sql`SELECT id, hash, created_at, name FROM ${sql.identifier(table)}`
+/** Lists what is not noted as applied in a table that has names. */
+async function notNoted(db: Pick<SluiceDatabase, 'all'>, table: string, migrations: MigrationMeta[]): Promise<MigrationMeta[]> {
+  const noted = sql`SELECT id, hash, created_at, name FROM ${sql.identifier(table)}`
+  return getMigrationsToRun({ localMigrations: migrations, dbMigrations: await db.all<AppliedMigration>(noted) })
 }
 
 /** Makes of texts what drizzle makes of a folder. */
