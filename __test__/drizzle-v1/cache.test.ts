@@ -1,13 +1,13 @@
 import { eq, getTableName, is, sql, Table } from 'drizzle-orm'
 import { Cache } from 'drizzle-orm/cache/core'
 import type { MutationOption } from 'drizzle-orm/cache/core'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 
 import { PLACES, rejectionOf } from '../support/drizzle.js'
 import type { Place } from '../support/drizzle.js'
 import { openFilled } from './databases.js'
 import type { Db } from './databases.js'
-import { posts, users } from './schema.js'
+import { posts, tags, users } from './schema.js'
 
 /** Keeps results in a map, and notes what it was asked. */
 class MapCache extends Cache {
@@ -114,6 +114,21 @@ describe.each(PLACES)('a cache on %s', (place) => {
     const { db, cache } = await openCached(place, 'all')
     await rejectionOf(db.batch([db.insert(users).values({ name: 'Mary' }), db.insert(users).values({ id: 1, name: 'twice' })]))
     expect(cache.mutations).toEqual([])
+  })
+
+  it('is told of everything that a batch has changed, also when it fails meanwhile', async () => {
+    const { db, cache, names } = await openCached(place, 'all')
+    await names()
+    const failure = new Error('the cache is away')
+    vi.spyOn(cache, 'onMutate').mockRejectedValueOnce(failure)
+    const batch = db.batch([
+      db.delete(tags).where(eq(tags.id, 3)),
+      db.insert(users).values({ name: 'Mary' }),
+      db.update(posts).set({ views: 0 }),
+    ])
+    expect(await rejectionOf(batch)).toBe(failure)
+    expect(cache.mutations).toEqual([{ tables: ['users'] }, { tables: ['posts'] }])
+    expect(await names()).toEqual(['Ada', 'Grace', 'Joan', 'Mary'])
   })
 
   it('can be told by hand', async () => {

@@ -73,7 +73,7 @@ export class SluiceSession<TRelations extends AnyRelations> extends SQLiteAsyncS
         error,
       )
     })
-    for (const one of prepared) await one.invalidateCache()
+    await invalidateCaches(prepared)
     return results.map((result, index) => prepared[index]!.batchResult(result))
   }
 
@@ -115,6 +115,13 @@ export class SluiceTransaction<TRelations extends AnyRelations> extends SQLiteAs
   override transaction<T>(callback: (tx: SluiceTransaction<TRelations>) => Promise<T>): Promise<T> {
     return (this._.session as SluiceSession<TRelations>).transaction(callback)
   }
+}
+
+/** Tells the cache of every query of a batch, also after it has failed for one: what it is not told of, it would go on to answer. */
+async function invalidateCaches(prepared: readonly SluicePreparedQuery[]): Promise<void> {
+  const failures: unknown[] = []
+  for (const one of prepared) await one.invalidateCache().catch((error: unknown) => failures.push(error))
+  if (failures.length > 0) throw failures[0]
 }
 
 /** What can be part of a batch: drizzle hides the method from its types. */
