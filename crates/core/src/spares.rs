@@ -1,7 +1,7 @@
 //! Chunks that have been read, for others to fill anew.
 //!
 //! A worker fills a chunk, and the consumer of the results is done with it: what one thread allocates and another frees makes both wait for
-//! the allocator, which was a fourth of the time of point reads. So chunks go round, in lots.
+//! the allocator (docs/PERFORMANCE.md). So chunks go round, in lots.
 
 use parking_lot::Mutex;
 
