@@ -194,6 +194,11 @@ impl Shape {
         }
     }
 
+    /// Returns it, if there are columns.
+    pub(crate) fn unless_empty(self: &Arc<Self>) -> Option<Arc<Self>> {
+        (!self.columns.is_empty()).then(|| Arc::clone(self))
+    }
+
     /// Returns the number of the shape; 0 has no columns.
     #[must_use]
     pub fn id(&self) -> u32 {

@@ -24,7 +24,7 @@ pub const MAX_UNDELIVERED_BYTES: usize = 8 * 1024 * 1024;
 pub enum Delivery {
     /// Some rows; more follows.
     Rows(Arc<Shape>, Box<Chunk>),
-    /// The columns, which may be nothing where there are none, the last rows, if there are any, and what the statement did. Nothing follows.
+    /// The columns, unless it has none, the last rows, if there are any, and what the statement did. Nothing follows.
     ///
     /// Answers of statements without columns, most of them writes, share nothing: to count who shares a shape made cores wait for each other.
     End(Option<Arc<Shape>>, Option<Box<Chunk>>, Outcome),

@@ -421,7 +421,7 @@ fn fetch_with<E: Encode>(
 ) -> Result<Fetch> {
     let read_only = cached.class.route == Route::Read;
     let Some(statement) = cached.statement.as_mut().filter(|_| request.take != Take::Describe) else {
-        return Ok((told(&cached.shape), None));
+        return Ok((cached.shape.unless_empty(), None));
     };
     let mut encoder: Option<E> = None;
     let mut rows = statement.present_rows();
@@ -462,12 +462,7 @@ fn fetch_with<E: Encode>(
         return Ok((Some(shape), Some(encoder.finish())));
     }
     refresh_shape(&mut cached.shape, &mut cached.reprepares, statement, &request.query);
-    Ok((told(&cached.shape), None))
-}
-
-/// What an answer tells of its columns.
-fn told(shape: &Arc<Shape>) -> Option<Arc<Shape>> {
-    (!shape.columns().is_empty()).then(|| Arc::clone(shape))
+    Ok((cached.shape.unless_empty(), None))
 }
 
 /// The first step may have prepared the statement anew, with other columns.

@@ -66,7 +66,7 @@ pub(super) fn fetch<'c>(
         Ok(Fetched { shape, chunk, more: false }) => {
             side.statements().close(suspended);
             let outcome = Outcome { changes: 0, last_insert_rowid: None, route: Route::Read };
-            let answered = Answered::last(Delivery::End(Some(shape), chunk, outcome));
+            let answered = Answered::last(Delivery::End(shape.unless_empty(), chunk, outcome));
             if is_own { Ran::Ended(answered) } else { Ran::Done(answered) }
         }
         Err(error) => {
