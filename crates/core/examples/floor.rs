@@ -305,7 +305,8 @@ fn submit(manager: &Manager, work: &Work, calls: usize) -> Outcome<usize> {
 const WHOLE: u32 = 1;
 const ITEM: u32 = 2;
 
-/// How many calls are submitted together: as JavaScript does it with those after the first of a turn.
+/// How many calls are submitted together: as JavaScript begins with those after the first of a turn. It goes on with more, and adds those that
+/// are alike without making a request of each.
 const TOGETHER: usize = 8;
 
 /// Counts answers, and wakes the submitter once half of what may be under way has been answered.
