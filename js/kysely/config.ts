@@ -13,7 +13,10 @@ export interface ConnectionConfig {
   readonly onCreateConnection?: ((connection: DatabaseConnection) => Promise<void>) | undefined
 }
 
-/** A database that the application has opened. `destroy()` closes it: pass `database.handle()` to go on using `database`. */
+/**
+ * A database that the application has opened, no private handle: a transaction on that would be everybody's. `destroy()` closes it: open the
+ * file once more for Kysely to go on using it.
+ */
 export interface UseDatabase extends ConnectionConfig {
   /** The database, or a function that is called once, before the first query, and returns it. */
   readonly database: Database | (() => Database | Promise<Database>)
