@@ -89,8 +89,9 @@ impl PolicedConnection {
         &self.authorizer
     }
 
-    /// Puts `policy` in force until the guard is dropped. Prepared statements stay as they are.
+    /// Puts `policy` in force until the guard is dropped, for one statement. Prepared statements stay as they are.
     pub fn with_policy(&self, policy: Policy) -> PolicyGuard<'_> {
+        self.noticed.begins();
         self.authorizer.enter(policy)
     }
 
@@ -181,6 +182,12 @@ impl PolicedConnection {
         Ok(self.raw().query_row(sql, [], |row| row.get(0))?)
     }
 
+    /// Returns whether it has databases beside its own and the temporary one: <https://sqlite.org/c3ref/db_name.html>.
+    pub(crate) fn has_attached(&self) -> bool {
+        const FIRST_ATTACHED: usize = 2;
+        self.raw().db_name(FIRST_ATTACHED).is_ok()
+    }
+
     /// Returns whether `name` is a trigger, in whichever database of this connection.
     fn is_trigger(&self, name: &str) -> Result<bool> {
         let _policy = self.with_policy(Policy::Internal);
@@ -228,6 +235,41 @@ impl Drop for PolicedConnection {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_stop_that_comes_with_the_commit_stops_the_next_statement_and_not_this_one() -> Result<()> {
+        let dir = tempfile::TempDir::new().expect("a temporary directory");
+        let location = Location::File(dir.path().join("app.db"));
+        let (mut connection, _) = open_writer(&location, &ConnectionConfig::default(), WalRequest::Required)?;
+        // Between two questions whether to go on SQLite makes 1,000 steps; checks of columns are steps among which it does not ask.
+        for columns in [3, 400, 900, 1_900] {
+            let list = |item: &dyn Fn(usize) -> String| (0..columns).map(item).collect::<Vec<_>>().join(", ");
+            let (table, values) = (list(&|i| format!("c{i} NOT NULL")), list(&|i| i.to_string()));
+            let (noticed, stop) = (Arc::clone(&connection.noticed), Arc::clone(connection.interrupted()));
+            connection.raw_mut().commit_hook(None::<fn() -> bool>)?;
+            {
+                let _policy = connection.with_policy(Policy::Internal);
+                connection.raw().execute_batch(&format!("DROP TABLE IF EXISTS t; CREATE TABLE t({table})"))?;
+            }
+            connection.raw_mut().commit_hook(Some(move || {
+                noticed.commits();
+                stop.store(true, Ordering::SeqCst);
+                false
+            }))?;
+            {
+                let _policy = connection.with_policy(Policy::Internal);
+                let inserted = connection.raw().execute(&format!("INSERT INTO t VALUES ({values})"), []);
+                assert_eq!(inserted, Ok(1), "{columns} columns");
+            }
+            let _policy = connection.with_policy(Policy::Internal);
+            let next = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1000000) SELECT max(i) FROM n";
+            let read = connection.raw().query_row(next, [], |_| Ok(()));
+            let code = read.expect_err("it is stopped").sqlite_error_code();
+            assert_eq!(code, Some(rusqlite::ErrorCode::OperationInterrupted), "{columns} columns");
+            connection.interrupted().store(false, Ordering::SeqCst);
+        }
+        Ok(())
+    }
 
     #[test]
     fn a_connection_that_is_dropped_within_a_transaction_rolls_it_back_and_tells_nobody() -> Result<()> {

@@ -10,6 +10,7 @@ pub(super) struct Noticed {
     busy_nanos: AtomicU64,
     rolled_back: AtomicBool,
     stepped: AtomicBool,
+    committing: AtomicBool,
 }
 
 impl Noticed {
@@ -43,6 +44,22 @@ impl Noticed {
     pub(super) fn take_stepped(&self) -> bool {
         // To look costs less than to exchange, and most often there is nothing to take.
         self.stepped.load(Ordering::Relaxed) && self.stepped.swap(false, Ordering::Relaxed)
+    }
+
+    /// A statement begins.
+    #[inline]
+    pub(super) fn begins(&self) {
+        self.committing.store(false, Ordering::Relaxed);
+    }
+
+    /// A statement has come to its commit.
+    pub(super) fn commits(&self) {
+        self.committing.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the last statement that began has come to its commit: nothing can stop it any more.
+    pub(super) fn is_committing(&self) -> bool {
+        self.committing.load(Ordering::Relaxed)
     }
 
     pub(super) fn take_rolled_back(&self) -> bool {

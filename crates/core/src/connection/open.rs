@@ -258,21 +258,21 @@ pub(super) fn connect(location: &Location, config: &ConnectionConfig, role: Role
     let rolled_back = Arc::clone(&noticed);
     conn.rollback_hook(Some(move || rolled_back.rolled_back()))?;
     let stop = Arc::clone(&interrupted);
-    let committing = Arc::new(AtomicBool::new(false));
-    let began = Arc::clone(&committing);
+    let committing = Arc::clone(&noticed);
     let bell = BellSlot::default();
     let at_commit = Arc::clone(&bell);
     conn.commit_hook(Some(move || {
-        began.store(true, Ordering::Relaxed);
+        committing.commits();
         commits::ring(&at_commit);
         false
     }))?;
-    // SQLite asks once more when a statement has committed, and would say of it that it was interrupted.
+    // SQLite asks again when a statement has committed, once for each stretch of steps that it made without being asked, and would say of it
+    // that it was interrupted.
     let limit = Arc::clone(&step_limit);
     let passing = Arc::clone(&noticed);
     let stops = move || {
         passing.stepped();
-        !committing.swap(false, Ordering::Relaxed) && (stop.load(Ordering::Relaxed) || limit.is_passed())
+        !passing.is_committing() && (stop.load(Ordering::Relaxed) || limit.is_passed())
     };
     conn.progress_handler(PROGRESS_STEPS, Some(stops))?;
     conn.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
