@@ -288,6 +288,7 @@ export class Database extends Writes {
    * Moves pages from the write-ahead log into the database file: {@link https://sqlite.org/wal.html#ckpt}. The driver does so by itself;
    * this is for those who need it at a certain moment. `'passive'` waits for nobody; the others do the same first, and then hold writes back
    * until the reads have ended that are older than that, and do the rest. New reads are held back only if one of those takes longer than 10 ms.
+   * What another process has in the way is waited for up to `busyTimeoutMs`, while reads and writes go on; the result says if it still is.
    *
    * @param mode - how far it goes; `'passive'` if left out
    * @throws {@link SqliteError} for what SQLite refuses

@@ -94,8 +94,12 @@ impl Log {
 
 /// Has the events made that somebody wants, and no others: an event that nobody wants costs one look at a number.
 fn follow_levels() {
-    let wanted = LOGS.read().iter().map(|log| log.level.load(Ordering::Relaxed)).max().unwrap_or(0);
-    WANTED.store(wanted, Ordering::SeqCst);
+    {
+        // One at a time, after it has set its own level: the last to look has seen those of all others.
+        let logs = LOGS.write();
+        let wanted = logs.iter().map(|log| log.level.load(Ordering::Relaxed)).max().unwrap_or(0);
+        WANTED.store(wanted, Ordering::SeqCst);
+    }
     tracing::callsite::rebuild_interest_cache();
 }
 

@@ -41,13 +41,6 @@ impl RawLease {
         Self { shared, worker, permit: Some(permit), disposition: Disposition::Reuse }
     }
 
-    /// Runs something whose answer is for somebody else, as the last thing of the lease.
-    pub(crate) fn answer(self, work: Work, policy: Policy, reply: Reply) {
-        if let Err(Message::RunLeased(job, _)) = self.worker.send(Message::RunLeased(Job::new(work, reply), policy)) {
-            job.reply.fail(self.shared.lost_or_closed());
-        }
-    }
-
     /// Does the driver's own work on the connection, and returns what came of it. `shown` stands for it in the status.
     ///
     /// # Errors

@@ -323,9 +323,31 @@ async fn in_exclusive_mode_no_checkpointer_is_open_and_afterwards_there_is_one_a
         let mode = exclusive.query("PRAGMA journal_mode = delete", Params::none()).await?.rows;
         assert_eq!(mode, [[Value::Text("delete".to_owned())]]);
         exclusive.query("PRAGMA journal_mode = wal", Params::none()).await?;
+        exclusive.execute(grow, Params::none()).await?;
         drop(exclusive);
-        run(&manager, grow).await?;
-        until(|| counter(&manager, "checkpoints") == 2).await;
+        // Of what was written there, although nothing is written any more.
+        until(|| counter(&manager, "checkpoints") >= 2).await;
+        let checkpoints = counter(&manager, "checkpoints");
+        run(&manager, "INSERT INTO t VALUES (zeroblob(12000000))").await?;
+        until(|| counter(&manager, "checkpoints") > checkpoints).await;
+        manager.close().await
+    })
+    .await
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_checkpoint_that_was_asked_for_and_fails_is_counted_once() -> Result<()> {
+    in_deadline(async {
+        let (dir, manager) = open(Options::default()).await?;
+        std::fs::rename(dir.path().join("app.db"), dir.path().join("elsewhere.db")).expect("it is moved away");
+        for (failed, mode) in
+            [CheckpointMode::Passive, CheckpointMode::Truncate, CheckpointMode::Passive].iter().enumerate()
+        {
+            let error = checkpoint(&manager, *mode).await.expect_err("the file is not where it was");
+            assert_eq!(error.code, ErrorCode::DatabaseReplaced, "{mode:?}");
+            assert_eq!(counter(&manager, "checkpointErrors"), failed as u64 + 1, "{mode:?}");
+        }
         manager.close().await
     })
     .await
@@ -337,6 +359,77 @@ async fn a_database_without_a_log_has_nothing_to_move() -> Result<()> {
         let manager = Manager::open(":memory:", Options::default()).await?;
         assert_eq!(checkpoint(&manager, CheckpointMode::Truncate).await?, [0.0, -1.0, -1.0]);
         assert_eq!(checkpoint(&manager, CheckpointMode::Passive).await?, [0.0, -1.0, -1.0]);
+        manager.close().await
+    })
+    .await
+}
+
+/// Reads as another process would, from what there is now until it is dropped.
+fn foreign_reader(dir: &TempDir) -> rusqlite::Connection {
+    let connection = rusqlite::Connection::open(dir.path().join("app.db")).expect("it opens");
+    connection.execute_batch("BEGIN").expect("a transaction");
+    connection.query_row("SELECT count(*) FROM t", [], |row| row.get::<_, i64>(0)).expect("its snapshot");
+    connection
+}
+
+#[tokio::test]
+async fn what_another_process_reads_keeps_a_long_log_and_holds_nobody_up() -> Result<()> {
+    in_deadline(async {
+        // Whoever waited for the other process would pass the deadline.
+        let (dir, manager) = open(Options { busy_timeout: Duration::from_hours(1), ..Options::default() }).await?;
+        let foreign = foreign_reader(&dir);
+        let switches = counter(&manager, "modeSwitches");
+        while counter(&manager, "modeSwitches") < switches + 2 {
+            run(&manager, "INSERT INTO t VALUES (zeroblob(5000000))").await?;
+            run(&manager, "DELETE FROM t").await?;
+            run(&manager, "SELECT count(*) FROM t").await?;
+        }
+        assert_eq!(counter(&manager, "walTruncations"), 0, "it was not emptied");
+        assert_eq!(counter(&manager, "checkpointErrors"), 0);
+        drop(foreign);
+        until(|| counter(&manager, "walTruncations") == 1).await;
+        assert_eq!(manager.status().wal.bytes, 0);
+        manager.close().await
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_checkpoint_that_was_asked_for_waits_for_another_process_and_holds_nobody_up() -> Result<()> {
+    in_deadline(async {
+        let (dir, manager) = open(Options { busy_timeout: Duration::from_hours(1), ..Options::default() }).await?;
+        run(&manager, "INSERT INTO t VALUES (zeroblob(1000000))").await?;
+        let foreign = foreign_reader(&dir);
+        run(&manager, "INSERT INTO t VALUES (zeroblob(1000000))").await?;
+        let switches = counter(&manager, "modeSwitches");
+        let asked = tokio::spawn({
+            let manager = manager.clone();
+            async move { checkpoint(&manager, CheckpointMode::Truncate).await }
+        });
+        // It has tried twice.
+        while counter(&manager, "modeSwitches") < switches + 4 {
+            run(&manager, "INSERT INTO t VALUES (1)").await?;
+            run(&manager, "SELECT count(*) FROM t").await?;
+        }
+        assert!(!asked.is_finished());
+        drop(foreign);
+        assert_eq!(asked.await.expect("the task ends")?, [0.0, 0.0, 0.0]);
+        manager.close().await
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_checkpoint_that_another_process_is_in_the_way_of_for_too_long_says_so() -> Result<()> {
+    in_deadline(async {
+        let (dir, manager) = open(Options { busy_timeout: Duration::from_millis(100), ..Options::default() }).await?;
+        let foreign = foreign_reader(&dir);
+        run(&manager, "INSERT INTO t VALUES (zeroblob(1000000))").await?;
+        for mode in [CheckpointMode::Restart, CheckpointMode::Truncate] {
+            let found = checkpoint(&manager, mode).await?;
+            assert!(found[0] > 0.5 && found[1] > 200.0, "{mode:?}: {found:?}");
+        }
+        drop(foreign);
         manager.close().await
     })
     .await

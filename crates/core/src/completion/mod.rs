@@ -91,6 +91,15 @@ impl Delivery {
         }
     }
 
+    /// Returns why the call failed, if it did.
+    pub(crate) fn failure(&self) -> Option<&Failure> {
+        match self {
+            Self::Failed(failure) => Some(failure),
+            Self::Timed(timed) => timed.delivery.failure(),
+            Self::Rows(..) | Self::End(..) | Self::More(..) | Self::Done => None,
+        }
+    }
+
     fn bytes(&self) -> usize {
         self.chunk().map_or(0, Chunk::bytes)
     }

@@ -6,7 +6,7 @@
 //! from the log, so it waits only for those that are older, or, where they take long, for a gap at the gate.
 
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
@@ -17,13 +17,13 @@ use super::{Manager, Permit, Shared};
 use crate::completion::{Delivery, Reply, Sink};
 use crate::connection::{PolicedConnection, Policy, Route, WalRequest, open_writer};
 use crate::control;
-use crate::error::{ErrorCode, Result};
+use crate::error::{Error, ErrorCode, Result};
 use crate::gate::Class;
 use crate::lease::{RawLease, collect};
 use crate::params::Params;
 use crate::query::{Query, Request};
-use crate::trace::{self, tell};
-use crate::worker::{Found, Job, Work};
+use crate::trace;
+use crate::worker::{Found, Job, Work, answer_checkpoint};
 
 /// After how many new pages in the log a checkpoint follows: SQLite's own choice, at which the work of one is small.
 const PAGES: u32 = 1_000;
@@ -54,6 +54,13 @@ const PATIENCE: Duration = Duration::from_millis(10);
 
 /// How long to wait before looking again whether they have ended.
 const PAUSE: Duration = Duration::from_millis(1);
+
+/// How long to let others go on before trying again, where somebody outside this process was in the way.
+const FOREIGN_PAUSE: Duration = Duration::from_millis(50);
+
+/// The longest pause between two attempts to empty the log of which nobody has asked: each holds everybody up for as long as the longest
+/// read takes.
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
 /// How far a checkpoint goes: <https://sqlite.org/c3ref/wal_checkpoint_v2.html>.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,7 +103,7 @@ impl CheckpointMode {
     }
 }
 
-/// Measures a checkpoint that somebody asked for, and hands its answer on.
+/// Measures a checkpoint that somebody asked for, or counts that it failed, and hands its answer on.
 struct Measured {
     sink: Arc<dyn Sink>,
     mode: CheckpointMode,
@@ -106,9 +113,13 @@ struct Measured {
 
 impl Sink for Measured {
     fn deliver(&self, call: u32, delivery: Delivery) {
-        let found = delivery.chunk().and_then(Found::in_answer);
-        if let (Some(found), Some(shared)) = (found, self.shared.upgrade()) {
-            shared.metrics.checkpointed(self.mode, found, self.since.elapsed());
+        if let Some(shared) = self.shared.upgrade() {
+            if let Some(found) = delivery.chunk().and_then(Found::in_answer) {
+                shared.metrics.checkpointed(self.mode, found, self.since.elapsed());
+            }
+            if let Some(failure) = delivery.failure() {
+                shared.checkpoint_failed(self.mode, &failure.error);
+            }
         }
         self.sink.deliver(call, delivery);
     }
@@ -131,6 +142,15 @@ struct UnlessBusy(Mutex<Option<Asked>>);
 
 /// Who asked, and where the question goes back to if it was not answered.
 type Asked = (Reply, oneshot::Sender<Reply>);
+
+impl UnlessBusy {
+    /// Returns what to answer instead of `reply`, and the future of `reply`: there is none once it is answered.
+    fn instead_of(reply: Reply) -> (Reply, oneshot::Receiver<Reply>) {
+        let (unanswered, busy) = oneshot::channel();
+        let sink = Self(Mutex::new(Some((reply, unanswered))));
+        (Reply::new(Arc::new(sink), 0), busy)
+    }
+}
 
 impl Sink for UnlessBusy {
     fn deliver(&self, _call: u32, delivery: Delivery) {
@@ -162,6 +182,12 @@ pub(crate) struct WalCare {
 }
 
 impl WalCare {
+    /// Forgets what was known of a log that is gone.
+    pub(crate) fn begin_anew(&self) {
+        self.seen.store(0, Ordering::Relaxed);
+        self.moved.store(0, Ordering::Relaxed);
+    }
+
     fn time_nudge(&self) {
         let now = Instant::now();
         let before = self.nudged.lock().replace(now);
@@ -176,7 +202,8 @@ impl Manager {
     ///
     /// [`CheckpointMode::Passive`] waits for nobody, unless the database is in exclusive mode. Every other mode does the same first, and then
     /// waits until no write of this process runs, nor a read that needs the log as it was: one that it met would make it fail. New writes
-    /// are held back for that; new reads only if those that run take longer than 10 ms.
+    /// are held back for that; new reads only if those that run take longer than 10 ms. What another process has in the way is waited for
+    /// as long as the busy timeout says, while reads and writes go on.
     pub fn answer_checkpoint(&self, mode: CheckpointMode, reply: Reply) {
         let shared = Arc::clone(&self.shared);
         self.end_burst();
@@ -186,9 +213,10 @@ impl Manager {
             CheckpointMode::Passive if shared.may_checkpoint_beside() => shared.checkpointer.ask(&shared, mode, reply),
             CheckpointMode::Passive => self.submit_job(Job::new(Work::Query(mode.request()), reply)),
             CheckpointMode::Full | CheckpointMode::Restart | CheckpointMode::Truncate => {
+                let patient_until = Instant::now() + shared.options.busy_timeout;
                 control::spawn(async move {
                     shared.move_ahead().await;
-                    meeting_nobody(&shared, mode, reply).await;
+                    meeting_nobody(&shared, mode, reply, patient_until).await;
                 });
             }
         }
@@ -201,20 +229,33 @@ impl Shared {
         match permit.class() {
             Class::Read(_) | Class::Write => {}
             // No other connection may be open.
-            Class::Exclusive => return,
+            Class::Exclusive => return self.follow_wal_later(connection.wal_pages()),
         }
         let pages = connection.wal_pages();
         if self.wal_care.moved.load(Ordering::Relaxed) > 0 {
             self.move_the_last(connection, pages);
         }
         let seen = self.wal_care.seen.load(Ordering::Relaxed);
-        // It begins anew when everything in it was moved and nobody reads from it.
-        let grown = pages.checked_sub(seen).unwrap_or(pages);
-        if grown >= PAGES && !self.is_closing() {
+        if grown(seen, pages) >= PAGES && !self.is_closing() {
             self.wal_care.seen.store(pages, Ordering::Relaxed);
             self.wal_care.time_nudge();
             self.checkpointer.nudge(self);
         }
+    }
+
+    /// Has the log looked at when exclusive write mode, in which it has grown to so many pages, has ended.
+    fn follow_wal_later(self: &Arc<Self>, pages: u32) {
+        if grown(self.wal_care.seen.load(Ordering::Relaxed), pages) < PAGES || self.is_closing() {
+            return;
+        }
+        let shared = Arc::clone(self);
+        control::spawn(async move {
+            let Ok(_permit) = permit(&shared, Class::Write).await else { return };
+            if shared.may_checkpoint_beside() {
+                shared.wal_care.seen.store(pages, Ordering::Relaxed);
+                shared.checkpointer.nudge(&shared);
+            }
+        });
     }
 
     /// Moves the pages that were written while the checkpointer moved all the others, so that the next write begins the log anew. Under
@@ -239,11 +280,20 @@ impl Shared {
                 Some(found)
             }
             Err(error) => {
-                self.counters.checkpoint_errors.add();
-                tell!(WARN, "sluice::checkpoint", "failed", error = %error);
+                self.checkpoint_failed(CheckpointMode::Passive, &error);
                 None
             }
         }
+    }
+
+    /// Counts and tells that a checkpoint failed, unless the database is closed.
+    fn checkpoint_failed(&self, mode: CheckpointMode, error: &Error) {
+        if error.code == ErrorCode::Closed {
+            return;
+        }
+        self.counters.checkpoint_errors.add();
+        let (database, mode) = (&*trace::name(&self.location), mode.name());
+        tracing::warn!(target: "sluice::checkpoint", database, mode, %error, "failed");
     }
 
     /// Moves what can be moved while reads and writes go on, so that those who are in the way of the rest wait a short time. What fails here
@@ -258,9 +308,8 @@ impl Shared {
 
     /// Has the checkpointer do what can be done without waiting for anybody, and answer. Returns `reply` if somebody was in the way.
     async fn checkpoint_beside(self: &Arc<Self>, mode: CheckpointMode, reply: Reply) -> Option<Reply> {
-        let (unanswered, busy) = oneshot::channel();
-        let sink = UnlessBusy(Mutex::new(Some((reply, unanswered))));
-        self.checkpointer.ask(self, mode, Reply::new(Arc::new(sink), 0));
+        let (reply, busy) = UnlessBusy::instead_of(reply);
+        self.checkpointer.ask(self, mode, reply);
         busy.await.ok()
     }
 
@@ -313,6 +362,11 @@ impl Shared {
     }
 }
 
+/// By how many pages the log has grown. It begins anew when everything in it was moved and nobody reads from it.
+fn grown(seen: u32, pages: u32) -> u32 {
+    pages.checked_sub(seen).unwrap_or(pages)
+}
+
 fn checkpoint(connection: &PolicedConnection) -> Result<Found> {
     let _policy = connection.with_policy(Policy::Internal);
     let sql = CheckpointMode::Passive.statement();
@@ -323,13 +377,48 @@ fn checkpoint(connection: &PolicedConnection) -> Result<Found> {
     Ok(Found { is_busy: busy != 0, pages: pages(in_log), moved: pages(moved) })
 }
 
-/// Answers `reply` with a checkpoint that nobody is in the way of.
-async fn meeting_nobody(shared: &Arc<Shared>, mode: CheckpointMode, reply: Reply) {
-    let Some(reply) = beside_new_reads(shared, mode, reply).await else { return };
-    match gap(shared).await {
-        Ok(lease) => lease.answer(Work::Query(mode.request()), Policy::Lease, reply),
-        Err(error) => reply.fail(error),
+/// Answers `reply` with a checkpoint that nobody of this process is in the way of. If somebody outside is, it tries again until
+/// `patient_until`, and lets others go on meanwhile.
+async fn meeting_nobody(shared: &Arc<Shared>, mode: CheckpointMode, mut reply: Reply, patient_until: Instant) {
+    loop {
+        let Some(unanswered) = beside_new_reads(shared, mode, reply).await else { return };
+        if Instant::now() >= patient_until {
+            return in_gap(shared, mode, unanswered).await;
+        }
+        let (instead, busy) = UnlessBusy::instead_of(unanswered);
+        in_gap(shared, mode, instead).await;
+        let Ok(unanswered) = busy.await else { return };
+        reply = unanswered;
+        tokio::time::sleep(FOREIGN_PAUSE).await;
     }
+}
+
+/// Checkpoints while nobody of this process has a connection, and waits for nobody else: everybody here waits for it.
+async fn in_gap(shared: &Arc<Shared>, mode: CheckpointMode, reply: Reply) {
+    let mut lease = match gap(shared).await {
+        Ok(lease) => lease,
+        Err(error) => return reply.fail(error),
+    };
+    let unanswered = Arc::new(Mutex::new(Some(reply)));
+    let (body, taken) = (Arc::clone(shared), Arc::clone(&unanswered));
+    let lent = lease
+        .lend(shown(), move |connection, _| {
+            if let Some(reply) = taken.lock().take() {
+                answer_checkpoint(&body, connection, mode, reply);
+            }
+            Ok(())
+        })
+        .await;
+    let reply = unanswered.lock().take();
+    if let (Err(error), Some(reply)) = (lent, reply) {
+        reply.fail(error);
+    }
+}
+
+/// What stands for a checkpoint while it runs in a gap.
+fn shown() -> &'static Arc<Query> {
+    static SHOWN: OnceLock<Arc<Query>> = OnceLock::new();
+    SHOWN.get_or_init(|| Query::new("PRAGMA wal_checkpoint"))
 }
 
 /// Checkpoints as soon as the reads have ended that are older than the checkpoint, if that is soon. Newer ones find everything moved, and do
@@ -347,7 +436,10 @@ async fn beside_new_reads(shared: &Arc<Shared>, mode: CheckpointMode, mut reply:
     };
     let unfinished = Instant::now() + PATIENCE;
     loop {
-        shared.no_hold_is_open().await;
+        // A snapshot that was left open ends before whatever its reader runs; but that may take long, and is not waited for with the permit.
+        if tokio::time::timeout_at(unfinished.into(), shared.no_hold_is_open()).await.is_err() {
+            return Some(reply);
+        }
         reply = shared.checkpoint_beside(mode, reply).await?;
         if Instant::now() > unfinished {
             return Some(reply);
@@ -356,18 +448,19 @@ async fn beside_new_reads(shared: &Arc<Shared>, mode: CheckpointMode, mut reply:
     }
 }
 
-/// Empties the log, for tidiness.
-async fn empty(shared: &Arc<Shared>) {
+/// Empties the log, for tidiness. Returns whether there is nothing more to be done about it: somebody outside may be in the way.
+async fn empty(shared: &Arc<Shared>) -> bool {
     let (sink, emptied) = collect();
-    meeting_nobody(shared, CheckpointMode::Truncate, Reply::new(sink, 0)).await;
+    let (reply, busy) = UnlessBusy::instead_of(Reply::new(sink, 0));
+    meeting_nobody(shared, CheckpointMode::Truncate, reply, Instant::now()).await;
+    if busy.await.is_ok() {
+        return false;
+    }
     match emptied.await {
         Ok(_) => shared.counters.wal_truncations.add(),
-        Err(error) if error.code == ErrorCode::Closed => {}
-        Err(error) => {
-            let database = &*trace::name(&shared.location);
-            tracing::warn!(target: "sluice::checkpoint", database, %error, "the log could not be emptied");
-        }
+        Err(error) => shared.checkpoint_failed(CheckpointMode::Truncate, &error),
     }
+    true
 }
 
 /// Waits until nobody is left whom a checkpoint could meet, and holds new ones back.
@@ -396,17 +489,20 @@ async fn wait_for_quiet(shared: &Weak<Shared>) {
 }
 
 async fn empty_between_sessions(shared: &Weak<Shared>) {
+    let mut pause = QUIET;
     loop {
         {
             let Some(shared) = shared.upgrade().filter(|shared| !shared.is_closing()) else { return };
             // Whoever has a session keeps the log as it is; a request that waited for that would hold back new ones.
             if shared.gate.status().active_sessions == 0 {
-                empty(&shared).await;
-                shared.wal_care.emptying.store(false, Ordering::SeqCst);
-                return;
+                if shared.wal_bytes() <= KEPT || empty(&shared).await {
+                    shared.wal_care.emptying.store(false, Ordering::SeqCst);
+                    return;
+                }
+                pause = (pause * 2).min(LONGEST_PAUSE);
             }
         }
-        tokio::time::sleep(QUIET).await;
+        tokio::time::sleep(pause).await;
     }
 }
 

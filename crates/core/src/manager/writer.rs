@@ -392,6 +392,7 @@ impl Shared {
         // The log of a file that has just been switched appears with the first read.
         connection.refresh_schema()?;
         *self.wal.lock() = self.wal_identity(mode);
+        self.wal_care.begin_anew();
         // What follows is acknowledged in this mode.
         apply_durability(connection, self.options.durability, mode)
     }

@@ -144,14 +144,16 @@ impl Checkpointer {
         }
     }
 
-    /// Answers whoever came too late with `error`.
-    fn ended(&self, error: &Error) {
+    /// Answers whoever came too late with `error`. Returns whether somebody did who asked for a checkpoint.
+    fn ended(&self, error: &Error) -> bool {
         let left = {
             let mut post = self.post.lock();
             let ended = post.ended;
             std::mem::replace(&mut *post, Post { ended, ..Post::default() })
         };
+        let asked = !left.asked.is_empty();
         left.fail(error);
+        asked
     }
 }
 
@@ -166,15 +168,18 @@ impl Post {
 
 fn be_the_checkpointer(shared: &Arc<Shared>) {
     cores::stand_back();
-    let error = match guard(|| serve(shared)) {
-        Ok(Ok(())) => shared.lost_or_closed(),
-        Ok(Err(error)) | Err(error) => {
-            shared.counters.checkpoint_errors.add();
-            tell!(WARN, "sluice::checkpoint", "the checkpointer has ended", error = %error);
-            error
+    match guard(|| serve(shared)) {
+        Ok(Ok(())) => {
+            shared.checkpointer.ended(&shared.lost_or_closed());
         }
-    };
-    shared.checkpointer.ended(&error);
+        Ok(Err(error)) | Err(error) => {
+            tell!(WARN, "sluice::checkpoint", "the checkpointer has ended", error = %error);
+            // The failure of a checkpoint that was asked for is counted where it was.
+            if !shared.checkpointer.ended(&error) {
+                shared.counters.checkpoint_errors.add();
+            }
+        }
+    }
 }
 
 fn serve(shared: &Arc<Shared>) -> Result<()> {
@@ -188,7 +193,7 @@ fn serve(shared: &Arc<Shared>) -> Result<()> {
             }
             Next::Answer(asked) => {
                 for (mode, reply) in asked {
-                    answer(shared, &connection, mode, reply);
+                    answer_checkpoint(shared, &connection, mode, reply);
                 }
             }
             Next::Close => return connection.close().map_err(|(_, error)| error),
@@ -196,7 +201,8 @@ fn serve(shared: &Arc<Shared>) -> Result<()> {
     }
 }
 
-fn answer(shared: &Arc<Shared>, connection: &PolicedConnection, mode: CheckpointMode, reply: Reply) {
+/// Answers `reply` with a checkpoint that waits for nobody: the answer says whether somebody was in its way.
+pub(crate) fn answer_checkpoint(shared: &Shared, connection: &PolicedConnection, mode: CheckpointMode, reply: Reply) {
     let _limit = connection.limit_steps(u32::MAX);
     let written = shared.statements(connection).write(&mode.request(), Policy::Internal);
     match written {

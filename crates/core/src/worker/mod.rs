@@ -47,7 +47,7 @@ use self::next::{Next, Queued};
 use self::running::Running;
 use self::vigil::Vigil;
 
-pub(crate) use checkpointer::{Checkpointer, Found};
+pub(crate) use checkpointer::{Checkpointer, Found, answer_checkpoint};
 pub(crate) use guard::guard;
 pub(crate) use hold::RanIn;
 pub(crate) use own_work::OwnWork;
