@@ -45,6 +45,26 @@ describe.each(['wal', 'exclusive'] as const)("ordering: 'submitted' with %s", (c
     expect(seen).toEqual(Array.from({ length: 7 }, () => ({ n: 200_000 })))
   })
 
+  it('lets a read behind a write make reads on the database in its callback', async () => {
+    const db = await openSubmitted({ concurrency })
+    await db.get(COUNT)
+    const write = longWrite(db)
+    const nested = db.read(async (r) => [await r.get(COUNT), await db.get(COUNT), await db.all(COUNT).then(([row]) => row)])
+    expect(await within(nested, 'reads in a read')).toEqual(Array.from({ length: 3 }, () => ({ n: 200_000 })))
+    await write
+  })
+
+  it('lets a read session that waits behind a write be given up', async () => {
+    const db = await openSubmitted({ concurrency })
+    const tx = await db.begin()
+    const write = db.run('INSERT INTO t VALUES (1)')
+    const read = codeOf(db.read((r) => r.get(COUNT), { signal: AbortSignal.timeout(1) }))
+    expect(await within(read, 'a read that nobody wants')).toBe('ABORT_ERR')
+    await tx.rollback()
+    await write
+    expect(await within(db.read((r) => r.get(COUNT)), 'the next')).toEqual({ n: 1 })
+  })
+
   it('lets a read see a script and a batch, and a text that nobody knew yet', async () => {
     const db = await openSubmitted({ concurrency })
     for (let round = 0; round < 20; round++) {
@@ -90,6 +110,20 @@ describe("ordering: 'submitted'", () => {
     await write
     await db.get(COUNT)
     expect((await db.execute(COUNT)).route).toBe('read')
+  })
+
+  it('runs reads on readers again once the writes are answered, although reads overlap without a gap', async () => {
+    const db = await openSubmitted()
+    // Long enough for one of them to run whenever another begins.
+    const slow = (rows: number): string => `WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT ${rows}) SELECT count(*) AS n FROM n, t`
+    for (const rows of [100_000, 130_000]) await db.execute(slow(rows))
+    const write = db.run('INSERT INTO t VALUES (1)')
+    const lane = async (rows: number): Promise<void> => {
+      while ((await db.execute(slow(rows))).route === 'write');
+    }
+    const lanes = Promise.all([lane(100_000), lane(130_000)])
+    await write
+    await within(lanes, 'a read on a reader')
   })
 
   it('goes by the handle: a sibling does not wait for the writes of another', async () => {

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use sluice_core::{
-    Delivery, Durability, ErrorCode, Manager, Options, Params, Query, Request, Result, Route, Sink, Value,
+    Delivery, Durability, ErrorCode, Manager, Options, Params, Query, Request, Result, Route, Scope, Sink, Value,
 };
 use tempfile::TempDir;
 
@@ -255,6 +255,53 @@ async fn an_explain_tells_of_the_schema_as_it_is() -> Result<()> {
         manager.query("DROP TABLE t", Params::none()).await?;
         let error = manager.query(plan, Params::none()).await.expect_err("there is no such table any more");
         assert!(error.message.contains("no such table"), "{error}");
+        manager.close().await
+    })
+    .await
+}
+
+#[tokio::test]
+async fn an_explained_pragma_does_not_act_however_often() -> Result<()> {
+    in_deadline(async {
+        let (_dir, manager) = file().await?;
+        manager.query("CREATE TABLE t(x)", Params::none()).await?;
+        for _ in 0..3 {
+            manager.query("EXPLAIN PRAGMA auto_vacuum = 2", Params::none()).await?;
+            manager.query("VACUUM", Params::none()).await?;
+            assert_eq!(manager.query("PRAGMA auto_vacuum", Params::none()).await?.rows, ints(&[0]));
+        }
+        manager.close().await
+    })
+    .await
+}
+
+#[tokio::test]
+async fn what_is_wrong_in_a_callback_is_told_as_anywhere_else_and_what_would_wait_for_it_is_not() -> Result<()> {
+    in_deadline(async {
+        let (_dir, manager) = file().await?;
+        manager.query("CREATE TABLE t(x)", Params::none()).await?;
+        let cases = [
+            ("SELECT * FROM missing", ErrorCode::Sqlite),
+            ("SELEC 1", ErrorCode::Sqlite),
+            ("SELECT 1; SELECT 2", ErrorCode::MultipleStatements),
+            ("SELECT last_insert_rowid()", ErrorCode::ConnectionState),
+            ("BEGIN", ErrorCode::ManualTransaction),
+            ("INSERT INTO t VALUES (1)", ErrorCode::Reentrant),
+            ("CREATE TABLE u(x)", ErrorCode::Reentrant),
+            ("CREATE TEMP TABLE u(x)", ErrorCode::Reentrant),
+            ("ATTACH ':memory:' AS a", ErrorCode::Reentrant),
+            ("VACUUM", ErrorCode::Reentrant),
+            ("PRAGMA user_version = 1", ErrorCode::Reentrant),
+        ];
+        for scope in [Scope::Read, Scope::Transaction] {
+            for (sql, code) in cases {
+                for _ in 0..2 {
+                    let request = Request { scope, ..Request::new(Query::new(sql), Params::none()) };
+                    let error = manager.run(request).await.expect_err(sql);
+                    assert_eq!(error.code, code, "{scope:?}: {sql}: {error:?}");
+                }
+            }
+        }
         manager.close().await
     })
     .await

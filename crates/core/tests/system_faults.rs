@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use rusqlite::ffi;
-use sluice_core::{Concurrency, Error, ErrorCode, Manager, Options, Params, Result, Value};
+use sluice_core::{Concurrency, Error, ErrorCode, Manager, Options, Params, Result, Value, WriteLease};
 use tempfile::TempDir;
 use tokio::sync::{Mutex, MutexGuard};
 
@@ -274,6 +274,47 @@ async fn p14_a_file_system_that_becomes_read_only_fails_writes_and_no_read_and_r
 #[tokio::test]
 async fn p14_so_it_does_where_the_writer_serves_all() -> Result<()> {
     in_deadline(becomes_read_only_and_writable_again(Options { max_readers: 0, ..Options::default() })).await
+}
+
+/// Mends the system, and returns the writer when it has been replaced by one that can write.
+async fn writable(manager: &Manager) -> Result<WriteLease> {
+    set(Fault::None);
+    loop {
+        let mut lease = manager.write().await?;
+        if lease.execute("UPDATE t SET x = x", Params::none()).await.is_ok() {
+            return Ok(lease);
+        }
+        drop(lease);
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_commit_that_the_disk_fails_is_of_unknown_outcome_however_it_was_asked_for() -> Result<()> {
+    in_deadline(async {
+        let (_mended, _dir, manager) = open_filled(Options::default()).await?;
+        let insert = "INSERT INTO t VALUES (2)";
+        for script in [insert, "BEGIN; INSERT INTO t VALUES (2); COMMIT", "SAVEPOINT s; DELETE FROM t; RELEASE s"] {
+            let mut lease = writable(&manager).await?;
+            set(Fault::ReadOnly);
+            let error = lease.script(script).await.expect_err("nothing can be written");
+            assert_eq!(error.code, ErrorCode::OutcomeUnknown, "{script}: {error:?}");
+        }
+        for (before, last) in [("", insert), ("BEGIN; INSERT INTO t VALUES (2)", "COMMIT")] {
+            let mut lease = writable(&manager).await?;
+            lease.script(before).await?;
+            set(Fault::ReadOnly);
+            let error = lease.execute(last, Params::none()).await.expect_err("nothing can be written");
+            assert_eq!(error.code, ErrorCode::OutcomeUnknown, "{last}: {error:?}");
+        }
+        drop(writable(&manager).await?);
+        // What fails otherwise is known to have had no effect.
+        let error = run(&manager, "INSERT INTO missing VALUES (1)").await.expect_err("there is no such table");
+        assert_eq!(error.code, ErrorCode::Sqlite);
+        assert_eq!(rows(&manager).await?, [1]);
+        manager.close().await
+    })
+    .await
 }
 
 #[tokio::test]

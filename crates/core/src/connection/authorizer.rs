@@ -32,6 +32,8 @@ pub struct Authorizer {
     log: AtomicU16,
     /// Whether PRAGMAs that may act are kept from acting while they are prepared.
     holding: AtomicBool,
+    /// Whether the connection's state is kept from a statement that did not ask for it when it was prepared.
+    hiding_state: AtomicBool,
     /// The first denial since the log was cleared: what SQLite refuses afterwards follows from it.
     denial: Mutex<Option<Denial>>,
     /// Who was let read the connection's state.
@@ -46,6 +48,7 @@ impl Authorizer {
             policy: AtomicU8::new(policy as u8),
             log: AtomicU16::new(0),
             holding: AtomicBool::new(false),
+            hiding_state: AtomicBool::new(false),
             denial: Mutex::default(),
             state_readers: Mutex::default(),
             new_file: NewFile::default(),
@@ -78,6 +81,17 @@ impl Authorizer {
         let prepared = prepare();
         self.holding.store(false, Ordering::Relaxed);
         prepared
+    }
+
+    /// Keeps the connection's state from whatever is prepared, until the guard is dropped: the policy may allow it, but nobody has expected it.
+    pub(crate) fn hide_state(&self) -> HiddenState<'_> {
+        self.hiding_state.store(true, Ordering::Relaxed);
+        HiddenState(self)
+    }
+
+    /// Whether the first denial since the log was cleared was of the connection's state.
+    pub(crate) fn denied_state(&self) -> bool {
+        matches!(self.denial(), Some(Denial::ConnectionState { .. }))
     }
 
     /// Returns what was asked since the log was cleared.
@@ -170,6 +184,9 @@ impl Authorizer {
         if !is_one_of(name, &CONNECTION_STATE_FUNCTIONS) {
             return Authorization::Allow;
         }
+        if self.hiding_state.load(Ordering::Relaxed) {
+            return self.deny(Denial::ConnectionState { function: name.to_owned() });
+        }
         if policy.allows_connection_state() {
             return self.allow(Seen::StateRead);
         }
@@ -224,6 +241,16 @@ pub struct PolicyGuard<'c> {
 impl Drop for PolicyGuard<'_> {
     fn drop(&mut self) {
         self.authorizer.policy.store(self.previous as u8, Ordering::Relaxed);
+    }
+}
+
+/// The connection's state is hidden until this is dropped.
+#[must_use = "the state is hidden until this is dropped"]
+pub(crate) struct HiddenState<'c>(&'c Authorizer);
+
+impl Drop for HiddenState<'_> {
+    fn drop(&mut self) {
+        self.0.hiding_state.store(false, Ordering::Relaxed);
     }
 }
 

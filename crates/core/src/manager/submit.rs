@@ -341,13 +341,14 @@ impl Shared {
     }
 }
 
-/// Sends a read to the writer while a write is under way that it has to see, and lets later reads know of what may write.
+/// Sends a read to the writer while a write is under way that it has to see, and lets later reads know of what may write. A read counts for
+/// nothing wherever it goes: those that overlap would keep each other on the writer for good.
 fn in_order(order: &Arc<Order>, route: Option<Route>, job: &mut Job) -> Option<Route> {
-    let route = if order.has_writes() { Some(Route::Write) } else { route };
+    let is_behind_writes = order.has_writes();
     if route != Some(Route::Read) {
         job.reply.counts(order.enter());
     }
-    route
+    if is_behind_writes { Some(Route::Write) } else { route }
 }
 
 /// The error of a call that would wait for the callback in which it was made.

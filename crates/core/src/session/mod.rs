@@ -5,6 +5,7 @@ mod cursor;
 mod limits;
 mod private;
 mod state;
+mod wanted;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,7 +22,8 @@ pub(crate) use asked::{Asked, What};
 pub use cursor::Cursor;
 pub(crate) use limits::Sessions;
 pub use private::PrivateHandle;
-pub(crate) use state::{SessionState, Transaction, Wanted};
+pub(crate) use state::{SessionState, Transaction};
+pub(crate) use wanted::Wanted;
 
 /// What a session is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

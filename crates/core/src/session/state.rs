@@ -7,12 +7,12 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 
 use super::asked::{Asked, What, stand_in};
+use super::wanted::Wanted;
 use super::{SessionKind, SessionLimits};
 use crate::cancel::{Cancel, CancelReason};
 use crate::completion::{Delivery, Reply, Sink};
-use crate::control;
 use crate::error::{Error, ErrorCode, Result};
-use crate::gate::{Class, Mode, ReadKind};
+use crate::gate::{Class, ReadKind};
 use crate::lease::RawLease;
 use crate::manager::{Manager, Permit, Shared};
 use crate::query::{Query, Request};
@@ -24,7 +24,7 @@ const COMMITTING: Duration = Duration::from_secs(1);
 /// The state that a session's holder, its worker and the control plane share.
 #[derive(Debug)]
 pub(crate) struct SessionState {
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
     pub(crate) kind: SessionKind,
     /// The number of the handle that began it.
     pub(super) handle: u64,
@@ -32,7 +32,7 @@ pub(crate) struct SessionState {
     at_rest: Arc<Query>,
     pub(super) limits: SessionLimits,
     /// Stops the beginning.
-    cancel: Arc<Cancel>,
+    pub(super) cancel: Arc<Cancel>,
     /// A read that must see writes which are under way.
     behind_writes: bool,
     cursors: AtomicU32,
@@ -118,8 +118,7 @@ impl SessionState {
 
     /// Waits for the connection, and asks it for `first`.
     pub(super) fn request(self: &Arc<Self>, first: What, reply: Reply, ended: Option<Reply>) {
-        let wanted = Wanted { session: Arc::clone(self), first, reply, ended };
-        self.shared.request_session(self.class(), wanted, &self.cancel);
+        Wanted::new(self, first, reply, ended).request(self.class());
     }
 
     fn class(&self) -> Class {
@@ -132,8 +131,14 @@ impl SessionState {
         }
     }
 
+    /// Whether the writes that a read has to see are done, with its turn to write: it goes on to a reader then. On the writer it would hold
+    /// up every write, and, where reads and writes take turns, also the reads that are made in its callback.
+    pub(super) fn has_waited_for_writes(&self, permit: &Permit) -> bool {
+        self.behind_writes && permit.class() == Class::Write && !self.shared.runs_all_on_the_writer()
+    }
+
     /// Takes the connection that came, and asks it for what was wanted first.
-    fn activate(self: &Arc<Self>, permit: Permit, first: What, reply: Reply, ended: Option<Reply>) {
+    pub(super) fn activate(self: &Arc<Self>, permit: Permit, first: What, reply: Reply, ended: Option<Reply>) {
         let lease = match self.shared.equip(permit) {
             Ok(lease) => lease,
             Err(error) => return self.fail_to_begin(reply, ended, &error),
@@ -179,7 +184,7 @@ impl SessionState {
 
     fn send(&self, worker: &crate::worker::Worker, asked: Asked) {
         if let Err(Message::Asked(asked)) = worker.send(Message::Asked(Box::new(asked))) {
-            asked.fail(self.shared.lost_or_closed());
+            asked.fail_for_good(self.shared.lost_or_closed());
         }
     }
 
@@ -449,39 +454,5 @@ impl SessionState {
             ),
         };
         Error::new(code, format!("{message}{running}"))
-    }
-}
-
-/// A session at the gate.
-#[derive(Debug)]
-pub(crate) struct Wanted {
-    session: Arc<SessionState>,
-    first: What,
-    reply: Reply,
-    ended: Option<Reply>,
-}
-
-impl Wanted {
-    /// Gives it its connection. In exclusive mode every reader is closed before.
-    pub(crate) fn admit(self, permit: Permit, since: Instant) {
-        let Self { session, first, reply, ended } = self;
-        match session.kind {
-            SessionKind::Transaction(_) | SessionKind::Unchecked(_) | SessionKind::Private | SessionKind::Read(_) => {
-                session.activate(permit, first, reply, ended);
-            }
-            SessionKind::Exclusive => {
-                control::spawn(async move {
-                    session.shared.close_readers().await;
-                    session.shared.metrics.switched(session.shared.location(), Mode::Write, since.elapsed());
-                    session.activate(permit, first, reply, ended);
-                });
-            }
-        }
-    }
-
-    /// Answers that there will be no connection.
-    pub(crate) fn reject(self, error: &Error) {
-        let Self { session, reply, ended, .. } = self;
-        session.fail_to_begin(reply, ended, error);
     }
 }

@@ -1,5 +1,6 @@
 //! Statements of one connection: prepared once, bound, stepped, encoded.
 
+mod commit;
 mod cursor;
 mod encoding;
 mod inline;
@@ -9,6 +10,7 @@ mod rowid;
 mod script;
 mod transaction;
 mod undo;
+mod write;
 
 use std::sync::Arc;
 
@@ -16,15 +18,16 @@ use hashlink::LruCache;
 use rusqlite::{Statement, StatementStatus};
 
 use crate::completion::Reply;
-use crate::connection::{Classified, PolicedConnection, Policy, PrepareError, Route, gather, prepare};
+use crate::connection::{Classified, PolicedConnection, Policy, PrepareError, Route, prepare};
 use crate::error::{Error, ErrorCode, Result};
 use crate::json::JsonEncoder;
 use crate::metrics::CacheCount;
 use crate::params::ParameterNames;
-use crate::query::{Column, Outcome, Query, Request, Shape, Take};
+use crate::query::{Column, Outcome, Query, Request, Scope, Shape, Take};
 use crate::rows::{Chunk, Encoder, Limits};
 use crate::spares::Stock;
 
+pub(crate) use commit::{of_commit, unknown_outcome};
 pub(crate) use cursor::{Fetched, Suspended};
 use encoding::Encode;
 pub(crate) use inline::NotInline;
@@ -32,8 +35,9 @@ pub(crate) use kept::Kept;
 use present::Prepared;
 pub(crate) use present::PresentRow;
 pub(crate) use script::{Stopped, run_script};
-pub(crate) use transaction::Transaction;
-use undo::Undo;
+pub(crate) use transaction::{Transaction, WriteLock};
+pub(crate) use write::Written;
+use write::undo_interrupted;
 
 /// The statement of a longer text, in bytes, is not kept: whoever gives such texts seldom gives one twice, and each may take several times its
 /// length in memory.
@@ -48,18 +52,6 @@ pub(crate) struct Answer {
     pub(crate) outcome: Outcome,
 }
 
-/// What a write did.
-#[derive(Debug)]
-pub(crate) struct Written {
-    /// The chunks before the last, which may only go out now that the statement has committed.
-    #[expect(clippy::vec_box, reason = "an answer carries them boxed")]
-    pub(crate) chunks: Vec<Box<Chunk>>,
-    pub(crate) answer: Answer,
-    pub(crate) class: Classified,
-    /// Temporary objects or attached databases may have come or gone.
-    pub(crate) touched_private_schema: bool,
-}
-
 /// Why a reader did not answer.
 #[derive(Debug)]
 pub(crate) enum ReadError {
@@ -70,6 +62,24 @@ pub(crate) enum ReadError {
     Failed(Error),
     /// Nobody will ever take the rows.
     Abandoned,
+}
+
+impl ReadError {
+    /// Says of what was asked in a callback, which the writer is not asked for, what is wrong with it: not that it would wait for the callback,
+    /// where the writer would refuse it too.
+    fn told_in(self, scope: Scope) -> Self {
+        match self {
+            Self::NotARead(error) if scope != Scope::Outside && is_refused_by_all(&error) => Self::Failed(error),
+            Self::NotARead(_) | Self::Failed(_) | Self::Abandoned => self,
+        }
+    }
+}
+
+/// Whether what a reader refused with this error the writer would refuse too: it is wrong, or speaks of what others did.
+fn is_refused_by_all(error: &Error) -> bool {
+    use rusqlite::ffi::{SQLITE_AUTH, SQLITE_READONLY};
+    let is_policy = matches!(error.code, ErrorCode::ConnectionState | ErrorCode::ManualTransaction);
+    is_policy || error.primary_code().is_some_and(|code| !matches!(code, SQLITE_AUTH | SQLITE_READONLY))
 }
 
 /// The statements of one connection, most recently used first.
@@ -106,13 +116,14 @@ impl<'c> Statements<'c> {
         reply: &Reply,
         classified: &mut dyn FnMut(),
     ) -> Result<Answer, ReadError> {
-        match self.try_read(request, reply, classified) {
+        let read = match self.try_read(request, reply, classified) {
             // A denial can come from a schema that this connection had not yet seen to change.
             Err(ReadError::NotARead(_)) if self.cache.remove(&request.query.id()).is_some() => {
                 self.try_read(request, reply, classified)
             }
             other => other,
-        }
+        };
+        read.map_err(|error| error.told_in(request.scope))
     }
 
     fn try_read(
@@ -151,48 +162,6 @@ impl<'c> Statements<'c> {
         }
     }
 
-    /// Runs a request on the writer, under `policy`.
-    pub(crate) fn write(&mut self, request: &Request, policy: Policy) -> Result<Written> {
-        let connection = self.connection;
-        let limits = self.limits;
-        let query = &request.query;
-        self.renew_described(request)?;
-        let cached = self.cached(query, policy).map_err(PrepareError::into_error)?;
-        bind(cached, request)?;
-        let class = cached.class;
-        let runs = request.take != Take::Describe;
-        let _gathering = connection.raw().is_autocommit().then(gather);
-        // Rows are encoded before the commit, so that one that cannot be delivered undoes the statement.
-        let returns_rows = cached.statement.as_ref().is_some_and(|statement| statement.column_count() > 0);
-        let undo = (class.dml() && returns_rows && runs).then(|| Undo::begin(connection)).transpose()?;
-        connection.authorizer().clear();
-        let policy = connection.with_policy(class.step_policy(policy));
-        let inserted = (class.inserts() && runs).then(|| rowid::Watch::begin(connection, class.log.state_read()));
-        let mut chunks = Vec::new();
-        let fetched = connection.run_without_part(class.log, || {
-            fetch(cached, request, limits, &mut None, &mut |_, chunk| {
-                chunks.push(chunk);
-                true
-            })
-        });
-        let changes = if class.dml() && runs { connection.raw().changes() } else { 0 };
-        let last_insert_rowid = inserted.and_then(|watch| watch.end(changes));
-        let outcome = Outcome { changes, last_insert_rowid, route: Route::Write };
-        drop(policy);
-        let touched_private_schema = may_touch_private_schema(connection, class);
-        let fetched = fetched.map_err(|error| explain(connection, error));
-        if fetched.is_err() {
-            self.cache.remove(&query.id());
-        }
-        self.let_go(query);
-        let (shape, chunk) = match undo {
-            Some(undo) => settle(undo, fetched)?,
-            None => undo_interrupted(connection, class, fetched)?,
-        };
-        let answer = Answer { shape, chunk, outcome };
-        Ok(Written { chunks, answer, class, touched_private_schema })
-    }
-
     /// Prepares and binds a request to be stepped bit by bit under `policy`. Returns nothing when it is not a read: it must run as a
     /// whole then.
     ///
@@ -200,7 +169,9 @@ impl<'c> Statements<'c> {
     /// As [`Statements::read`]: on a reader a refusal is [`ReadError::NotARead`].
     pub(crate) fn open(&mut self, request: &Request, policy: Policy) -> Result<Option<Suspended<'c>>, ReadError> {
         let refused = |error: PrepareError| {
-            if policy == Policy::Reader { not_prepared(error) } else { ReadError::Failed(error.into_error()) }
+            let error =
+                if policy == Policy::Reader { not_prepared(error) } else { ReadError::Failed(error.into_error()) };
+            error.told_in(request.scope)
         };
         let cached = self.cached(&request.query, policy).map_err(refused)?;
         if cached.class.route == Route::Write {
@@ -287,7 +258,10 @@ impl<'c> Statements<'c> {
             self.connection.refresh_schema().map_err(PrepareError::Sqlite)?;
             (statement, class) = prepare(self.connection, query.sql(), policy, known_single)?;
         }
-        query.set_known_single();
+        // An EXPLAIN is prepared as a new text each time, so that the PRAGMA that it may explain does not act.
+        if !class.explain {
+            query.set_known_single();
+        }
         if !class.log.transaction() {
             query.set_known_plain();
         }
@@ -336,37 +310,6 @@ fn is_refusal(connection: &PolicedConnection, error: &Error) -> bool {
 /// Says what the policy refused, where SQLite says only that something was.
 fn explain(connection: &PolicedConnection, error: Error) -> Error {
     connection.authorizer().denial().map_or(error, |denial| denial.to_error())
-}
-
-/// Whether temporary objects or attached databases may have come or gone with a statement that was stepped just now.
-///
-/// After a schema change SQLite prepares it anew, and it may drop a temporary table where it dropped another one, or nothing, before.
-fn may_touch_private_schema(connection: &PolicedConnection, class: Classified) -> bool {
-    let stepped = connection.authorizer().log();
-    class.temp_or_attach() || class.log.is_empty() || stepped.temp() || stepped.attach()
-}
-
-/// Keeps what a statement did, or undoes it when its rows cannot be delivered.
-///
-/// What SQLite refused it has undone by itself, but for the rows that `OR FAIL` keeps.
-fn settle<T>(undo: Undo<'_>, fetched: Result<T>) -> Result<T> {
-    match fetched {
-        Ok(fetched) => undo.keep().map(|()| fetched),
-        // An interrupt may be told of a statement that is done, and has not been undone.
-        Err(error) if error.code == ErrorCode::Sqlite && !is_interrupt(&error) => undo.keep().and(Err(error)),
-        Err(error) => undo.undo().and(Err(error)),
-    }
-}
-
-/// Rolls back what a write did that was interrupted. Most often SQLite has done so; but it asks whether to go on once more when the write
-/// is done, and then leaves it in its transaction, although it says that it was interrupted.
-fn undo_interrupted<T>(connection: &PolicedConnection, class: Classified, result: Result<T>) -> Result<T> {
-    match result {
-        Err(error) if is_interrupt(&error) && class.route == Route::Write && !connection.raw().is_autocommit() => {
-            internal(connection, "ROLLBACK").and(Err(error))
-        }
-        result => result,
-    }
 }
 
 fn is_interrupt(error: &Error) -> bool {

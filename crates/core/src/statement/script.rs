@@ -2,6 +2,7 @@
 
 use rusqlite::Batch;
 
+use super::commit::{ends_transaction, of_write};
 use super::{explain, internal, undo_interrupted};
 use crate::completion::Failure;
 use crate::connection::{PolicedConnection, Policy, PrepareError, prepare_next};
@@ -81,6 +82,7 @@ fn run_next<'c>(
     // Not at the end of the script: all of it has been done then.
     connection.expect_not_interrupted()?;
     ParameterNames::of(&statement).expect_none()?;
+    let may_commit = connection.raw().is_autocommit() || ends_transaction(class);
     let stepping = connection.with_policy(class.step_policy(policy));
     let stepped = connection.run_without_part(class.log, || {
         let mut rows = statement.raw_query();
@@ -92,7 +94,8 @@ fn run_next<'c>(
             }
         }
     });
-    let ran = undo_interrupted(connection, class, stepped)?;
+    let ran = undo_interrupted(connection, class, stepped);
+    let ran = ran.map_err(|error| if may_commit { of_write(error) } else { error })?;
     drop(stepping);
     drop(statement);
     if class.log.journal_mode() {

@@ -4,30 +4,48 @@ use super::kept::Kept;
 use crate::connection::{PolicedConnection, gather};
 use crate::error::Result;
 
+/// When a transaction takes the lock that it needs to write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum WriteLock {
+    /// As it begins, waiting for other processes as long as the busy timeout says. A transaction that reads first would fail at its first
+    /// write, without any wait, if another process had written meanwhile.
+    AtOnce,
+    /// With its first write: until then it is in nobody's way, and nobody in its.
+    WhenNeeded,
+}
+
 /// Begins and ends transactions of one connection: <https://sqlite.org/lang_transaction.html>.
 pub(crate) struct Transaction<'c> {
     connection: &'c PolicedConnection,
     begin: Kept<'c>,
+    begin_deferred: Kept<'c>,
     commit: Kept<'c>,
     rollback: Kept<'c>,
 }
 
 impl<'c> Transaction<'c> {
     pub(crate) fn new(connection: &'c PolicedConnection) -> Self {
-        let (begin, commit) = (Kept::new("BEGIN IMMEDIATE"), Kept::new("COMMIT"));
-        Self { connection, begin, commit, rollback: Kept::new("ROLLBACK") }
+        Self {
+            connection,
+            begin: Kept::new("BEGIN IMMEDIATE"),
+            begin_deferred: Kept::new("BEGIN DEFERRED"),
+            commit: Kept::new("COMMIT"),
+            rollback: Kept::new("ROLLBACK"),
+        }
     }
 
-    /// Begins one with the right to write, waiting for other processes as long as the busy timeout says. A deferred one would fail
-    /// at its first write, without any wait, if another process had written meanwhile.
+    /// Begins one.
     ///
     /// # Errors
     /// SQLite's.
-    pub(crate) fn begin(&mut self) -> Result<()> {
-        self.begin.run(self.connection)
+    pub(crate) fn begin(&mut self, lock: WriteLock) -> Result<()> {
+        match lock {
+            WriteLock::AtOnce => self.begin.run(self.connection),
+            WriteLock::WhenNeeded => self.begin_deferred.run(self.connection),
+        }
     }
 
-    /// Commits. A lock of another process is waited for as in [`Transaction::begin`].
+    /// Commits. A lock of another process is waited for as long as the busy timeout says.
     ///
     /// # Errors
     /// SQLite's; the transaction may still be open then, and is to be rolled back.

@@ -18,7 +18,8 @@ enum Around {
 impl<'c> Undo<'c> {
     pub(super) fn begin(connection: &'c PolicedConnection) -> Result<Self> {
         let (around, begin) = if connection.raw().is_autocommit() {
-            (Around::Transaction, "BEGIN IMMEDIATE")
+            // The statement takes its locks as it would alone: of what it writes, and not of every attached database.
+            (Around::Transaction, "BEGIN DEFERRED")
         } else {
             (Around::Savepoint, "SAVEPOINT sluice_statement")
         };

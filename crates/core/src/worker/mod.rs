@@ -441,29 +441,6 @@ fn disposition_after(error: &Error) -> Disposition {
     }
 }
 
-/// The error of a commit that failed: where the disk failed, it may have taken effect, or not.
-fn of_commit(error: Error) -> Error {
-    if error.primary_code() != Some(rusqlite::ffi::SQLITE_IOERR) {
-        return error;
-    }
-    unknown_outcome(&error)
-}
-
-/// The error of a commit of which nobody knows whether it took effect.
-fn unknown_outcome(error: &Error) -> Error {
-    let message = format!("the commit failed, and it is not known whether it took effect: {error}");
-    Error::new(ErrorCode::OutcomeUnknown, message)
-}
-
-/// The same for a statement that commits by itself, which fails to write only when it commits.
-fn of_write(error: Error) -> Error {
-    use rusqlite::ffi::{SQLITE_IOERR_DIR_FSYNC, SQLITE_IOERR_FSYNC, SQLITE_IOERR_WRITE};
-    match error.extended_code {
-        Some(SQLITE_IOERR_DIR_FSYNC | SQLITE_IOERR_FSYNC | SQLITE_IOERR_WRITE) => of_commit(error),
-        _ => error,
-    }
-}
-
 /// I7: a connection goes back only with no open statement and no open transaction.
 fn is_clean(connection: &PolicedConnection) -> bool {
     connection.raw().is_autocommit() && !connection.raw().is_busy()

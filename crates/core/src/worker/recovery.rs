@@ -6,18 +6,19 @@ use super::answered::Answered;
 use super::group::{Group, Offence, ends_group, grouped, is_stop};
 use super::members::{Member, Outcome};
 use super::writer::Writer;
-use super::{Disposition, Job, guard, is_clean, of_commit};
+use super::{Disposition, Job, guard, is_clean};
 use crate::connection::Policy;
 use crate::error::Error;
 use crate::metrics::Metrics;
-use crate::statement::Written;
+use crate::statement::{WriteLock, Written, of_commit};
 
 impl Writer<'_> {
     /// Undoes the transaction that a member broke, does again what the others did, and then what it has to do alone.
     pub(super) fn recover(&mut self, group: Group<'_>, job: Job, offence: Offence) -> Disposition {
         self.shared.counters.group_retries.add();
+        let lock = group.lock;
         let members = self.end(group).singly();
-        let before = self.replay(members);
+        let before = self.replay(members, lock);
         if before == Disposition::Discard {
             let error = match offence {
                 Offence::RunAlone => self.shared.lost_or_broken(),
@@ -44,7 +45,7 @@ impl Writer<'_> {
     }
 
     /// Rolls back, and runs members once more. Their callers cannot stop them any more: as far as they know they have run.
-    fn replay(&mut self, members: Vec<Member>) -> Disposition {
+    fn replay(&mut self, members: Vec<Member>, lock: WriteLock) -> Disposition {
         let since = Instant::now();
         if let Err(error) = self.transaction.rollback() {
             return fail_members(&self.shared.metrics, members, &error);
@@ -52,7 +53,7 @@ impl Writer<'_> {
         if members.is_empty() {
             return Disposition::Reuse;
         }
-        if self.transaction.begin().is_err() {
+        if self.transaction.begin(lock).is_err() {
             return self.run_each_alone(members);
         }
         let mut again: Vec<Member> = Vec::with_capacity(members.len());

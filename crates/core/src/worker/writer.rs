@@ -9,7 +9,6 @@ use super::in_session::{Cursors, Rows, Side, close_cursor, end_lease, run_asked}
 use super::next::let_go;
 use super::{
     Disposition, Exit, Job, Message, Next, Queued, Work, Worker, disposition_after, explain_interrupt, guard, is_clean,
-    of_write,
 };
 use crate::completion::{Failure, Reply};
 use crate::connection::{PolicedConnection, Policy, Route};
@@ -255,7 +254,7 @@ impl Writer<'_> {
     fn run_work(&mut self, work: &Work, policy: Policy, unclassified: bool) -> Result<Done, Failure> {
         match work {
             Work::Query(request) if unclassified && self.belongs_on_a_reader(request)? => Ok(Done::NeedsReader),
-            Work::Query(request) => self.run_query(request, policy).map_err(|error| of_write(error).into()),
+            Work::Query(request) => self.run_query(request, policy).map_err(Failure::from),
             Work::Batch(items) => self.run_batch(items, policy).map(Done::Batch),
             Work::Script(script) => {
                 let result = self.run_statements(script, policy);

@@ -4,6 +4,7 @@ mod alike;
 mod alternating;
 mod batches;
 mod bench;
+mod foreign;
 
 use std::collections::VecDeque;
 use std::sync::Arc;

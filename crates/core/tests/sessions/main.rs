@@ -4,6 +4,7 @@ mod bench;
 mod cursors;
 mod held_back;
 mod replaced_writer;
+mod text_in_exclusive_mode;
 
 use std::collections::HashMap;
 use std::sync::Arc;

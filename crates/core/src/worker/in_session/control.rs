@@ -8,9 +8,8 @@ use super::{Ran, Side, policy_of};
 use crate::connection::gather;
 use crate::error::{Error, ErrorCode, Result};
 use crate::session::{Behavior, Control, SessionKind, SessionState, Transaction};
-use crate::statement::internal;
+use crate::statement::{internal, of_commit};
 use crate::worker::answered::Answered;
-use crate::worker::of_commit;
 
 /// Why nothing more runs in the session's transaction, if SQLite rolled it back.
 pub(super) fn aborted(session: &SessionState) -> Option<Error> {

@@ -284,6 +284,16 @@ fn policy_of(kind: SessionKind) -> Policy {
     }
 }
 
+/// The policy for what a session asks now: the transaction that the driver began is ended by the driver.
+fn policy_in(session: &SessionState) -> Policy {
+    let in_transaction = || session.with_transaction(|transaction| !matches!(transaction, Transaction::None));
+    if session.kind == SessionKind::Exclusive && in_transaction() == Some(true) {
+        Policy::Transaction
+    } else {
+        policy_of(session.kind)
+    }
+}
+
 fn run<'c>(
     side: &mut impl Side<'c>,
     session: &SessionState,
@@ -291,7 +301,7 @@ fn run<'c>(
     reply: &Reply,
     cancel: Option<&Cancel>,
 ) -> Ran {
-    let policy = policy_of(session.kind);
+    let policy = policy_in(session);
     match what {
         What::Begin => match begin(side, session) {
             Ok(()) => Ran::Done(Answered::done()),
