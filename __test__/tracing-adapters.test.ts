@@ -1,6 +1,7 @@
 import { eq } from 'drizzle-orm'
 import { integer, sqliteTable } from 'drizzle-orm/sqlite-core'
 import { Kysely } from 'kysely'
+import { open } from 'sluice'
 import type { Database } from 'sluice'
 import { drizzle } from 'sluice/drizzle'
 import { SluiceDialect } from 'sluice/kysely'
@@ -18,7 +19,7 @@ async function openForAdapters(): Promise<Database> {
 describe('calls of adapters', () => {
   it('of Kysely are told, with their texts and without their values', async () => {
     const database = await openForAdapters()
-    const db = new Kysely<{ t: { x: number } }>({ dialect: new SluiceDialect({ database: database.handle() }) })
+    const db = new Kysely<{ t: { x: number } }>({ dialect: new SluiceDialect({ database: await open(database.path) }) })
     const queries = record<TracedQuery>('sluice:query')
     expect(await db.selectFrom('t').selectAll().where('x', '>', 2).execute()).toEqual([{ x: 3 }])
     expect(endsOf(queries)).toEqual([expect.objectContaining({ sql: 'select * from "t" where "x" > ?', database: database.path, rows: 1, route: 'read' })])

@@ -43,6 +43,8 @@ import type { WriteMode } from './write-mode.js'
 import { Writes } from './writes.js'
 
 const MAKER = Symbol('maker')
+/** Marks what `handle()` has made. Adapters look for it by its name: they may be of another copy of the package. */
+const PRIVATE = Symbol.for('sluice.private')
 let construct: (handle: Handle) => Database
 
 /**
@@ -281,7 +283,7 @@ export class Database extends Writes {
    * ```
    */
   handle(): Database {
-    return makeDatabase(this.#handle.sibling())
+    return Object.defineProperty(makeDatabase(this.#handle.sibling()), PRIVATE, { value: true })
   }
 
   /**

@@ -14,8 +14,8 @@ export interface ConnectionConfig {
 }
 
 /**
- * A database that the application has opened, no private handle: a transaction on that would be everybody's. `destroy()` closes it: open the
- * file once more for Kysely to go on using it.
+ * A database that the application has opened, and not made by `handle()`. `destroy()` closes it: open the file once more for Kysely to go on
+ * using it.
  */
 export interface UseDatabase extends ConnectionConfig {
   /** The database, or a function that is called once, before the first query, and returns it. */

@@ -11,8 +11,8 @@ import { SluiceDriver } from './driver.js'
  * whatever isolation level is asked for; with the access mode `'read only'` it is one snapshot on a reader. Values are those that
  * `sluice` delivers: an INTEGER beyond 2^53 is a `bigint`, a BLOB a `Uint8Array`. Errors are those of `sluice`, with their codes.
  *
- * @throws nothing by itself: what `open` rejects with, and `ERR_SLUICE_INVALID_ARGUMENT` for a `database` that is none, come with the
- * first query
+ * @throws nothing by itself: what `open` rejects with, and `ERR_SLUICE_INVALID_ARGUMENT` for a `database` that is none or was made by
+ * `handle()`, come with the first query
  *
  * @example
  * ```ts

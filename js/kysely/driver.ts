@@ -4,6 +4,9 @@ import type { Database } from 'sluice'
 import type { SluiceDialectConfig } from './config.js'
 import { SluiceConnection } from './connection.js'
 
+/** What marks a private handle: all of Kysely's connections would be that one, and the transaction that text begins on it everybody's. */
+const PRIVATE = Symbol.for('sluice.private')
+
 /** Opens the database for Kysely, hands out connections, and closes it. */
 export class SluiceDriver implements Driver {
   readonly #config: SluiceDialectConfig
@@ -69,9 +72,12 @@ async function openDatabase(config: SluiceDialectConfig): Promise<Database> {
     return open(path, options)
   }
   const database = typeof config.database === 'function' ? await config.database() : config.database
-  if (typeof database?.ready !== 'function') {
-    throw new SluiceError('ERR_SLUICE_INVALID_ARGUMENT', 'database must be a Database of sluice, or a function that returns one')
-  }
+  if (typeof database?.ready !== 'function') throw invalid('database must be a Database of sluice, or a function that returns one')
+  if (PRIVATE in database) throw invalid('database must not be made by handle(): open the file once more, and pass that')
   await database.ready()
   return database
+}
+
+function invalid(message: string): SluiceError {
+  return new SluiceError('ERR_SLUICE_INVALID_ARGUMENT', message)
 }

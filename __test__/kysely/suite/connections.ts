@@ -4,7 +4,7 @@ import { connect, open } from 'sluice'
 import { collectWarnings, namesOf, openTables } from './line.js'
 import type { Line, Tables } from './line.js'
 import { codeOf, failureOf } from '../../support/failure.js'
-import { scratchPath } from '../../support/scratch.js'
+import { openForTest, scratchPath } from '../../support/scratch.js'
 
 /** Connections that last for a callback; and how a database is opened and closed. */
 export function describeConnections(line: Line): void {
@@ -153,9 +153,9 @@ export function describeConnections(line: Line): void {
       await expect(namesOf(db)).rejects.toThrow('driver has already been destroyed')
     })
 
-    it('leaves the database open when it was given a handle of its own', async () => {
+    it('leaves the database open when the file was opened once more for it', async () => {
       const database = await open(scratchPath())
-      const db = await usersOn(new SluiceDialect({ database: database.handle() }))
+      const db = await usersOn(new SluiceDialect({ database: await open(database.path) }))
       await db.destroy()
       expect([database.closed, await database.pluck('SELECT name FROM users')]).toEqual([false, ['Ada']])
       await database.close()
@@ -180,6 +180,15 @@ export function describeConnections(line: Line): void {
     it.each([undefined, null, {}, 'app.db'])('refuses what is no database: %s', async (database) => {
       const db = new Kysely<Tables>({ dialect: new SluiceDialect({ database } as never) })
       expect(await codeOf(namesOf(db))).toBe('ERR_SLUICE_INVALID_ARGUMENT')
+    })
+
+    it.each(['a handle', 'a function', 'a handle of a handle'])('refuses a private handle, on which BEGIN would be everybody\'s: %s', async (what) => {
+      const shared = await openForTest(scratchPath())
+      const own = what === 'a handle of a handle' ? shared.handle().handle() : shared.handle()
+      const db = new Kysely<Tables>({ dialect: new SluiceDialect({ database: what === 'a function' ? () => own : own } as never) })
+      const { code, message } = await failureOf(sql`BEGIN`.execute(db))
+      expect([code, message]).toEqual(['ERR_SLUICE_INVALID_ARGUMENT', expect.stringContaining('open the file once more')])
+      expect([own.closed, shared.status().writer.holder]).toEqual([false, null])
     })
 
     it('calls onCreateConnection once, before the first query', async () => {

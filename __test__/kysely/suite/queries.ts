@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest'
 
 import { addUsers, kyselyOn, namesOf, openTables } from './line.js'
 import type { Line, Tables } from './line.js'
+import { openForTest } from '../../support/scratch.js'
 
 /** Queries, what they return, and what plugins make of it. */
 export function describeQueries(line: Line): void {
@@ -114,7 +115,7 @@ export function describeQueries(line: Line): void {
       const { db, database } = await openTables(line)
       await addUsers(database, 1)
       await db.insertInto('pets').values([{ owner_id: 1, name: 'a' }, { owner_id: 1, name: 'b' }]).execute()
-      const nested = kyselyOn<Tables>(line, database.handle(), { plugins: [new line.kysely.ParseJSONResultsPlugin()] })
+      const nested = kyselyOn<Tables>(line, await openForTest(database.path), { plugins: [new line.kysely.ParseJSONResultsPlugin()] })
       const rows = await nested
         .selectFrom('users')
         .select((eb) => [
@@ -128,7 +129,7 @@ export function describeQueries(line: Line): void {
     it('maps names with CamelCasePlugin', async () => {
       const { database } = await openTables(line)
       await addUsers(database, 1)
-      const camel = kyselyOn<{ pets: { id: number; ownerId: number; name: string } }>(line, database.handle(), {
+      const camel = kyselyOn<{ pets: { id: number; ownerId: number; name: string } }>(line, await openForTest(database.path), {
         plugins: [new line.kysely.CamelCasePlugin()],
       })
       await camel.insertInto('pets').values({ id: 1, ownerId: 1, name: 'Rex' }).execute()
@@ -137,7 +138,7 @@ export function describeQueries(line: Line): void {
 
     it('drops null filters with DeduplicateJoinsPlugin and other plugins that change the query', async () => {
       const { database } = await openTables(line)
-      const db = kyselyOn<Tables>(line, database.handle(), { plugins: [new line.kysely.DeduplicateJoinsPlugin()] })
+      const db = kyselyOn<Tables>(line, await openForTest(database.path), { plugins: [new line.kysely.DeduplicateJoinsPlugin()] })
       const query = db
         .selectFrom('users')
         .innerJoin('pets', 'pets.owner_id', 'users.id')
@@ -167,7 +168,7 @@ export function describeQueries(line: Line): void {
     it('is logged with its text and its time', async () => {
       const { database } = await openTables(line)
       const logged: string[] = []
-      const db = kyselyOn<Tables>(line, database.handle(), {
+      const db = kyselyOn<Tables>(line, await openForTest(database.path), {
         log: (event) => void logged.push(`${event.level}: ${event.query.sql} ${event.queryDurationMillis >= 0}`),
       })
       await db.selectFrom('users').select('id').execute()
