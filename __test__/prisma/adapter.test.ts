@@ -64,6 +64,16 @@ describe('the adapter', () => {
     expect(error).toMatchObject({ meta: { driverAdapterError: { cause: { originalCode: 'SQLITE_READONLY' } } } })
   })
 
+  it('refuses a private handle, on which BEGIN would be that of all queries', async () => {
+    const shared = await openScratch()
+    const client = shared.handle()
+    const expected = { code: 'ERR_SLUICE_INVALID_ARGUMENT', message: expect.stringContaining('handle()') }
+    expect(await rejection(new SluicePrismaAdapter({ client }).connect())).toMatchObject(expected)
+    expect(client.closed).toBe(false)
+    const connection = await connected({ client: shared })
+    expect(await rejection(connection.executeRaw(query('BEGIN')))).toMatchObject({ code: 'ERR_SLUICE_MANUAL_TRANSACTION' })
+  })
+
   it.each([
     ['a path', (path: string): string => `file:${path}`],
     ['a relative path', (path: string): string => `file:./${relative('.', path)}`],

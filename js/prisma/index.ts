@@ -10,6 +10,9 @@ export type { SluiceClientConnection } from './connection.js'
 export type { SluiceQueryable } from './queryable.js'
 export type { TimestampFormat } from './parameters.js'
 
+/** What marks a private handle: the transaction that text begins on it would be that of all queries of the client. */
+const PRIVATE = Symbol.for('sluice.private')
+
 /** Where the database is: at a path or URL, with the options of `open`; or there already. */
 export type SluicePrismaSource = OpenPath | OpenUrl | UseClient
 
@@ -25,7 +28,7 @@ export interface OpenUrl extends OpenOptions {
   readonly url: string
 }
 
-/** A database that the client of Prisma uses and leaves open. */
+/** A database that the client of Prisma uses and leaves open: from `open` or `connect`, not made by `handle()`. */
 export interface UseClient {
   readonly client: Database
 }
@@ -89,12 +92,14 @@ export class SluicePrismaAdapter implements SqlMigrationAwareDriverAdapterFactor
   /**
    * Opens the database. Called by Prisma, with the first query or `$connect()`.
    *
-   * @throws as `open`; `ERR_SLUICE_INVALID_ARGUMENT` for a `client` that is no database, and a `url` that is no text or has parameters
+   * @throws as `open`; `ERR_SLUICE_INVALID_ARGUMENT` for a `client` that is no database or was made by `handle()`, and a `url` that is no text or has
+   * parameters
    */
   async connect(): Promise<SluiceClientConnection> {
     const source = expectSource(this.#source)
     if (!('client' in source)) return this.#open(...located(source))
     if (typeof source.client?.ready !== 'function') throw invalid('client must be a Database of sluice')
+    if (PRIVATE in source.client) throw invalid('client must not be made by handle(): pass what open returns')
     await source.client.ready()
     return new SluiceClientConnection(source.client, false, this.#timestampFormat)
   }
