@@ -111,6 +111,21 @@ describe('the connector', () => {
     expect(opened.closed).toBe(true)
   })
 
+  it('takes transactions as text on a private handle, with everything that comes through it, and with nothing else', async () => {
+    const shared = await open(scratchPath())
+    onTestFinished(() => shared.close())
+    const client = shared.handle()
+    const db = createDatabase(connector({ client }))
+    await db.exec('CREATE TABLE t (x)')
+    await db.sql`BEGIN`
+    await db.sql`INSERT INTO t VALUES (${1})`
+    expect(await shared.pluck('SELECT x FROM t')).toEqual([])
+    await db.sql`ROLLBACK`
+    expect(await db.sql`SELECT x FROM t`).toMatchObject({ rows: [] })
+    await db.dispose()
+    expect(client.closed).toBe(false)
+  })
+
   it('opens nothing when it is disposed of unused', async () => {
     const path = scratchPath()
     await createDatabase(connector({ path })).dispose()

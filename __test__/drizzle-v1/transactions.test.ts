@@ -324,3 +324,17 @@ describe('the places in which a transaction runs', () => {
     }
   })
 })
+
+describe('transactions as text', () => {
+  it('take in all queries on a private handle, and no others', async () => {
+    const shared = await openEmpty('a file')
+    const db = drizzle(shared.$client.handle())
+    await db.run('BEGIN')
+    await db.insert(users).values({ name: 'a' })
+    expect([await db.$count(users), await shared.$count(users)]).toEqual([1, 0])
+    expect((await rejectionOf(db.transaction(async () => {}))).code).toBe('ERR_SLUICE_MANUAL_TRANSACTION')
+    await db.run('ROLLBACK')
+    expect(await db.$count(users)).toBe(0)
+    await db.$client.close()
+  })
+})

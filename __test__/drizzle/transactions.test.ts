@@ -1,6 +1,7 @@
 import { TransactionRollbackError, eq, sql } from 'drizzle-orm'
 import { describe, expect, it } from 'vitest'
 
+import { drizzle } from 'sluice/drizzle'
 import { within } from '../support/deadline.js'
 import { gate } from '../support/order.js'
 import { PLACES, causeOf, rejectionOf } from '../support/drizzle.js'
@@ -261,5 +262,19 @@ describe('transactions of drizzle on a file', () => {
       expect(await db.$count(genres)).toBe(0)
     })
     expect(await db.$count(genres)).toBe(1)
+  })
+})
+
+describe('transactions of drizzle as text', () => {
+  it('take in all queries on a private handle, and no others', async () => {
+    const shared = await openEmpty('a file')
+    const db = drizzle(shared.$client.handle())
+    await db.run('BEGIN')
+    await db.insert(genres).values({ name: 'a' })
+    expect([await db.$count(genres), await shared.$count(genres)]).toEqual([1, 0])
+    expect((await rejectionOf(db.transaction(async () => {}))).code).toBe('ERR_SLUICE_MANUAL_TRANSACTION')
+    await db.run('ROLLBACK')
+    expect(await db.$count(genres)).toBe(0)
+    await db.$client.close()
   })
 })
