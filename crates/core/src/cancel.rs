@@ -1,12 +1,13 @@
 //! Stopping one call and no other: <https://sqlite.org/c3ref/interrupt.html>.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use parking_lot::{Mutex, MutexGuard};
 
 use crate::error::{Error, ErrorCode};
 use crate::gate::Ticket;
 use crate::manager::Shared;
+use crate::session::Private;
 use crate::worker::Worker;
 
 /// Why a call is stopped.
@@ -56,6 +57,8 @@ enum Whereabouts {
     OnItsWay,
     /// At the gate.
     Queued(Arc<Shared>, Ticket),
+    /// On a private handle, behind a call that may begin or end its transaction.
+    Held(Weak<Private>),
     /// In the queue of the worker that its session has leased.
     Sent(Arc<Worker>),
     /// On a connection.
@@ -100,6 +103,13 @@ impl Cancel {
                 drop(state);
                 shared.withdraw(ticket, reason.to_error());
             }
+            Whereabouts::Held(private) => {
+                let private = private.upgrade();
+                drop(state);
+                if let Some(private) = private {
+                    private.withdraw(self, &reason.to_error());
+                }
+            }
             Whereabouts::Sent(worker) => {
                 let worker = Arc::clone(worker);
                 drop(state);
@@ -115,6 +125,12 @@ impl Cancel {
         if matches!(state.at, Whereabouts::OnItsWay) {
             state.at = Whereabouts::Queued(Arc::clone(shared), ticket);
         }
+        Ok(())
+    }
+
+    /// Notes that the call waits behind another one of its private handle. Returns why it must not, if it was stopped meanwhile.
+    pub(crate) fn held(&self, private: &Arc<Private>) -> Result<(), CancelReason> {
+        self.live()?.at = Whereabouts::Held(Arc::downgrade(private));
         Ok(())
     }
 
@@ -143,7 +159,7 @@ impl Cancel {
         state.reason
     }
 
-    /// Notes that the call was run, and what it did is undone: it will run again.
+    /// Notes that the call is on its way again: it was run, and what it did is undone; or it has waited, and goes on.
     pub(crate) fn paused(&self) {
         self.state.lock().at = Whereabouts::OnItsWay;
     }

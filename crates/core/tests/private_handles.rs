@@ -4,7 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use sluice_core::{Delivery, ErrorCode, Manager, Options, Params, PrivateHandle, Query, Request, Result, Sink, Value};
+use sluice_core::{
+    Cancel, CancelReason, Delivery, ErrorCode, Manager, Options, Params, PrivateHandle, Query, Request, Result, Sink,
+    Value,
+};
 use tempfile::TempDir;
 use tokio::sync::oneshot;
 
@@ -231,6 +234,72 @@ async fn a_script_has_its_own_transaction_outside_one_and_takes_part_in_one() ->
         script("INSERT INTO t VALUES (6); COMMIT").await?;
         run(&handle, "INSERT INTO t VALUES (7)").await?;
         assert_eq!(integers(&manager).await?, [1, 2, 4, 5, 6, 7]);
+        manager.close().await
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_new_text_that_reads_does_not_wait_for_the_writer() -> Result<()> {
+    in_deadline(async {
+        let (_dir, manager) = open().await?;
+        let handle = manager.private_handle(None);
+        let lease = manager.write().await?;
+        for sql in [
+            "SELECT x FROM t",
+            "-- BEGIN\n/* COMMIT */ select x from t",
+            "WITH a AS (SELECT 1) SELECT * FROM a",
+            "EXPLAIN SELECT 1",
+        ] {
+            run(&handle, sql).await?;
+        }
+        drop(lease);
+        for sql in ["; begin", "INSERT INTO t VALUES (2)", "/**/ Commit"] {
+            run(&handle, sql).await?;
+        }
+        assert_eq!(integers(&manager).await?, [1, 2]);
+        manager.close().await
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_call_behind_one_that_begins_a_transaction_is_stopped_alone_and_at_once() -> Result<()> {
+    in_deadline(async {
+        let (_dir, manager) = open().await?;
+        let handle = manager.private_handle(None);
+        let lease = manager.write().await?;
+        let begun = submit(&handle, "BEGIN");
+        let cancels = [Cancel::new(), Cancel::new(), Cancel::new()];
+        let [first, second, late] = ["INSERT INTO t VALUES (2)", "SELECT x FROM t", "INSERT INTO t VALUES (3)"]
+            .map(|sql| Request::new(Query::new(sql), Params::none()))
+            .into_iter()
+            .zip(&cancels)
+            .map(|(request, cancel)| {
+                let (sender, answer) = oneshot::channel();
+                let sink = Arc::new(Once(Mutex::new(Some(sender))));
+                handle.submit(request, Some(Arc::clone(cancel)), sink, 1);
+                answer
+            })
+            .collect::<Vec<_>>()
+            .try_into()
+            .expect("three calls");
+        cancels[1].cancel(CancelReason::Aborted);
+        assert_eq!(code(second.await.expect("it is answered")), ErrorCode::Aborted);
+        cancels[0].cancel(CancelReason::TimedOut);
+        assert_eq!(code(first.await.expect("it is answered")), ErrorCode::Timeout);
+        // One that was stopped before it came.
+        let stopped = Cancel::new();
+        stopped.cancel(CancelReason::Aborted);
+        let (sender, answer) = oneshot::channel();
+        let sink = Arc::new(Once(Mutex::new(Some(sender))));
+        handle.submit(Request::new(Query::new("DELETE FROM t"), Params::none()), Some(stopped), sink, 1);
+        assert_eq!(code(answer.await.expect("it is answered")), ErrorCode::Aborted);
+        drop(lease);
+        begun.await?;
+        late.await.expect("it is answered")?;
+        run(&handle, "COMMIT").await?;
+        assert_eq!(integers(&manager).await?, [1, 3]);
         manager.close().await
     })
     .await

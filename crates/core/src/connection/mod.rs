@@ -1,7 +1,7 @@
 //! Connections with a policy: how they are opened, and what may run on which.
 //!
 //! SQLite decides what a statement does, never a look at its text: it is prepared under an authorizer that records what
-//! it asks for and refuses, at once, what may not act there.
+//! it asks for and refuses, at once, what may not act there. A text is looked at only to guess who is asked first.
 
 mod auth_log;
 mod authorizer;
@@ -11,6 +11,7 @@ mod commits;
 mod copy;
 mod deferred;
 mod denial;
+mod first_word;
 mod foreign_keys;
 pub mod identity;
 mod log_writes;
@@ -38,6 +39,7 @@ pub use commits::Bell;
 use commits::BellSlot;
 pub use copy::{MAX_MEMORY_BYTES, copy_into_memory, keep_in_memory};
 pub use denial::Denial;
+pub(crate) use first_word::may_control_transactions;
 pub use identity::{FileIdentity, require_no_link};
 pub(crate) use identity::{file_size, hard_links};
 pub(crate) use log_writes::gather;

@@ -21,6 +21,7 @@ use cursor::Later;
 pub(crate) use asked::{Asked, What};
 pub use cursor::Cursor;
 pub(crate) use limits::Sessions;
+pub(crate) use private::Private;
 pub use private::PrivateHandle;
 pub(crate) use state::{SessionState, Transaction};
 pub(crate) use wanted::Wanted;

@@ -12,6 +12,7 @@ use super::state::SessionState;
 use super::{SessionKind, SessionLimits};
 use crate::cancel::{Cancel, CancelReason};
 use crate::completion::{Delivery, Reply, Sink};
+use crate::connection::may_control_transactions;
 use crate::control;
 use crate::error::{Error, ErrorCode};
 use crate::manager::Manager;
@@ -30,7 +31,7 @@ pub struct PrivateHandle {
 }
 
 #[derive(Debug)]
-struct Private {
+pub(crate) struct Private {
     manager: Manager,
     idle: Option<Duration>,
     state: Mutex<State>,
@@ -213,7 +214,10 @@ impl Private {
         let action = {
             let mut state = self.state.lock();
             if let Some(held) = &mut state.held {
-                return held.push_back(call);
+                let stopped = call.cancel.as_ref().and_then(|cancel| cancel.held(self).err());
+                let Some(reason) = stopped else { return held.push_back(call) };
+                drop(state);
+                return call.what.fail(call.reply, &reason.to_error());
             }
             let (action, decides) = self.dispatch(&mut state.mode, call);
             state.held = decides.then(VecDeque::new);
@@ -223,12 +227,25 @@ impl Private {
         action.run(&self.manager);
     }
 
+    /// Fails a call that waits behind another, and can be stopped by `cancel`.
+    pub(crate) fn withdraw(&self, cancel: &Arc<Cancel>, error: &Error) {
+        let is_meant = |call: &Held| call.cancel.as_ref().is_some_and(|known| Arc::ptr_eq(known, cancel));
+        let found = {
+            let mut state = self.state.lock();
+            state.held.as_mut().and_then(|held| held.iter().position(is_meant).and_then(|at| held.remove(at)))
+        };
+        if let Some(Held { what, reply, .. }) = found {
+            self.manager.shared().metrics.failed(error);
+            what.fail(reply, error);
+        }
+    }
+
     /// Says where a call goes, by the state of the transaction, and whether it may change that state: then it holds back what comes after
     /// it.
     fn dispatch(self: &Arc<Self>, mode: &mut Mode, Held { what, cancel, reply }: Held) -> (Action, bool) {
         mode.follow();
         let is_plain = match &what {
-            Asks::Query(request) => request.query.is_known_plain(),
+            Asks::Query(request) => request.query.is_known_plain() || !may_control_transactions(request.query.sql()),
             // Outside a transaction it ends the one that it begins.
             Asks::Script(_) => matches!(mode, Mode::Free),
             Asks::Batch(_) | Asks::Iterate(..) => true,
@@ -343,8 +360,10 @@ impl Private {
     fn next_held(self: &Arc<Self>) -> Option<(Action, bool)> {
         let mut state = self.state.lock();
         let next = state.held.as_mut().and_then(VecDeque::pop_front);
-        if next.is_none() {
-            state.held = None;
+        match &next {
+            None => state.held = None,
+            Some(Held { cancel: Some(cancel), .. }) => cancel.paused(),
+            Some(Held { cancel: None, .. }) => {}
         }
         let (action, decides) = self.dispatch(&mut state.mode, next?);
         state.is_deciding = decides;
