@@ -115,7 +115,7 @@ export interface ValueOptions {
 	readonly dates?: DateMode | undefined;
 	/** Gives the call up when it is aborted (`AbortError`). While it waits it leaves no trace; while it runs it is stopped, and no other. */
 	readonly signal?: AbortSignal | undefined;
-	/** How long the call may take in all, in milliseconds, before it is stopped (`ERR_SLUICE_TIMEOUT`). No limit if left out. */
+	/** How long the call may take in all, its wait included, in milliseconds, before it is stopped (`ERR_SLUICE_TIMEOUT`). No limit if left out. */
 	readonly timeoutMs?: number | undefined;
 	/**
 	 * Lets the call wait although it is made in a callback of `transaction`, `read` or `writeMode` on the same database: for work that

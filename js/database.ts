@@ -4,7 +4,7 @@ import type { Call } from './call.js'
 import { AbortError, SluiceError, isSluiceError } from './errors.js'
 import type { Handle } from './handle.js'
 import { kindOf } from './kinds.js'
-import { rowsOf, whenFree } from './methods.js'
+import { rowsOf } from './methods.js'
 import { makeMirror } from './mirror.js'
 import type { Mirror } from './mirror.js'
 import { mirrorMode } from './mirror-options.js'
@@ -38,6 +38,7 @@ import type {
   Status,
   TransactionOptions,
 } from './types.js'
+import { later, whenFree, withLimits } from './when-free.js'
 import { makeWriteMode } from './write-mode.js'
 import type { WriteMode } from './write-mode.js'
 import { Writes } from './writes.js'
@@ -254,8 +255,9 @@ export class Database extends Writes {
     try {
       // Who waits keeps the values of this moment.
       const kept = batchItems(items, handle.busy === null ? asTheyAre : copyParams)
-      return whenFree(handle, (outer) => {
-        const { whole, parts, trace } = handle.batch(kept, rowCallMode(options, handle.mode))
+      const mode = rowCallMode(options, handle.mode)
+      return whenFree(handle, mode.limits, (outer, limits) => {
+        const { whole, parts, trace } = handle.batch(kept, withLimits(mode, limits))
         return trace === null ? whole.into(() => batchResults(whole, parts), outer) : tracedBatch(whole, parts, trace)
       })
     } catch (error) {
@@ -332,8 +334,10 @@ export class Database extends Writes {
   /** Waits for the connection of a session. */
   async #begin(kind: 'transaction' | 'read' | 'writeMode', mode: SessionMode, what: string, trace: TransactionTrace | null): Promise<Session> {
     const handle = this.#handle
-    while (handle.busy !== null) await handle.busy
-    const session = handle.session(kind, mode, what)
+    const session =
+      handle.busy === null
+        ? handle.session(kind, mode, what)
+        : await later(handle, mode.limits, async (_outer, limits) => handle.session(kind, withLimits(mode, limits), what))
     await session.begun.settled
     session.begun.expectSuccess()
     trace?.begun()
@@ -358,7 +362,7 @@ export class Database extends Writes {
    */
   pragma<T = Row>(name: string, value?: string | number | boolean): Promise<T[]> {
     const handle = this.#handle
-    return whenFree(handle, (outer) => handle.pragma(name, value).into(rowsOf, outer)) as Promise<T[]>
+    return whenFree(handle, null, (outer) => handle.pragma(name, value).into(rowsOf, outer)) as Promise<T[]>
   }
 
   /** Returns what the manager of this database is doing. It costs no wait, and works after `close` too. */

@@ -170,6 +170,11 @@ export class AbortError extends SluiceError {
   }
 }
 
+/** Makes the error of a call whose time was over before it began: that of the addon for the others. */
+export function timeoutError(): SluiceError {
+  return new SluiceError('ERR_SLUICE_TIMEOUT', 'the call took longer than its timeoutMs')
+}
+
 /**
  * Tells whether `value` is an error of the driver, from whichever copy of the package or realm: the same as
  * `value instanceof SluiceError`, for those who narrow types with functions.

@@ -9,6 +9,7 @@ import type { RowForm } from './rows.js'
 import type { Runner } from './runner.js'
 import type { QueryOperation } from './tracing.js'
 import type { CallOptions, Column, NodeBuffer, RunResult } from './types.js'
+import { later, withLimits } from './when-free.js'
 import { DESCRIBE, TAKE_ALL, TAKE_FIRST, TAKE_NONE } from './layout.js'
 
 /** A public method that runs one statement: what it asks for, and what it makes of the answer. */
@@ -55,38 +56,17 @@ export const COLUMNS: Method<readonly Column[]> = { operation: 'columns', modeOf
  */
 export function run<R>(method: Method<R>, runner: Runner, sql: string, params: unknown, options?: CallOptions): Promise<R> {
   try {
-    if (runner.busy === null) return start(method, runner, sql, params, options, null)
+    if (runner.busy === null) return start(method, runner, sql, params, method.modeOf(options, runner.mode), null)
+    const mode = method.modeOf(options, runner.mode)
     const kept = copyParams(params)
-    return later(runner, (outer) => start(method, runner, sql, kept, options, outer))
+    return later(runner, mode.limits, (outer, limits) => start(method, runner, sql, kept, withLimits(mode, limits), outer))
   } catch (error) {
     return Promise.reject(error as Error)
   }
 }
 
 /** Starts a statement for a public method, on what is free. `outer` as {@link Call.into} takes them. */
-export function start<R>(method: Method<R>, runner: Runner, sql: string, params: unknown, options: CallOptions | undefined, outer: Settlers | null): Promise<R> {
-  const mode = method.modeOf(options, runner.mode)
+function start<R>(method: Method<R>, runner: Runner, sql: string, params: unknown, mode: CallMode, outer: Settlers | null): Promise<R> {
   const call = runner.statement(sql, params, mode, method.form ?? mode.rowMode, method.take(mode), method.operation)
   return call.into(method.resultOf, outer)
-}
-
-/** The same for what is not one statement: `begin` does it, as soon as `runner` is free. Its call takes what it is given: {@link Call.into}. */
-export function whenFree<R>(runner: Pick<Runner, 'busy'>, begin: (outer: Settlers | null) => Promise<R>): Promise<R> {
-  try {
-    return runner.busy === null ? begin(null) : later(runner, begin)
-  } catch (error) {
-    return Promise.reject(error as Error)
-  }
-}
-
-/** What is answered to a call that had to wait is told no later than what is answered to one that had not: its own promise is settled. */
-function later<R>(runner: Pick<Runner, 'busy'>, begin: (outer: Settlers) => Promise<R>): Promise<R> {
-  return new Promise<unknown>((resolve, reject) => {
-    void beginLater(runner, begin, { resolve, reject }).then(resolve, reject)
-  }) as Promise<R>
-}
-
-async function beginLater<R>(runner: Pick<Runner, 'busy'>, begin: (outer: Settlers) => Promise<R>, outer: Settlers): Promise<R> {
-  while (runner.busy !== null) await runner.busy
-  return begin(outer)
 }

@@ -67,6 +67,11 @@ export class Stop {
     this.#act(timedOut)
   }
 
+  /** Has its timeout keep the process. */
+  ref(): void {
+    this.#timer?.ref()
+  }
+
   release(): void {
     if (this.signal !== undefined) stopsBySignal.get(this.signal)?.remove(this)
     clearTimeout(this.#timer)

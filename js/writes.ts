@@ -1,5 +1,5 @@
 import { SluiceError } from './errors.js'
-import { RUN, run, whenFree } from './methods.js'
+import { RUN, run } from './methods.js'
 import { execCallMode } from './options.js'
 import { expectSql } from './queries.js'
 import { Reads } from './reads.js'
@@ -7,6 +7,7 @@ import type { Runner } from './runner.js'
 import { makeStatement } from './statement.js'
 import type { Statement } from './statement.js'
 import type { ExecOptions, Row, RunResult, SqlParameters, ValueOptions } from './types.js'
+import { whenFree, withLimits } from './when-free.js'
 
 /** Runs statements of any kind: on a database, in a transaction, in exclusive write mode. */
 export abstract class Writes extends Reads {
@@ -48,10 +49,13 @@ export abstract class Writes extends Reads {
    */
   exec(script: string, options?: ExecOptions): Promise<void> {
     const runner = this.#runner
-    return whenFree(runner, (outer) => {
+    try {
       if (Array.isArray(options)) throw new SluiceError('ERR_SLUICE_INVALID_PARAMETER', 'exec takes a script and no values: use run for one statement')
-      return runner.script(script, execCallMode(options, runner.mode)).into(() => undefined, outer)
-    })
+      const mode = execCallMode(options, runner.mode)
+      return whenFree(runner, mode.limits, (outer, limits) => runner.script(script, withLimits(mode, limits)).into(() => undefined, outer))
+    } catch (error) {
+      return Promise.reject(error as Error)
+    }
   }
 
   /**
