@@ -1294,7 +1294,8 @@ export declare class Database extends Writes {
 	 * to the writer, however many they are.
 	 *
 	 * @param items - texts, or texts and values
-	 * @throws as {@link Database.execute}; `statementIndex` is the item at fault, from 0, if there is one. Nothing is changed then.
+	 * @throws as {@link Database.execute}; `statementIndex` is the item at fault, from 0, if there is one; an
+	 * {@link AbortError} names none. Nothing is changed then.
 	 *
 	 * @example
 	 * ```ts

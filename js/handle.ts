@@ -242,7 +242,8 @@ export class Handle implements Runner {
       this.#submitter.channel.outbox.flush()
       this.#binding.unstage()
       for (const number of numbers) this.#submitter.channel.leave(number)
-      throw error instanceof SluiceError ? atItem(error, parts.length) : error
+      // When all were taken, none of them is at fault.
+      throw error instanceof SluiceError && parts.length < items.length ? atItem(error, parts.length) : error
     } finally {
       this.#isStaging = false
     }
