@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { describe, expect, it } from 'vitest'
 
 import type { Database } from '../index.js'
-import { within } from './support/deadline.js'
+import { until, within } from './support/deadline.js'
 import { codeOf, failureOf, outcomeOf } from './support/failure.js'
 import { gate, untilWaiting } from './support/order.js'
 import { untilQuiet } from './support/quiet.js'
@@ -126,6 +126,24 @@ describe.each(CASES)('T15: in a $scope callback with $concurrency concurrency', 
       expect(db.handleCount).toBe(2)
       await sibling.close()
     })
+  })
+
+  it('close is rejected at once while another one is under way, too', async () => {
+    const db = await openWithTable({ concurrency })
+    const [own, others] = [db.handle(), db.handle()]
+    for (const handle of [own, db]) {
+      const begun = gate()
+      const closing = begun.opened.then(() => handle.close())
+      const callback = inside(handle, scope, async () => {
+        begun.open()
+        await until(() => handle.closed, 'the closing has begun')
+        expect(await codeOf(handle.close())).toBe(REENTRANT)
+      })
+      await within(callback, 'the callback ends')
+      await within(closing, 'the closing ends')
+      await others.close()
+    }
+    expect(db.status().phase).toBe('closed')
   })
 
   it('a sibling handle is no way around it', async () => {
@@ -368,7 +386,7 @@ describe('in a read callback of a mirror', () => {
     await within(own.close(), 'the handle closes')
   })
 
-  it('close of the mirror is rejected at once, and closes none of its copies', async () => {
+  it('close of the mirror is rejected at once, while another one is under way too, and closes none of its copies', async () => {
     const db = await openWithTable()
     const mirror = await db.mirror()
     const older = mirror.snapshot()
@@ -382,7 +400,16 @@ describe('in a read callback of a mirror', () => {
       expect(await older.pluck(SELECT)).toEqual([])
       expect(await mirror.pluck(SELECT)).toEqual([1])
     }
-    await within(mirror.close(), 'the mirror closes')
+    const begun = [gate(), gate()]
+    const callbacks = [mirror, older].map((reads, index) => reads.read(async () => {
+      begun[index]?.open()
+      await until(() => mirror.closed, 'the closing has begun')
+      expect(await codeOf(mirror.close())).toBe(REENTRANT)
+    }))
+    await within(Promise.all(begun.map(({ opened }) => opened)), 'the read callbacks begin')
+    const closing = mirror.close()
+    await within(Promise.all(callbacks), 'the read callbacks end')
+    await within(Promise.all([closing, mirror.close()]), 'the mirror closes')
     expect(await codeOf(older.pluck(SELECT))).toBe('ERR_SLUICE_CLOSED')
   })
 })

@@ -55,6 +55,8 @@ export class Copies {
   #lastError: unknown = null
   #lastReloadMs = 0
   #closing: Promise<void> | null = null
+  /** The copies that were there when it was closed. */
+  #closed: readonly Copy[] | null = null
   /** Ends the wait for what is being made. */
   #giveUp: (() => void) | null = null
 
@@ -274,17 +276,19 @@ export class Copies {
     for (const { handle } of this.#copies()) handle.expectClosable()
   }
 
-  #copies(): Copy[] {
+  #copies(): readonly Copy[] {
+    if (this.#closed !== null) return this.#closed
     return this.#current === null ? [...this.#superseded] : [...this.#superseded, this.#current]
   }
 
   /** Closes every copy, when those who read have done so, or after `timeoutMs`. */
   close(timeoutMs: number): Promise<void> {
-    if (this.#closing !== null) return this.#closing
     this.expectClosable()
+    if (this.#closing !== null) return this.#closing
     const copies = this.#copies()
     const closing = copies.map(({ handle }) => handle.close(timeoutMs).settled)
     this.#closing = all(closing)
+    this.#closed = copies
     this.#superseded.clear()
     this.#source.mirrors.delete(this)
     this.#watch?.close()

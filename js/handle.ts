@@ -304,15 +304,16 @@ export class Handle implements Runner {
 
   /** Throws if to close it here would wait for the callback in which that is done. */
   expectClosable(): void {
-    if (this.#closing !== null) return
+    // A close that is under way waits for the callback as well; one that is over does not.
+    if (this.#closing?.isSettled === true) return
     if (this.#isLast) expectOutside(this.manager, 'close', 'elsewhere')
     else expectClosable(this)
   }
 
   /** Starts to close, or returns the call that has started already. The last handle closes the database. */
   close(timeoutMs: number): Call {
+    this.expectClosable()
     if (this.#closing === null) {
-      this.expectClosable()
       // Before the closing itself is under way.
       const underWay = this.#isLast ? null : this.#underWay()
       this.#closing = this.#submitter.command(undefined, null, (number) => {
