@@ -15,7 +15,8 @@ export class Scope {
   /** What calls must not be made on: the manager of a database, by its number, a transaction around a nested one, or a mirror. */
   readonly subject: object | number
   readonly kind: ScopeKind
-  readonly outer: Scope | undefined
+  /** The nearest around it that was live when this one was made, or the last one in it. */
+  outer: Scope | undefined
   /** The handle that must not be closed in it. */
   readonly handle: object | undefined
   live = true
@@ -24,7 +25,9 @@ export class Scope {
     this.subject = subject
     this.kind = kind
     this.handle = handle
-    this.outer = storage?.getStore()
+    this.outer = nearestLive(storage?.getStore())
+    // Each may have ended since it was entered here: callbacks that start one another would keep all that were before them.
+    for (let scope = this.outer; scope !== undefined; scope = scope.outer) scope.outer = nearestLive(scope.outer)
   }
 
   /** Runs `callback` in this scope, until what it returns is settled. */
@@ -40,6 +43,13 @@ export class Scope {
 }
 
 let storage: AsyncLocalStorage<Scope> | undefined
+
+/** Returns the innermost live scope of `scope` and those around it. */
+function nearestLive(scope: Scope | undefined): Scope | undefined {
+  let nearest = scope
+  while (nearest !== undefined && !nearest.live) nearest = nearest.outer
+  return nearest
+}
 
 /** Returns the innermost live scope around this call that holds something of `subject`. */
 export function innermost(subject: object | number): Scope | undefined {
