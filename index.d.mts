@@ -26,7 +26,7 @@ export interface LogOptions {
 	 */
 	readonly level?: LogLevel | undefined;
 	/**
-	 * The one database it tells of, as its `path` has it.
+	 * The one database it tells of, as its `path` has it. A file that is open already is known by any of its names.
 	 * @defaultValue all of the process
 	 */
 	readonly database?: string | undefined;

@@ -1,3 +1,4 @@
+import { symlinkSync } from 'node:fs'
 import { describe, expect, it, onTestFinished } from 'vitest'
 
 import { openLog } from '../index.js'
@@ -221,6 +222,16 @@ describe('what is told of', () => {
     expect(told(all)).toEqual([a.path, b.path, ':memory:'])
     expect(told(onlyB)).toEqual([b.path])
     expect(told(onlyMemory)).toEqual([':memory:'])
+  })
+
+  it('is a file under each of its names, which goes by the first', async () => {
+    const first = await openScratch()
+    const link = `${first.path}.link`
+    symlinkSync(first.path, link)
+    const second = await openForTest(link)
+    const { records } = keepLog({ level: 'trace', database: second.path })
+    await second.all('SELECT 1')
+    expect((await recordOf(records, 'statement', 'ran')).database).toBe(first.path)
   })
 
   it('is told in order', async () => {

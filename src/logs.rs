@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::fmt;
+use std::path::Path;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Once};
 use std::time::SystemTime;
@@ -10,6 +11,7 @@ use napi::bindgen_prelude::{Either3, Function};
 use napi::{CleanupEnvHook, Env, Result};
 use napi_derive::napi;
 use parking_lot::{Mutex, RwLock};
+use sluice_core::Manager;
 use tracing::field::{Field, Visit};
 use tracing::level_filters::LevelFilter;
 use tracing::span::{Attributes, Id, Record as SpanValues};
@@ -33,7 +35,8 @@ static WANTED: AtomicU8 = AtomicU8::new(0);
 /// One listener, and what waits for it.
 struct Log {
     level: AtomicU8,
-    database: Option<String>,
+    /// The names of the database that it is about, in records; `None`: of all.
+    names: Option<Vec<String>>,
     waiting: Mutex<Waiting>,
     lost: AtomicU64,
     waker: Waker,
@@ -65,7 +68,11 @@ enum Value {
 
 impl Log {
     fn wants(&self, record: &Record) -> bool {
-        let ours = self.database.is_none() || self.database == record.database;
+        let ours = match (&self.names, &record.database) {
+            (None, _) => true,
+            (Some(names), Some(database)) => names.contains(database),
+            (Some(_), None) => false,
+        };
         ours && number(record.level) <= self.level.load(Ordering::Relaxed)
     }
 
@@ -251,6 +258,13 @@ fn crossing(value: &Value) -> Either3<String, f64, bool> {
     }
 }
 
+/// Under which names records tell of a database: its own, and those under which others have opened the same file before.
+fn names_of(database: String) -> Vec<String> {
+    let mut names = Manager::names_in_events(Path::new(&database));
+    names.push(database);
+    names
+}
+
 /// Collects records for one listener.
 #[napi]
 pub struct BindingLog {
@@ -268,7 +282,7 @@ impl BindingLog {
         BRIDGE.call_once(|| drop(tracing::subscriber::set_global_default(Bridge)));
         let log = Arc::new(Log {
             level: AtomicU8::new(level),
-            database,
+            names: database.map(names_of),
             waiting: Mutex::default(),
             lost: AtomicU64::new(0),
             waker: Waker::new(&env, &on_wake)?,

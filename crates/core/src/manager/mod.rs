@@ -142,6 +142,13 @@ impl std::fmt::Debug for Shared {
 }
 
 impl Manager {
+    /// Returns what the events of this process call the file at `path`: the name under which it was opened first. None if it is not open;
+    /// several if it is open in several ways that share no connections.
+    #[must_use]
+    pub fn names_in_events(path: &Path) -> Vec<String> {
+        registry::names_in_events(path)
+    }
+
     /// Opens the database at `path`, or a new in-memory one for `":memory:"` and `""`.
     ///
     /// A file that is open in this process is joined, by whatever name it was opened: by device and inode. Its options must agree then,

@@ -15,6 +15,7 @@ use super::member::Member;
 use super::{Options, Shared, writer};
 use crate::connection::{FileIdentity, Location, names_uri, require_no_link};
 use crate::error::Result;
+use crate::trace;
 
 /// Which opens share a manager.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -125,6 +126,21 @@ fn in_real_folder(path: &Path) -> PathBuf {
         (Some(folder), Some(name)) => folder.join(name),
         (None, _) | (_, None) => path.to_owned(),
     }
+}
+
+/// Returns what the events call the file at `path`, under whichever names it is open: most often one, or none.
+pub(super) fn names_in_events(path: &Path) -> Vec<String> {
+    let file = known(path);
+    let open: Vec<_> = {
+        let managers = MANAGERS.lock();
+        let of_file = managers.iter().filter(|(key, _)| key.file == file);
+        let open = of_file.filter_map(|(_, slot)| match slot {
+            Slot::Opening(_) => None,
+            Slot::Open(shared) => shared.upgrade(),
+        });
+        open.collect()
+    };
+    open.iter().map(|shared| trace::name(shared.location()).into_owned()).collect()
 }
 
 /// Lets others open what `shared` is not any more.
