@@ -30,6 +30,18 @@ describe('T18: limits', () => {
     expect(counter(db, 'sessionTimeouts')).toBe(1)
   })
 
+  it('one with a transaction that was begun in it tells so too, in either', async () => {
+    const db = await openWithTable({ transactionIdleTimeoutMs: 50 })
+    const tx = await db.begin()
+    const inner = await tx.begin()
+    await within(db.run(INSERT, [2]), 'the write that waited')
+    for (const one of [tx, inner]) {
+      expect(await codeOf(one.run(INSERT, [3]))).toBe('ERR_SLUICE_TX_TIMEOUT')
+      expect(await codeOf(one.all('SELECT x FROM t'))).toBe('ERR_SLUICE_TX_TIMEOUT')
+    }
+    expect(await valuesOf(db)).toEqual([2])
+  })
+
   it('a callback that never returns does not keep transaction() from telling so', async () => {
     const db = await openWithTable({ transactionIdleTimeoutMs: 50 })
     const call = db.transaction(async (tx) => {

@@ -34,8 +34,8 @@ export class SessionRunner implements Runner {
 
   /** What its calls have to wait for. Throws for a call that is made in what it would wait for. */
   get busy(): Promise<void> | null {
-    // Nobody can tell whether its holder would wait for itself.
-    if (this.begun !== null) throw unended(this.#what)
+    // Nobody can tell whether its holder would wait for itself. Once the session is gone the call is told why.
+    if (this.begun !== null && !this.session.end.over) throw unended(this.#what)
     if (this.nested !== null && innermost(this) !== undefined) throw reentrant(`a call on ${this.#what}`, 'transaction', 'elsewhere')
     return this.nested
   }
