@@ -461,6 +461,23 @@ describe('afterCommit', () => {
     expect(await valuesOf(db)).toEqual([1, 2])
   })
 
+  it.each(['commit', 'rollback'] as const)('may do so in a callback that has ended the transaction itself, by %s, as the rest of that', async (how) => {
+    const db = await openWithTable()
+    let late: Promise<unknown> = Promise.resolve()
+    const ended = db.transaction(async (tx) => {
+      await tx.run(INSERT, [1])
+      tx.afterCommit(() => (late = db.run(INSERT, [2])))
+      await tx[how]()
+      await late
+      await db.run(INSERT, [3])
+      await db.transaction((another) => another.run(INSERT, [4]))
+      await db.writeMode((w) => w.run(INSERT, [5]))
+      expect(await outcomeOf(tx.run(INSERT, [6]))).toBe('ERR_SLUICE_TX_CLOSED')
+    })
+    await within(ended, 'the callback')
+    expect(await valuesOf(db)).toEqual(how === 'commit' ? [1, 2, 3, 4, 5] : [3, 4, 5])
+  })
+
   it('is not called after a rollback, of whichever kind', async () => {
     const db = await openScratch()
     await db.exec('CREATE TABLE t (x UNIQUE); INSERT INTO t VALUES (0)')

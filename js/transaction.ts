@@ -23,7 +23,7 @@ class TransactionRunner extends SessionRunner {
   readonly level: Level
   /** What to call after the commit. */
   readonly afterCommit: Array<() => unknown> = []
-  /** Lets go of what must not wait for the callbacks after its commit. */
+  /** Lets go of what must not wait for its callback, nor for those after its commit, once it has ended. */
   released: () => void = () => {}
   /** Settled when the attempt to end it that is under way, or was the last, has come to its end. */
   attempt: Promise<void> | null = null
@@ -221,11 +221,13 @@ async function tryToEnd(runner: TransactionRunner, how: 'commit' | 'rollback'): 
   if (outer !== null && !stays && outer.begun === runner) outer.begun = null
   const error = call.error()
   if (stays) runner.ending(false)
-  else runner.ended(error === null ? how : outcomeAfter(error), error)
+  else {
+    runner.ended(error === null ? how : outcomeAfter(error), error)
+    runner.released()
+  }
   if (error !== null) throw error
   if (how === 'rollback') return
   if (outer !== null) return void outer.afterCommit.push(...runner.afterCommit.splice(0))
-  runner.released()
   await runAfterCommit(runner.afterCommit)
 }
 
@@ -318,7 +320,7 @@ export function expectCallback(callback: unknown): void {
 /** How the transaction of a session is ended. */
 const OUTERMOST: Level = { depth: 0, commit: 'commit', rollback: 'rollback' }
 
-/** Runs `callback` in the transaction of `session`, which has begun. `released` is called before the callbacks after its commit. */
+/** Runs `callback` in the transaction of `session`, which has begun. `released` is called when it has ended, before the callbacks after its commit. */
 export async function runTransaction<R>(
   session: Session,
   scope: Scope,
@@ -327,7 +329,11 @@ export async function runTransaction<R>(
   released: () => void = () => {},
 ): Promise<R> {
   const runner = new TransactionRunner(session, OUTERMOST, null, trace, false)
-  runner.released = released
+  runner.released = () => {
+    // Its callback may go on: what that calls on the database has nothing to wait for.
+    scope.live = false
+    released()
+  }
   return runCallback(runner, scope, callback)
 }
 

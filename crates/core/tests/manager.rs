@@ -285,7 +285,8 @@ async fn what_is_wrong_in_a_callback_is_told_as_anywhere_else_and_what_would_wai
             ("SELEC 1", ErrorCode::Sqlite),
             ("SELECT 1; SELECT 2", ErrorCode::MultipleStatements),
             ("SELECT last_insert_rowid()", ErrorCode::ConnectionState),
-            ("BEGIN", ErrorCode::ManualTransaction),
+            // On a private handle it would be right.
+            ("BEGIN", ErrorCode::Reentrant),
             ("INSERT INTO t VALUES (1)", ErrorCode::Reentrant),
             ("CREATE TABLE u(x)", ErrorCode::Reentrant),
             ("CREATE TEMP TABLE u(x)", ErrorCode::Reentrant),

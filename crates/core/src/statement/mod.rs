@@ -78,8 +78,8 @@ impl ReadError {
 /// Whether what a reader refused with this error the writer would refuse too: it is wrong, or speaks of what others did.
 fn is_refused_by_all(error: &Error) -> bool {
     use rusqlite::ffi::{SQLITE_AUTH, SQLITE_READONLY};
-    let is_policy = matches!(error.code, ErrorCode::ConnectionState | ErrorCode::ManualTransaction);
-    is_policy || error.primary_code().is_some_and(|code| !matches!(code, SQLITE_AUTH | SQLITE_READONLY))
+    let is_state = error.code == ErrorCode::ConnectionState;
+    is_state || error.primary_code().is_some_and(|code| !matches!(code, SQLITE_AUTH | SQLITE_READONLY))
 }
 
 /// The statements of one connection, most recently used first.
