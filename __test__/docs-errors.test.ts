@@ -86,7 +86,7 @@ const CAUSES: { readonly [code: string]: () => Promise<unknown> } = {
   ERR_SLUICE_OVERLOADED: () => on('crowd.db', { maxReaders: 1, maxQueued: 2 }, (other) => crowd(other, 4)),
   ERR_SLUICE_PRAGMA: () => db.pragma('synchronous', 'OFF'),
   ERR_SLUICE_READ_LEASE_TIMEOUT: () => on('lease.db', { maxReadLeaseMs: 300 }, (other) => other.read((r) => r.get(COUNT_TO, [ENDLESS]))),
-  ERR_SLUICE_REENTRANT: () => db.transaction(() => db.run('INSERT INTO t VALUES (1)')),
+  ERR_SLUICE_REENTRANT: () => db.transaction(() => db.run('CREATE TABLE never_made (x)')),
   ERR_SLUICE_TIMEOUT: () => db.get(COUNT_TO, [ENDLESS], { timeoutMs: 20 }),
   ERR_SLUICE_TOO_LARGE: () => on('', { maxResultBytes: 1000 }, (other) => other.get('SELECT zeroblob(2000)')),
   ERR_SLUICE_TX_ABORTED: () =>

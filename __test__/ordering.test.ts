@@ -123,7 +123,7 @@ describe("ordering: 'submitted'", () => {
     }
     const lanes = Promise.all([lane(100_000), lane(130_000)])
     await write
-    await within(lanes, 'a read on a reader')
+    expect(await within(lanes, 'a read on a reader')).toHaveLength(2)
   })
 
   it('goes by the handle: a sibling does not wait for the writes of another', async () => {

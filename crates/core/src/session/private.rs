@@ -245,7 +245,11 @@ impl Private {
     fn dispatch(self: &Arc<Self>, mode: &mut Mode, Held { what, cancel, reply }: Held) -> (Action, bool) {
         mode.follow();
         let is_plain = match &what {
-            Asks::Query(request) => request.query.is_known_plain() || !may_control_transactions(request.query.sql()),
+            // In a transaction what is not known is waited for: those that follow have to find what became of it.
+            Asks::Query(request) => {
+                let is_free = matches!(mode, Mode::Free);
+                request.query.is_known_plain() || (is_free && !may_control_transactions(request.query.sql()))
+            }
             // Outside a transaction it ends the one that it begins.
             Asks::Script(_) => matches!(mode, Mode::Free),
             Asks::Batch(_) | Asks::Iterate(..) => true,
