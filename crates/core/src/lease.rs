@@ -60,6 +60,11 @@ impl RawLease {
         done.await.unwrap_or_else(|_| Err(self.shared.lost_or_broken()))
     }
 
+    /// Hands the connection back like this.
+    pub(crate) fn end_as(mut self, disposition: Disposition) {
+        self.disposition = disposition;
+    }
+
     pub(crate) fn worker(&self) -> &Arc<Worker> {
         &self.worker
     }

@@ -7,7 +7,7 @@ use parking_lot::{Condvar, Mutex};
 use tokio::sync::oneshot;
 
 use super::answered::Answered;
-use super::{Worker, guard};
+use super::{Disposition, Worker, disposition_after, guard};
 use crate::completion::Reply;
 use crate::connection::{PolicedConnection, Policy};
 use crate::cores;
@@ -193,6 +193,7 @@ fn serve(shared: &Arc<Shared>) -> Result<()> {
             }
             Next::Answer(asked) => {
                 for (mode, reply) in asked {
+                    // Its own connection it keeps: nothing but checkpoints goes through it.
                     answer_checkpoint(shared, &connection, mode, reply);
                 }
             }
@@ -201,8 +202,14 @@ fn serve(shared: &Arc<Shared>) -> Result<()> {
     }
 }
 
-/// Answers `reply` with a checkpoint that waits for nobody: the answer says whether somebody was in its way.
-pub(crate) fn answer_checkpoint(shared: &Shared, connection: &PolicedConnection, mode: CheckpointMode, reply: Reply) {
+/// Answers `reply` with a checkpoint that waits for nobody: the answer says whether somebody was in its way. Returns what becomes of the
+/// connection.
+pub(crate) fn answer_checkpoint(
+    shared: &Shared,
+    connection: &PolicedConnection,
+    mode: CheckpointMode,
+    reply: Reply,
+) -> Disposition {
     let _limit = connection.limit_steps(u32::MAX);
     let written = shared.statements(connection).write(&mode.request(), Policy::Internal);
     match written {
@@ -211,7 +218,12 @@ pub(crate) fn answer_checkpoint(shared: &Shared, connection: &PolicedConnection,
                 shared.counters.checkpoints.add();
             }
             Answered::new(chunks, answer).send(reply);
+            Disposition::Reuse
         }
-        Err(error) => reply.fail(error),
+        Err(error) => {
+            let disposition = disposition_after(&error);
+            reply.fail(error);
+            disposition
+        }
     }
 }

@@ -13,7 +13,7 @@ use crate::lease::RawLease;
 use crate::manager::Shared;
 use crate::manager::waiting::{lease, permit};
 use crate::query::Query;
-use crate::worker::answer_checkpoint;
+use crate::worker::{Disposition, answer_checkpoint};
 
 /// For how long writes are held back alone while the reads end that are in the way of a checkpoint. Most reads are shorter; if one is not,
 /// new ones are held back too.
@@ -52,19 +52,25 @@ async fn in_gap(shared: &Arc<Shared>, mode: CheckpointMode, reply: Reply) {
         Ok(lease) => lease,
         Err(error) => return reply.fail(error),
     };
+    if let Some(lost) = shared.lost() {
+        return reply.fail(lost);
+    }
     let unanswered = Arc::new(Mutex::new(Some(reply)));
     let (body, taken) = (Arc::clone(shared), Arc::clone(&unanswered));
     let lent = lease
         .lend(shown(), move |connection, _| {
-            if let Some(reply) = taken.lock().take() {
-                answer_checkpoint(&body, connection, mode, reply);
-            }
-            Ok(())
+            let reply = taken.lock().take();
+            Ok(reply.map_or(Disposition::Reuse, |reply| answer_checkpoint(&body, connection, mode, reply)))
         })
         .await;
-    let reply = unanswered.lock().take();
-    if let (Err(error), Some(reply)) = (lent, reply) {
-        reply.fail(error);
+    match lent {
+        Ok(disposition) => lease.end_as(disposition),
+        Err(error) => {
+            let reply = unanswered.lock().take();
+            if let Some(reply) = reply {
+                reply.fail(error);
+            }
+        }
     }
 }
 
