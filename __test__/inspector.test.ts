@@ -1,3 +1,4 @@
+import { symlinkSync } from 'node:fs'
 import { request } from 'node:http'
 import { describe, expect, it, onTestFinished } from 'vitest'
 
@@ -235,6 +236,20 @@ describe('the events of the inspector', () => {
     await db.all('SELECT x AS mine FROM t')
     await stream.entry(ranSql('SELECT x AS mine FROM t'))
     expect(stream.text()).not.toContain('AS other')
+  })
+
+  it('are told by whichever of its names it was opened', async () => {
+    const path = scratchPath(String.raw`it's "a\b" ${'\n'}.db`)
+    const [db, other] = [await openForTest(path), `${path}.link`]
+    symlinkSync(path, other)
+    const again = await openForTest(other)
+    expect([again.path, again.handleCount]).toEqual([other, 2])
+    const stream = await connectTo(await inspectForTest(again))
+    await stream.next('greeting')
+    for (const each of [db, again]) {
+      await each.all(`SELECT ${each === db} AS first`)
+      await stream.entry(ranSql(`SELECT ${each === db} AS first`))
+    }
   })
 
   it('are recorded only while a page is connected, and go on after it was gone', async () => {

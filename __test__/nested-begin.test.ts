@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 
 import type { Database } from '../index.js'
-import { within } from './support/deadline.js'
+import { until, within } from './support/deadline.js'
 import { codeOf, failureOf } from './support/failure.js'
 import { openWithTable } from './support/scratch.js'
 
@@ -119,6 +119,17 @@ describe('tx.begin', () => {
     await tx.run(INSERT, [2])
     await tx.commit()
     expect(await valuesOf(db)).toEqual([2])
+  })
+
+  it('says what became of the whole when that was idle for too long', async () => {
+    const db = await openWithTable({ transactionIdleTimeoutMs: 50 })
+    const tx = await db.begin()
+    const inner = await tx.begin()
+    await until(() => !inner.open, 'the transaction is ended')
+    const calls = [() => tx.run(INSERT, [1]), () => tx.get('SELECT 1'), () => tx.exec('SELECT 1'), () => tx.begin(), () => tx.transaction(async () => {}), () => inner.run(INSERT, [1])]
+    for (const call of calls) expect(await codeOf(call()), call.toString()).toBe('ERR_SLUICE_TX_TIMEOUT')
+    expect(await codeOf(tx.commit())).toBe('ERR_SLUICE_TX_TIMEOUT')
+    expect(await valuesOf(db)).toEqual([])
   })
 
   it('says what became of the whole when SQLite has rolled it back', async () => {

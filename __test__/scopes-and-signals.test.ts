@@ -8,6 +8,7 @@ import { collectUntil } from './support/garbage.js'
 import { bundleInternals } from './support/internals.js'
 import { openWithTable } from './support/scratch.js'
 
+const INSERT = 'INSERT INTO t VALUES (?)'
 const ENDLESS_ROWS = 'WITH RECURSIVE c (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c) SELECT n FROM c'
 
 describe.each(['transaction', 'writeMode'] as const)('T15: in a %s callback', (scope) => {
@@ -36,6 +37,67 @@ it('an abort while transaction() waits to try again is an AbortError of the driv
   const error: unknown = await within(call, 'it is given up').catch((reason: unknown) => reason)
   expect(error).toBeInstanceOf(AbortError)
   expect(error).toMatchObject({ cause: 'why' })
+})
+
+describe.each(['commit', 'rollback'] as const)('in a callback after its %s', (end) => {
+  it('the database may be used, and closed', async () => {
+    const db = await openWithTable()
+    const callback = db.transaction(async (tx) => {
+      expect(await outcomeOf(db.run(INSERT, [0]))).toBe('ERR_SLUICE_REENTRANT')
+      await tx.run(INSERT, [1])
+      await tx[end]()
+      await db.run(INSERT, [2])
+      await db.transaction((next) => next.run(INSERT, [3]))
+      const values = await db.pluck('SELECT x FROM t')
+      await db.close()
+      return values
+    })
+    expect(await within(callback, 'the callback')).toEqual(end === 'commit' ? [1, 2, 3] : [2, 3])
+  })
+
+  it('exclusive write mode may be used where it is of that, and the database may not', async () => {
+    const db = await openWithTable()
+    const callback = db.writeMode((w) => w.transaction(async (tx) => {
+      await tx.run(INSERT, [1])
+      await tx[end]()
+      expect(await outcomeOf(db.run(INSERT, [0]))).toBe('ERR_SLUICE_REENTRANT')
+      await w.run(INSERT, [2])
+      return w.pluck('SELECT x FROM t')
+    }))
+    expect(await within(callback, 'the callback')).toEqual(end === 'commit' ? [1, 2] : [2])
+  })
+
+  it('a transaction around it may not: that waits for the callback', async () => {
+    const db = await openWithTable()
+    await within(db.transaction((tx) => tx.transaction(async (inner) => {
+      await inner[end]()
+      for (const call of [tx.run(INSERT, [0]), db.run(INSERT, [0])]) expect(await outcomeOf(call)).toBe('ERR_SLUICE_REENTRANT')
+    })), 'the callback')
+  })
+})
+
+it('what is called after a commit that the callback made itself may use the database', async () => {
+  const db = await openWithTable()
+  const outcomes: string[] = []
+  await db.transaction(async (tx) => {
+    tx.afterCommit(async () => outcomes.push(await outcomeOf(db.run(INSERT, [2]))))
+    await tx.run(INSERT, [1])
+    await tx.commit()
+    expect(outcomes).toEqual(['done'])
+  })
+  expect(await db.pluck('SELECT x FROM t')).toEqual([1, 2])
+})
+
+it('a commit that is refused leaves the callback in its transaction', async () => {
+  const db = await openWithTable()
+  await db.exec('CREATE TABLE p (id PRIMARY KEY); CREATE TABLE c (x REFERENCES p DEFERRABLE INITIALLY DEFERRED)')
+  await db.transaction(async (tx) => {
+    await tx.run('INSERT INTO c VALUES (1)')
+    expect(await outcomeOf(tx.commit())).toBe('SQLITE_CONSTRAINT_FOREIGNKEY')
+    expect(await outcomeOf(db.run(INSERT, [0]))).toBe('ERR_SLUICE_REENTRANT')
+    await tx.run('INSERT INTO p VALUES (1)')
+  })
+  expect(await db.pluck('SELECT x FROM c')).toEqual([1])
 })
 
 /** A scope, as far as it matters here. */

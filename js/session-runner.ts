@@ -34,8 +34,8 @@ export class SessionRunner implements Runner {
 
   /** What its calls have to wait for. Throws for a call that is made in what it would wait for. */
   get busy(): Promise<void> | null {
-    // Nobody can tell whether its holder would wait for itself. Once the session is gone the call is told why.
-    if (this.begun !== null && !this.session.end.over) throw unended(this.#what)
+    // Nobody can tell whether its holder would wait for itself.
+    this.expectNoneBegun()
     if (this.nested !== null && innermost(this) !== undefined) throw reentrant(`a call on ${this.#what}`, 'transaction', 'elsewhere')
     return this.nested
   }
@@ -98,9 +98,9 @@ export class SessionRunner implements Runner {
     inner.endBegun()
   }
 
-  /** Throws when its holder has begun a transaction in it, and not ended that. */
+  /** Throws when its holder has begun a transaction in it, and not ended that. Where the session is over it ended with that, which has an error of its own. */
   expectNoneBegun(): void {
-    if (this.begun !== null) throw unended(this.#what)
+    if (this.begun !== null && !this.session.end.over) throw unended(this.#what)
   }
 
   /** Throws when it has ended, or has to wait. */
