@@ -413,6 +413,8 @@ async fn empty_between_sessions(shared: &Weak<Shared>) {
                     return;
                 }
                 pause = (pause * 2).min(LONGEST_PAUSE);
+            } else {
+                pause = QUIET;
             }
         }
         tokio::time::sleep(pause).await;

@@ -35,7 +35,7 @@ pub(crate) use kept::Kept;
 use present::Prepared;
 pub(crate) use present::PresentRow;
 pub(crate) use script::{Stopped, run_script};
-pub(crate) use transaction::{Transaction, WriteLock};
+pub(crate) use transaction::Transaction;
 pub(crate) use write::Written;
 use write::undo_interrupted;
 

@@ -8,12 +8,12 @@ use crate::completion::{Failure, Reply};
 use crate::connection::Policy;
 use crate::error::Result;
 use crate::query::Request;
-use crate::statement::{WriteLock, Written, of_commit};
+use crate::statement::{Written, of_commit};
 
 impl Writer<'_> {
     /// Runs all items in one transaction, or none. Every value that the answers need is encoded before the commit.
     pub(super) fn run_batch(&mut self, items: &[(Request, Reply)], policy: Policy) -> Result<Vec<Answered>, Failure> {
-        self.transaction.begin(WriteLock::AtOnce)?;
+        self.transaction.begin()?;
         let mut touched_private_schema = false;
         let ran = self.run_items(items, policy, &mut touched_private_schema);
         let committed = ran.and_then(|answers| Ok(self.commit_batch().map(|()| answers).map_err(of_commit)?));

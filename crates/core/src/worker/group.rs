@@ -18,12 +18,11 @@ use crate::gate::Class;
 use crate::manager::{Ahead, GroupLimits, Permit};
 use crate::metrics::{Metrics, Series};
 use crate::query::Request;
-use crate::statement::{WriteLock, Written, unknown_outcome};
+use crate::statement::{Written, unknown_outcome};
 
 /// The members of the transaction that is open.
 pub(super) struct Group<'m> {
     pub(super) members: Members,
-    pub(super) lock: WriteLock,
     /// How long they have waited at the gate.
     pub(super) waits: Series<'m>,
     since: Instant,
@@ -36,11 +35,10 @@ pub(super) struct Group<'m> {
 }
 
 impl<'m> Group<'m> {
-    fn begin(lock: WriteLock, metrics: &'m Metrics) -> Self {
+    fn begin(metrics: &'m Metrics) -> Self {
         let now = Instant::now();
         Self {
             members: Members::default(),
-            lock,
             waits: metrics.write_waits.series(),
             since: now,
             now,
@@ -131,10 +129,11 @@ impl Writer<'_> {
         let Some(request) = grouped(&job.work).filter(|_| may_share && has_company()) else { return false };
         // Outside a transaction, because preparing some statements acts.
         let class = self.statements.class(&request.query, Policy::Statement);
-        let belongs_here = job.place.is_none() || self.shared.runs_all_on_the_writer();
         // The transaction would lock every attached database, whichever the members write to.
         let locks_others = self.shared.is_pinned() && self.connection.has_attached();
-        !locks_others && class.is_ok_and(|class| class.groups() && (class.route == Route::Write || belongs_here))
+        // A read would take the right to write from other processes; and in a transaction without that right, whoever joins later would not see
+        // what they have committed since it began.
+        !locks_others && class.is_ok_and(|class| class.groups() && class.route == Route::Write)
     }
 
     /// Runs a job and those that wait for the same permit in one transaction, as far as they may share it. Returns what comes next.
@@ -143,8 +142,7 @@ impl Writer<'_> {
     /// The permit, when the connection must not be used again.
     pub(super) fn run_group(&mut self, first: Job, permit: Permit) -> Result<Next, Permit> {
         let limits = self.shared.group_limits().expect("BUG: a group begins only where there are groups");
-        let lock = self.lock_for(&first);
-        if let Err(error) = self.begin_group(&first, lock) {
+        if let Err(error) = self.begin_group(&first) {
             let disposition = disposition_after(&error);
             self.shared.counters.errors.add();
             self.shared.metrics.failed(&error);
@@ -152,7 +150,7 @@ impl Writer<'_> {
             return self.expect_usable(disposition, permit);
         }
         let _writing = self.shared.activity.begin_writing();
-        let (mut group, mut next, mut permit) = (Group::begin(lock, &self.shared.metrics), Some(first), permit);
+        let (mut group, mut next, mut permit) = (Group::begin(&self.shared.metrics), Some(first), permit);
         loop {
             match self.join(&mut group, &mut next, limits) {
                 Joined::Yes => {}
@@ -230,17 +228,8 @@ impl Writer<'_> {
         }
     }
 
-    /// When the transaction of a group that begins with `first` takes its lock. Reads need none; a write that comes after them runs alone if
-    /// another process is in its way.
-    fn lock_for(&mut self, first: &Job) -> WriteLock {
-        match self.statements.class_of(first.work.query()).map(|class| class.route) {
-            Some(Route::Read) => WriteLock::WhenNeeded,
-            Some(Route::Write) | None => WriteLock::AtOnce,
-        }
-    }
-
     /// Begins the transaction of a group. Another process may hold the file: whoever gives up the first member ends that wait.
-    fn begin_group(&mut self, first: &Job, lock: WriteLock) -> Result<()> {
+    fn begin_group(&mut self, first: &Job) -> Result<()> {
         if let Some(lost) = self.shared.lost() {
             return Err(lost);
         }
@@ -248,7 +237,7 @@ impl Writer<'_> {
         if let Err(reason) = self.worker.begin(first.work.query(), Instant::now(), cancel, &first.reply) {
             return Err(reason.to_error());
         }
-        let began = self.transaction.begin(lock);
+        let began = self.transaction.begin();
         self.shared.metrics.follow_busy(self.connection);
         let stopped = self.worker.end_job(cancel);
         if let Some(cancel) = cancel {

@@ -10,15 +10,14 @@ use super::{Disposition, Job, guard, is_clean};
 use crate::connection::Policy;
 use crate::error::Error;
 use crate::metrics::Metrics;
-use crate::statement::{WriteLock, Written, of_commit};
+use crate::statement::{Written, of_commit};
 
 impl Writer<'_> {
     /// Undoes the transaction that a member broke, does again what the others did, and then what it has to do alone.
     pub(super) fn recover(&mut self, group: Group<'_>, job: Job, offence: Offence) -> Disposition {
         self.shared.counters.group_retries.add();
-        let lock = group.lock;
         let members = self.end(group).singly();
-        let before = self.replay(members, lock);
+        let before = self.replay(members);
         if before == Disposition::Discard {
             let error = match offence {
                 Offence::RunAlone => self.shared.lost_or_broken(),
@@ -45,7 +44,7 @@ impl Writer<'_> {
     }
 
     /// Rolls back, and runs members once more. Their callers cannot stop them any more: as far as they know they have run.
-    fn replay(&mut self, members: Vec<Member>, lock: WriteLock) -> Disposition {
+    fn replay(&mut self, members: Vec<Member>) -> Disposition {
         let since = Instant::now();
         if let Err(error) = self.transaction.rollback() {
             return fail_members(&self.shared.metrics, members, &error);
@@ -53,7 +52,7 @@ impl Writer<'_> {
         if members.is_empty() {
             return Disposition::Reuse;
         }
-        if self.transaction.begin(lock).is_err() {
+        if self.transaction.begin().is_err() {
             return self.run_each_alone(members);
         }
         let mut again: Vec<Member> = Vec::with_capacity(members.len());
