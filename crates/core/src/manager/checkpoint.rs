@@ -402,22 +402,21 @@ async fn wait_for_quiet(shared: &Weak<Shared>) {
 }
 
 async fn empty_between_sessions(shared: &Weak<Shared>) {
-    let mut pause = QUIET;
+    let (mut pause, mut not_before) = (QUIET, Instant::now());
     loop {
         {
             let Some(shared) = shared.upgrade().filter(|shared| !shared.is_closing()) else { return };
             // Whoever has a session keeps the log as it is; a request that waited for that would hold back new ones.
-            if shared.gate.status().active_sessions == 0 {
+            if shared.gate.status().active_sessions == 0 && Instant::now() >= not_before {
                 if shared.wal_bytes() <= KEPT || empty(&shared).await {
                     shared.wal_care.emptying.store(false, Ordering::SeqCst);
                     return;
                 }
                 pause = (pause * 2).min(LONGEST_PAUSE);
-            } else {
-                pause = QUIET;
+                not_before = Instant::now() + pause;
             }
         }
-        tokio::time::sleep(pause).await;
+        tokio::time::sleep(QUIET).await;
     }
 }
 
