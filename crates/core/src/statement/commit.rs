@@ -2,7 +2,7 @@
 
 use rusqlite::ffi;
 
-use crate::connection::Classified;
+use crate::connection::{Classified, Route};
 use crate::error::{Error, ErrorCode};
 
 /// The error of a commit that failed: where the disk failed, it may have taken effect, or not.
@@ -28,7 +28,9 @@ pub(super) fn of_write(error: Error) -> Error {
     }
 }
 
-/// Whether a statement may end a transaction with a commit: `COMMIT`, or the `RELEASE` of what began as a savepoint.
-pub(super) fn ends_transaction(class: Classified) -> bool {
-    class.log.transaction() && !class.log.rolls_back()
+/// Whether a statement may commit: one that writes by itself does, outside a transaction, as does what may end one: `COMMIT`, or the `RELEASE` of
+/// what began as a savepoint.
+pub(super) fn may_commit(class: Classified, is_alone: bool) -> bool {
+    let may_end = class.log.transaction() && !class.log.rolls_back();
+    class.route == Route::Write && (is_alone || may_end)
 }

@@ -2,7 +2,7 @@
 
 use rusqlite::Batch;
 
-use super::commit::{ends_transaction, of_write};
+use super::commit::{may_commit, of_write};
 use super::{explain, internal, undo_interrupted};
 use crate::completion::Failure;
 use crate::connection::{PolicedConnection, Policy, PrepareError, prepare_next};
@@ -82,7 +82,7 @@ fn run_next<'c>(
     // Not at the end of the script: all of it has been done then.
     connection.expect_not_interrupted()?;
     ParameterNames::of(&statement).expect_none()?;
-    let may_commit = connection.raw().is_autocommit() || ends_transaction(class);
+    let may_commit = may_commit(class, connection.raw().is_autocommit());
     let stepping = connection.with_policy(class.step_policy(policy));
     let stepped = connection.run_without_part(class.log, || {
         let mut rows = statement.raw_query();

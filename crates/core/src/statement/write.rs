@@ -1,6 +1,6 @@
 //! Running statements on the writer: each has an effect as a whole, or none.
 
-use super::commit::{ends_transaction, of_write};
+use super::commit::{may_commit, of_write};
 use super::undo::Undo;
 use super::{Answer, Statements, bind, explain, fetch, internal, is_interrupt, rowid};
 use crate::connection::{Classified, PolicedConnection, Policy, PrepareError, Route, gather};
@@ -52,7 +52,7 @@ impl Statements<'_> {
         let class = cached.class;
         let runs = request.take != Take::Describe;
         let is_alone = connection.raw().is_autocommit();
-        let may_commit = policy != Policy::Internal && (is_alone || ends_transaction(class));
+        let may_commit = policy != Policy::Internal && may_commit(class, is_alone);
         let _gathering = is_alone.then(gather);
         // Rows are encoded before the commit, so that one that cannot be delivered undoes the statement.
         let returns_rows = cached.statement.as_ref().is_some_and(|statement| statement.column_count() > 0);
