@@ -378,10 +378,12 @@ fn i4_writes_that_are_passed_the_permit_ahead_of_their_turns_and_put_back_each_e
             };
             let _ = stage.gate.request_all(Class::Write, [Guest { others: 2, ..stage.guest() }], stage.now);
             let writer = stage.spawn(move |stage| {
-                let Ok(Passed { mut waiter, permit, ticket, queued_at, .. }) = permit.pass_on_ahead(3) else { return };
+                let Ok(Passed { mut waiter, mut permit, ticket, queued_at, .. }) = permit.pass_on_ahead(|_| 3) else {
+                    return;
+                };
                 if waiter.take_first(1).is_some() {
                     stage.room.use_permit(&permit);
-                    if let Err(left) = permit.put_back(ticket, 1, waiter, queued_at) {
+                    if let Err(left) = permit.put_back(ticket.after(1), waiter, queued_at) {
                         left.rejected(Rejection::Closed);
                     }
                 } else {
@@ -396,6 +398,52 @@ fn i4_writes_that_are_passed_the_permit_ahead_of_their_turns_and_put_back_each_e
             }
             join([writer, other]);
             stage.assert_over(if closes { 4 } else { 5 });
+        });
+    }
+}
+
+#[test]
+fn i4_reads_that_somebody_else_puts_back_or_their_reader_runs_each_end_once() {
+    for closes in [false, true] {
+        check(move |run| {
+            let stage = Stage::new(Concurrency::Wal, 1, run);
+            let Request::Admitted(_guest, permit) = stage.gate.request(SHORT, stage.guest(), stage.now) else {
+                panic!("nothing else runs")
+            };
+            let _ = stage.gate.request_all(SHORT, [Guest { others: 2, ..stage.guest() }], stage.now);
+            let Ok(Passed { mut waiter, mut permit, ticket, queued_at, .. }) = permit.pass_on_ahead(|_| 3) else {
+                panic!("they asked for this class")
+            };
+            let first = waiter.take_first(1).expect("three were passed the permit");
+            // What is left, and of how many the reader was relieved.
+            let tray = Arc::new(loom::sync::Mutex::new((Some(waiter), 0)));
+            let own = Arc::clone(&tray);
+            let reader = stage.spawn(move |stage| {
+                drop(first);
+                stage.room.use_permit(&permit);
+                let (left, relieved) = {
+                    let mut tray = own.lock().expect("nobody panics");
+                    (tray.0.take(), tray.1)
+                };
+                permit.were_put_back(relieved);
+                for _ in 0..left.map_or(0, |left| left.requests()) {
+                    stage.room.use_permit(&permit);
+                }
+            });
+            let other = stage.spawn(move |stage| {
+                let mut tray = tray.lock().expect("nobody panics");
+                let Some(left) = tray.0.take() else { return };
+                tray.1 = left.requests();
+                drop(tray);
+                if let Err(left) = stage.gate.put_back_reads(ticket.after(1), left, queued_at) {
+                    left.rejected(Rejection::Closed);
+                }
+            });
+            if closes {
+                stage.gate.close();
+            }
+            join([reader, other]);
+            stage.assert_over(3);
         });
     }
 }

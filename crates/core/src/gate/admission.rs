@@ -39,9 +39,10 @@ use super::status::{AdmissionStatus, Mode, Phase};
 /// | | other permit | *admit* |
 /// | pass | the release would admit one request, of the same class, and the class is not `Exclusive` | it has the permit now |
 /// | | else | nothing: the permit is still out |
-/// | pass ahead | a write permit is out, and writes are not alternating; the head is a write | it leaves, and keeps its room in the queue until that permit is passed on or released, or some are put back |
+/// | pass ahead | as *pass*, of a class that is a short read, or a write that is not alternating; and who is next is no place | it has the permit too, which does not come back from the one before: it leaves, and keeps its room in the queue |
 /// | | else | nothing |
-/// | put back | passed ahead, and open | waits again where it waited |
+/// | used | passed ahead | keeps no room any more |
+/// | put back | passed ahead, and open | waits again where it waited; then *admit* |
 /// | cancel | queued | the ticket leaves; then *admit* |
 /// | close | open | every ticket is rejected, oldest first; draining, or closed if no permit is out |
 /// | release | draining, last permit | closed |
@@ -72,8 +73,7 @@ pub struct Admission {
     /// Waiting readers with smaller tickets are in turn.
     turn_boundary: Ticket,
     mode_switches: u64,
-    /// How many writes the permit was passed on to ahead of their turns and may come back from, since it was passed on or given out: so
-    /// they keep their room in the queue.
+    /// How many requests a permit was passed on to ahead of their turns that may be put back: so they keep their room in the queue.
     ahead: usize,
 }
 
@@ -189,7 +189,6 @@ impl Admission {
     /// If no such permit is out.
     pub fn on_release(&mut self, class: Class, admitted: &mut Vec<Admitted>) {
         self.permits.give_back(class);
-        self.end_ahead(class);
         if self.is_alternating(class) {
             self.turn_boundary = self.queues.next_ticket();
         }

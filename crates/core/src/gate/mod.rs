@@ -321,8 +321,32 @@ impl<W: Waiter> Gate<W> {
         self.change(|state, _| state.admission.on_cancel(place, &mut state.admitted));
     }
 
-    fn release(self: &Arc<Self>, class: Class) {
-        self.change(|state, _| state.admission.on_release(class, &mut state.admitted));
+    fn release(self: &Arc<Self>, class: Class, used: usize) {
+        self.change(|state, _| {
+            state.admission.on_used(used);
+            state.admission.on_release(class, &mut state.admitted);
+        });
+    }
+
+    /// Puts short reads back that a permit was passed on to ahead of their turns, as [`Permit::put_back`]; for whoever does not have that permit,
+    /// which has to be told of it: [`Permit::were_put_back`].
+    ///
+    /// # Errors
+    /// The waiter itself, when the gate was closed meanwhile.
+    ///
+    /// # Panics
+    /// If no permit was passed on to them ahead of their turns.
+    pub fn put_back_reads(self: &Arc<Self>, first: Ticket, waiter: W, queued_at: Instant) -> Result<bool, W> {
+        self.put_back(Class::Read(ReadKind::Short), 0, first, Waiting { waiter, queued_at })
+    }
+
+    fn put_back(self: &Arc<Self>, class: Class, used: usize, first: Ticket, waiting: Waiting<W>) -> Result<bool, W> {
+        let tickets: Vec<_> = (0..waiting.waiter.requests()).map(|request| first.after(request)).collect();
+        self.change(|state, _| {
+            state.admission.on_used(used);
+            let is_back = state.admission.on_put_back(class, &tickets, &mut state.admitted);
+            if is_back { Ok(state.waiting.insert(first, waiting)) } else { Err(waiting.waiter) }
+        })
     }
 
     /// Runs one event under the lock, and makes the calls it leads to after the lock is free.

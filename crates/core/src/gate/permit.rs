@@ -26,11 +26,13 @@ pub struct Passed<W: Waiter> {
 pub struct Permit<W: Waiter> {
     gate: Arc<Gate<W>>,
     class: Class,
+    /// How many it was passed on to ahead of their turns, of which it is not yet told that they have used it or were put back.
+    ahead: usize,
 }
 
 impl<W: Waiter> Permit<W> {
     pub(super) fn new(gate: Arc<Gate<W>>, class: Class) -> Self {
-        Self { gate, class }
+        Self { gate, class, ahead: 0 }
     }
 
     /// Returns the gate that it is of.
@@ -61,49 +63,53 @@ impl<W: Waiter> Permit<W> {
     /// # Errors
     /// The permit itself.
     pub fn pass_on(self) -> Result<Passed<W>, Self> {
-        let mut state = self.gate.state.lock();
-        let Some(ticket) = state.admission.on_pass(self.class) else {
-            drop(state);
-            return Err(self);
-        };
-        let passed = state.take_passed(ticket, 1);
-        drop(state);
-        Ok(passed(self))
+        self.pass_on_ahead(|_| 1)
     }
 
-    /// Passes a write permit on as [`Permit::pass_on`]; but where the next waiter stands for several requests, to as many of them as
-    /// `limit`, ahead of the turns of all but the first. Where modes alternate it is passed to one: a reader may come after each.
+    /// Passes the permit on as [`Permit::pass_on`]; but where the next waiter stands for several requests, to as many of them as `limit` says of
+    /// it, ahead of the turns of all but the first. A permit of short reads goes to no more than the share of one reader of those that wait;
+    /// one to write goes to one where modes alternate, because a reader may come after each; and any other goes to one.
     ///
-    /// Each uses the permit in its turn, with no way to the gate between them. Those that do not come to that have to be put back
-    /// ([`Permit::put_back`]) before anything else is done with the permit. Until then, or until it is known that all have used it
-    /// ([`Permit::used`]), they keep their room in the queue.
+    /// Each uses the permit in its turn, with no way to the gate between them. They keep their room in the queue until it is told that they have
+    /// used it ([`Permit::used`]), which to pass it on or to release it tells too, or that they have not ([`Permit::put_back`]).
+    ///
+    /// `limit` is called under the lock, and must do no more than look.
     ///
     /// # Errors
     /// The permit itself.
-    ///
-    /// # Panics
-    /// If it is no write permit.
-    pub fn pass_on_ahead(self, limit: usize) -> Result<Passed<W>, Self> {
-        assert!(self.class == Class::Write, "BUG: I4 a permit is passed on ahead that is none to write");
+    pub fn pass_on_ahead(mut self, limit: impl FnOnce(&W) -> usize) -> Result<Passed<W>, Self> {
         let mut state = self.gate.state.lock();
+        state.admission.on_used(std::mem::take(&mut self.ahead));
+        let share = match self.class {
+            Class::Read(_) => state.admission.share_of_a_reader(),
+            Class::Write | Class::Exclusive => usize::MAX,
+        };
         let Some(ticket) = state.admission.on_pass(self.class) else {
             drop(state);
             return Err(self);
         };
-        let wanted = state.waiting.requests(ticket).min(limit);
-        let count = 1 + (1..wanted).take_while(|_| state.admission.on_pass_ahead()).count();
-        let passed = state.take_passed(ticket, count);
+        let waiter = state.waiting.get(ticket).expect("BUG: I4 a request is admitted whose waiter is gone");
+        let wanted = if share > 1 { limit(waiter).min(share).min(waiter.requests()) } else { 1 };
+        for next in 1..wanted {
+            match state.admission.on_pass_ahead(self.class) {
+                Some(ahead) => assert!(ahead == ticket.after(next), "BUG: I3 those that wait as one are parted"),
+                None => break,
+            }
+            self.ahead += 1;
+        }
+        let passed = state.take_passed(ticket, 1 + self.ahead);
         drop(state);
         Ok(passed(self))
     }
 
-    /// Tells that all have used the permit that it was passed on to ahead of their turns. To pass it on or to release it tells so too.
-    pub fn used(&self) {
-        self.gate.state.lock().admission.on_put_back(&[]);
+    /// Tells that all have used the permit that it was passed on to ahead of their turns.
+    pub fn used(&mut self) {
+        let ahead = std::mem::take(&mut self.ahead);
+        self.gate.state.lock().admission.on_used(ahead);
     }
 
-    /// Puts the last of those requests back that the permit was passed on to ahead of their turns: they wait again where they waited.
-    /// `first` is the ticket of the first of them all, after which `used` have had the permit. Returns whether nobody is queued for
+    /// Puts the last of those requests back that the permit was passed on to ahead of their turns: they wait again where they waited, and run at once
+    /// where they can. `first` is the ticket of the first of them; those before it have used the permit. Returns whether nobody is queued for
     /// longer, as in [`Request::Queued`](super::Request::Queued).
     ///
     /// # Errors
@@ -111,21 +117,25 @@ impl<W: Waiter> Permit<W> {
     ///
     /// # Panics
     /// If the permit was not passed on to them ahead of their turns.
-    pub fn put_back(&self, first: Ticket, used: usize, waiter: W, queued_at: Instant) -> Result<bool, W> {
-        let begin = first.0 + used as u64;
-        let tickets: Vec<_> = (begin..begin + waiter.requests() as u64).map(Ticket).collect();
-        let mut state = self.gate.state.lock();
-        if !state.admission.on_put_back(&tickets) {
-            drop(state);
-            return Err(waiter);
-        }
-        Ok(state.waiting.insert(Ticket(begin), Waiting { waiter, queued_at }))
+    pub fn put_back(&mut self, first: Ticket, waiter: W, queued_at: Instant) -> Result<bool, W> {
+        self.were_put_back(waiter.requests());
+        let used = std::mem::take(&mut self.ahead);
+        self.gate.put_back(self.class, used, first, Waiting { waiter, queued_at })
+    }
+
+    /// Tells that somebody else has put so many of those back that the permit was passed on to ahead of their turns:
+    /// [`Gate::put_back_reads`].
+    ///
+    /// # Panics
+    /// If it was passed on to fewer.
+    pub fn were_put_back(&mut self, count: usize) {
+        self.ahead = self.ahead.checked_sub(count).expect("BUG: I4 more are put back than were ahead of their turns");
     }
 }
 
 impl<W: Waiter> Drop for Permit<W> {
     fn drop(&mut self) {
-        self.gate.release(self.class);
+        self.gate.release(self.class, self.ahead);
     }
 }
 

@@ -93,6 +93,16 @@ impl Queues {
         }
     }
 
+    /// Puts short reads back that were taken out as the first ones, oldest first. Others may have been taken out after them, and be back.
+    pub(super) fn put_back_shorts(&mut self, tickets: &[Ticket]) {
+        for &ticket in tickets {
+            let Err(index) = self.shorts.binary_search(&ticket) else {
+                panic!("BUG: I4 a read is put back that was not taken out")
+            };
+            self.shorts.insert(index, ticket);
+        }
+    }
+
     /// Turns a place into a waiting write at the same position. Returns false if it is not queued.
     pub(super) fn confirm(&mut self, place: Ticket) -> bool {
         let Ok(index) = self.writes.binary_search_by_key(&place, |write| write.ticket) else { return false };

@@ -4,6 +4,14 @@
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Ticket(pub(super) u64);
 
+impl Ticket {
+    /// Returns the ticket of the request so many after this one, of those that one waiter stands for.
+    #[must_use]
+    pub fn after(self, requests: usize) -> Self {
+        Self(self.0 + requests as u64)
+    }
+}
+
 /// Says whether a write can run beside reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Concurrency {

@@ -58,10 +58,10 @@ impl<W: Waiter> Waiters<W> {
         self.remove_first(ticket, 1)
     }
 
-    /// How many requests the waiter whose first ticket this is stands for.
-    pub(super) fn requests(&self, ticket: Ticket) -> usize {
-        let entry = self.find(ticket).and_then(|index| self.entries[index].key);
-        entry.map_or(0, |key| self.kept[key].waiter.requests())
+    /// The waiter whose first ticket this is.
+    pub(super) fn get(&self, ticket: Ticket) -> Option<&W> {
+        let key = self.find(ticket).and_then(|index| self.entries[index].key)?;
+        Some(&self.kept[key].waiter)
     }
 
     /// Takes so many requests off the waiter whose first ticket this is, which leaves with the last of them.
@@ -70,7 +70,7 @@ impl<W: Waiter> Waiters<W> {
         let entry = &mut self.entries[index];
         let kept = &mut self.kept[entry.key?];
         if let Some(waiter) = kept.waiter.take_first(count) {
-            entry.ticket = Ticket(ticket.0 + count as u64);
+            entry.ticket = ticket.after(count);
             return Some(Waiting { waiter, queued_at: kept.queued_at });
         }
         let waiting = self.kept.remove(entry.key.take()?);
@@ -145,7 +145,7 @@ mod tests {
         assert_eq!(remove(&mut waiters, 5), None, "it is not the first of them");
         assert_eq!(remove(&mut waiters, 4), Some(4));
         assert_eq!(remove(&mut waiters, 4), None, "it has left");
-        assert_eq!(waiters.requests(Ticket(5)), 5);
+        assert_eq!(waiters.get(Ticket(5)).map(Waiter::requests), Some(5));
         let several = waiters.remove_first(Ticket(5), 3).map(|waiting| waiting.waiter);
         assert_eq!(several, Some(Names(vec![5, 6, 7])));
         assert_eq!(remove(&mut waiters, 1), Some(1));
@@ -156,7 +156,7 @@ mod tests {
         );
         let left: Vec<_> = [6, 7, 8, 9, 12].into_iter().map(|ticket| remove(&mut waiters, ticket)).collect();
         assert_eq!(left, [6, 7, 8, 9, 12].map(Some));
-        assert_eq!(waiters.requests(Ticket(9)), 0);
+        assert_eq!(waiters.get(Ticket(9)), None);
         assert_eq!(waiters.oldest(), None);
     }
 

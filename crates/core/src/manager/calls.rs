@@ -106,6 +106,23 @@ impl Calls {
         &self.request
     }
 
+    /// Makes a request to put the values of one after another into: [`Calls::next_into`].
+    pub(crate) fn template(&self) -> Request {
+        self.share(self.request.params.with(&[]))
+    }
+
+    /// Takes the first of them off, and puts its values into `request`. Returns its number, whose duty it is from then on to answer it.
+    pub(crate) fn next_into(&mut self, request: &mut Request) -> Option<u32> {
+        let number = self.calls.get(self.taken)?.number;
+        if self.calls.len() == 1 && self.packed.is_empty() {
+            request.params = std::mem::take(&mut self.request.params);
+        } else {
+            request.params.replace(&self.packed[self.values(self.taken)]);
+        }
+        self.taken += 1;
+        Some(number)
+    }
+
     /// Where the values of a call stand.
     fn values(&self, at: usize) -> Range<usize> {
         self.start(at) as usize..self.calls[at].end as usize

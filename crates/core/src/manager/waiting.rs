@@ -50,6 +50,14 @@ impl Waiting {
         }
     }
 
+    /// Whether it is for calls that are expected to run short.
+    pub(crate) fn runs_short(&self) -> bool {
+        match &self.wants {
+            Wants::Calls(calls) => calls.query().runs_short(),
+            Wants::Run(_) | Wants::Lease(_) | Wants::Permit(_) | Wants::Session(_) => false,
+        }
+    }
+
     /// When it was asked for.
     pub(crate) fn since(&self) -> Instant {
         self.since
@@ -164,6 +172,7 @@ impl Waiter for Waiting {
 }
 
 /// Calls that a permit was passed on to, all but the first ahead of their turns.
+#[derive(Clone, Copy)]
 pub(crate) struct Ahead {
     /// The ticket of the first of them.
     pub(crate) first: Ticket,
@@ -171,6 +180,13 @@ pub(crate) struct Ahead {
     pub(crate) queued_at: Instant,
     /// When they were asked for.
     pub(crate) since: Instant,
+}
+
+impl Ahead {
+    /// The ticket of the first of those that are left.
+    fn first_of(&self, left: &Calls) -> Ticket {
+        self.first.after(self.count - left.count())
+    }
 }
 
 /// Waits for a permit and the connection that goes with it.
@@ -260,10 +276,22 @@ impl Shared {
     }
 
     /// Puts those of the calls back to which `permit` was passed on ahead of their turns that have not used it: they wait again where they waited.
-    pub(crate) fn put_back(self: &Arc<Self>, permit: &Permit, passed: &Ahead, left: Option<Calls>) {
+    pub(crate) fn put_back(self: &Arc<Self>, permit: &mut Permit, passed: &Ahead, left: Option<Calls>) {
         let Some(calls) = left else { return permit.used() };
-        let used = passed.count - calls.count();
-        match permit.put_back(passed.first, used, Waiting::calls(self, calls, passed.since), passed.queued_at) {
+        let first = passed.first_of(&calls);
+        let back = permit.put_back(first, Waiting::calls(self, calls, passed.since), passed.queued_at);
+        self.are_put_back(back);
+    }
+
+    /// The same of reads, for whoever does not have the permit.
+    pub(crate) fn put_back_reads(self: &Arc<Self>, passed: &Ahead, calls: Calls) {
+        let first = passed.first_of(&calls);
+        let back = self.gate.put_back_reads(first, Waiting::calls(self, calls, passed.since), passed.queued_at);
+        self.are_put_back(back);
+    }
+
+    fn are_put_back(self: &Arc<Self>, back: std::result::Result<bool, Waiting>) {
+        match back {
             // The timer knows only of those behind it.
             Ok(true) => self.queue_timer.look_again(self),
             Ok(false) => {}

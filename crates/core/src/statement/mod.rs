@@ -17,7 +17,6 @@ use std::sync::Arc;
 use hashlink::LruCache;
 use rusqlite::{Statement, StatementStatus};
 
-use crate::completion::Reply;
 use crate::connection::{Classified, PolicedConnection, Policy, PrepareError, Route, prepare};
 use crate::error::{Error, ErrorCode, Result};
 use crate::json::JsonEncoder;
@@ -108,18 +107,18 @@ impl<'c> Statements<'c> {
         Self { connection, cache: LruCache::new(capacity.max(1)), counts, limits, chunks: Stock::default() }
     }
 
-    /// Runs a request on a reader. Full chunks go to `reply` ahead of the end. `classified` is called once it is known to be a
+    /// Runs a request on a reader. Full chunks go to `emit` ahead of the end. `classified` is called once it is known to be a
     /// read, before it runs.
     pub(crate) fn read(
         &mut self,
         request: &Request,
-        reply: &Reply,
+        emit: Emit<'_>,
         classified: &mut dyn FnMut(),
     ) -> Result<Answer, ReadError> {
-        let read = match self.try_read(request, reply, classified) {
+        let read = match self.try_read(request, emit, classified) {
             // A denial can come from a schema that this connection had not yet seen to change.
             Err(ReadError::NotARead(_)) if self.cache.remove(&request.query.id()).is_some() => {
-                self.try_read(request, reply, classified)
+                self.try_read(request, emit, classified)
             }
             other => other,
         };
@@ -129,7 +128,7 @@ impl<'c> Statements<'c> {
     fn try_read(
         &mut self,
         request: &Request,
-        reply: &Reply,
+        emit: Emit<'_>,
         classified: &mut dyn FnMut(),
     ) -> Result<Answer, ReadError> {
         let (connection, limits) = (self.connection, self.limits);
@@ -146,7 +145,7 @@ impl<'c> Statements<'c> {
         let (mut sent, mut abandoned) = (false, false);
         let fetched = fetch(cached, request, limits, &mut spare, &mut |shape, chunk| {
             sent = true;
-            abandoned = !reply.send(shape, chunk);
+            abandoned = !emit(shape, chunk);
             !abandoned
         });
         self.chunks.put(spare);

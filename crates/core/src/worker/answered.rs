@@ -119,8 +119,13 @@ fn last_of(outcome: Result<Answered, Failure>, push: impl Fn(&Arc<Shape>, Box<Ch
 
 /// Delivers answers to their sink, and wakes it. One that panics fails the others' answers no more than their calls.
 fn deliver(sink: Arc<dyn Sink>, answers: &mut VecDeque<(u32, Delivery)>) {
+    deliver_quietly(&sink, answers);
+    announce(sink);
+}
+
+/// Delivers answers to their sink, which is to be woken.
+pub(super) fn deliver_quietly(sink: &Arc<dyn Sink>, answers: &mut VecDeque<(u32, Delivery)>) {
     while !answers.is_empty() {
         drop(guard(|| sink.deliver_all_quietly(answers)));
     }
-    announce(sink);
 }

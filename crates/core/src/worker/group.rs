@@ -175,7 +175,7 @@ impl Writer<'_> {
                 let disposition = self.commit_group(group);
                 return self.expect_usable(disposition, permit);
             }
-            let passed = match permit.pass_on_ahead(group.room(limits)) {
+            let passed = match permit.pass_on_ahead(|_| group.room(limits)) {
                 Ok(passed) => passed,
                 Err(alone) if self.company.wait(&alone, group.members.count()) => {
                     permit = alone;
@@ -194,7 +194,7 @@ impl Writer<'_> {
                     let ahead =
                         Ahead { first: passed.ticket, count: calls.count(), queued_at: passed.queued_at, since };
                     let Joint { left, doorway } = self.join_calls(&mut group, calls, since, limits);
-                    self.shared.put_back(&permit, &ahead, left);
+                    self.shared.put_back(&mut permit, &ahead, left);
                     match doorway {
                         Doorway::Nobody => {}
                         Doorway::Unfit(job) => {

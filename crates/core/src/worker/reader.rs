@@ -1,31 +1,37 @@
 //! A reader: runs reads, and forwards what turns out to be none.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::answered::Answered;
 use super::hold::{Desk, Hold};
 use super::in_session::{Cursors, Rows, Side, close_cursor, end_lease, run_asked};
-use super::next::let_go;
+use super::next::{NextRead, let_go};
+use super::reads::how_many;
 use super::snapshot::Snapshot;
+use super::tray::Tray;
 use super::unannounced::{Unannounced, Watch};
 use super::{
     Disposition, Exit, Job, Message, Next, Queued, Work, Worker, disposition_after, explain_interrupt, guard, is_clean,
 };
+use crate::cancel::CancelReason;
 use crate::completion::{Delivery, Reply};
 use crate::connection::{PolicedConnection, Policy, Route};
 use crate::cores;
 use crate::error::{Error, ErrorCode, Result};
 use crate::manager::{Permit, Shared};
 use crate::metrics::OpenTransaction;
-use crate::query::{Query, Request};
-use crate::statement::{ReadError, Statements, Stopped};
+use crate::query::{Query, Request, Shape};
+use crate::statement::{Answer, ReadError, Statements, Stopped};
 
 /// Serves a reader's connection until it is closed or discarded.
 pub(crate) fn serve_reader(worker: &Arc<Worker>, shared: &Arc<Shared>, connection: &PolicedConnection) -> Exit {
     let statements = shared.statements(connection);
     let snapshot = Snapshot::new(connection);
     let hold = Hold::new(worker, connection, shared.holds());
+    let tray = Arc::default();
+    let watch = Watch::new(shared, &tray);
     Reader {
         worker,
         shared,
@@ -35,25 +41,33 @@ pub(crate) fn serve_reader(worker: &Arc<Worker>, shared: &Arc<Shared>, connectio
         snapshot,
         hold,
         broken: false,
-        watch: Watch::default(),
+        watch,
+        tray,
+        ready: VecDeque::new(),
         now: Instant::now(),
+        took: Duration::MAX,
     }
     .serve()
 }
 
-struct Reader<'a> {
-    worker: &'a Arc<Worker>,
-    shared: &'a Arc<Shared>,
-    connection: &'a PolicedConnection,
-    statements: Statements<'a>,
+pub(super) struct Reader<'a> {
+    pub(super) worker: &'a Arc<Worker>,
+    pub(super) shared: &'a Arc<Shared>,
+    pub(super) connection: &'a PolicedConnection,
+    pub(super) statements: Statements<'a>,
     cursors: Cursors<'a>,
     snapshot: Snapshot<'a>,
     hold: Hold<'a>,
     /// Whether a job of the present lease left the connection in doubt.
     broken: bool,
-    watch: Watch,
+    pub(super) watch: Watch,
+    pub(super) tray: Arc<Tray>,
+    /// Empty: it keeps memory for the answers on the tray.
+    pub(super) ready: VecDeque<(u32, Delivery)>,
     /// When the present job began; the clock is read once per job.
-    now: Instant,
+    pub(super) now: Instant,
+    /// How long the last read took.
+    took: Duration,
 }
 
 /// Who asked for a read.
@@ -63,6 +77,18 @@ enum Asked {
     Alone,
     /// A lease: what its reader refuses is final.
     ByLease,
+}
+
+/// What became of a read.
+pub(super) enum Judged {
+    Answered(Delivery),
+    /// A reader refuses it, and nothing was delivered.
+    NotARead(Error),
+    Failed(Error),
+    /// It failed, and the connection may be broken.
+    Broken(Error),
+    /// Nobody takes the answer.
+    Abandoned,
 }
 
 /// What became of a job.
@@ -123,23 +149,26 @@ impl Reader<'_> {
     /// How it ends, when the connection must not be used again.
     fn run_backlog(&mut self, job: Job, permit: Permit) -> Result<(), Exit> {
         let mut answers = Unannounced::default();
-        let mut next = Next::first(job, permit);
+        let mut next = NextRead::One(Next::first(job, permit));
         self.now = Instant::now();
         let (heir, permit) = loop {
-            let (job, permit, queued) = match next {
-                Next::Run(job, permit, queued) => (job, permit, queued),
-                Next::HandOver(waiting, permit) => break (Some(waiting), permit),
-                Next::Rest(permit) => break (None, permit),
+            let (is_usable, permit) = match next {
+                NextRead::One(Next::Run(job, permit, queued)) => {
+                    if let Some(Queued { since, .. }) = queued {
+                        self.shared.metrics.waited(permit.class(), self.now.saturating_duration_since(since));
+                    }
+                    answers.before(&job, self.now, &mut self.watch);
+                    (self.run_alone(job, queued, &mut answers), permit)
+                }
+                NextRead::Several(taken, mut permit) => (self.run_calls(taken, &mut permit, &mut answers), permit),
+                NextRead::One(Next::HandOver(waiting, permit)) => break (Some(waiting), permit),
+                NextRead::One(Next::Rest(permit)) => break (None, permit),
             };
-            if let Some(Queued { since, .. }) = queued {
-                self.shared.metrics.waited(permit.class(), self.now.saturating_duration_since(since));
-            }
-            answers.before(&job, self.now, &mut self.watch);
-            if !self.run_alone(job, queued, &mut answers) {
+            if !is_usable {
                 self.worker.finish();
                 return Err(Exit::Discard(permit));
             }
-            next = Next::after(permit);
+            next = NextRead::after(permit, how_many(self.took));
         };
         self.worker.finish();
         if self.snapshot.close().is_err() || !is_clean(self.connection) {
@@ -157,7 +186,7 @@ impl Reader<'_> {
 
     /// Runs a job that nobody has leased the reader for. Returns whether the connection may be used again.
     fn run_alone(&mut self, job: Job, queued: Option<Queued>, answers: &mut Unannounced) -> bool {
-        if let Err(error) = self.choose_snapshot(&job, queued) {
+        if let Err(error) = self.choose_snapshot(queued.filter(|_| job.work.runs_short())) {
             job.fail(error);
             return false;
         }
@@ -166,12 +195,17 @@ impl Reader<'_> {
             Ran::Broken => return false,
             Ran::NotARead(job) => self.shared.forward_to_writer(job),
         }
+        self.is_in_order()
+    }
+
+    /// Whether the connection is in the transaction in which it should be.
+    pub(super) fn is_in_order(&self) -> bool {
         self.connection.raw().is_autocommit() != self.snapshot.is_open()
     }
 
     /// Lets a short read of the backlog use the snapshot of the one before it, if it may, or begins one for those to come.
-    fn choose_snapshot(&mut self, job: &Job, queued: Option<Queued>) -> Result<()> {
-        let Some(Queued { ticket, horizon, since: _ }) = queued.filter(|_| job.work.runs_short()) else {
+    pub(super) fn choose_snapshot(&mut self, short: Option<Queued>) -> Result<()> {
+        let Some(Queued { ticket, horizon, since: _ }) = short else {
             return self.snapshot.close();
         };
         if self.snapshot.covers(ticket, self.now) {
@@ -201,55 +235,84 @@ impl Reader<'_> {
             drop(place.take());
             reading.get_or_insert_with(|| self.shared.activity.begin_reading());
         };
-        let result = guard(|| self.statements.read(&request, &reply, &mut classified));
+        let mut send = |shape: &Arc<Shape>, chunk| reply.send(shape, chunk);
+        let result = guard(|| self.statements.read(&request, &mut send, &mut classified));
         drop(reading);
         self.shared.metrics.follow_busy(self.connection);
         let interrupted = self.worker.end_job(cancel.as_ref());
-        if interrupted.is_some() {
-            self.shared.counters.interrupts.add();
-        }
-        match result {
-            Ok(Ok(answer)) => {
-                request.query.set_hint(Some(Route::Read));
+        match self.judge(&request, result, interrupted) {
+            Judged::Answered(delivery) => {
                 counters.reads.add();
-                let began = std::mem::replace(&mut self.now, Instant::now());
-                let took = self.now.duration_since(began);
-                request.query.learn_duration(took);
-                request.query.fitness().ran_on_a_worker(took);
-                answers.answer(reply, Delivery::End(answer.shape, answer.chunk, answer.outcome), self.now);
+                answers.answer(reply, delivery, self.now);
                 Ran::Answered
             }
-            Ok(Err(ReadError::NotARead(error))) if asked == Asked::ByLease => {
+            Judged::NotARead(error) if asked == Asked::ByLease => {
                 counters.denied.add();
                 reply.fail(error);
                 Ran::Answered
             }
-            Ok(Err(ReadError::NotARead(_))) => {
-                let known_write = self.statements.class_of(&request.query).is_some();
-                request.query.set_hint(known_write.then_some(Route::Write));
+            Judged::NotARead(_) => {
+                self.learn_not_a_read(&request.query);
                 reply.goes_on();
                 if let Some(cancel) = &cancel {
                     cancel.paused();
                 }
                 Ran::NotARead(Job { work: Work::Query(request), reply, place, cancel })
             }
-            Ok(Err(ReadError::Failed(error))) => {
-                counters.errors.add();
+            Judged::Failed(error) => {
                 drop(place);
-                let broken = disposition_after(&error) == Disposition::Discard;
-                let error = explain_interrupt(interrupted, error);
-                self.shared.metrics.failed(&error);
                 reply.fail(error);
-                if broken { Ran::Broken } else { Ran::Answered }
+                Ran::Answered
             }
-            Ok(Err(ReadError::Abandoned)) => Ran::Answered,
-            Err(panic) => {
-                counters.panics.add();
+            Judged::Broken(error) => {
                 drop(place);
-                reply.fail(panic);
+                reply.fail(error);
                 Ran::Broken
             }
+            Judged::Abandoned => Ran::Answered,
         }
+    }
+
+    /// Learns from a read that has ended, and says what became of it.
+    pub(super) fn judge(
+        &mut self,
+        request: &Request,
+        result: Result<Result<Answer, ReadError>>,
+        interrupted: Option<CancelReason>,
+    ) -> Judged {
+        let counters = &self.shared.counters;
+        if interrupted.is_some() {
+            counters.interrupts.add();
+        }
+        let began = std::mem::replace(&mut self.now, Instant::now());
+        match result {
+            Ok(Ok(answer)) => {
+                request.query.set_hint(Some(Route::Read));
+                self.took = self.now.duration_since(began);
+                request.query.learn_duration(self.took);
+                request.query.fitness().ran_on_a_worker(self.took);
+                Judged::Answered(Delivery::End(answer.shape, answer.chunk, answer.outcome))
+            }
+            Ok(Err(ReadError::NotARead(error))) => Judged::NotARead(error),
+            Ok(Err(ReadError::Failed(error))) => {
+                counters.errors.add();
+                let is_broken = disposition_after(&error) == Disposition::Discard;
+                let error = explain_interrupt(interrupted, error);
+                self.shared.metrics.failed(&error);
+                if is_broken { Judged::Broken(error) } else { Judged::Failed(error) }
+            }
+            Ok(Err(ReadError::Abandoned)) => Judged::Abandoned,
+            Err(panic) => {
+                counters.panics.add();
+                Judged::Broken(panic)
+            }
+        }
+    }
+
+    /// Learns that a reader refuses a query.
+    pub(super) fn learn_not_a_read(&mut self, query: &Query) {
+        let known_write = self.statements.class_of(query).is_some();
+        query.set_hint(known_write.then_some(Route::Write));
     }
 }
 
@@ -283,7 +346,8 @@ impl<'a> Side<'a> for Reader<'a> {
         let mut classified = || {
             reading.get_or_insert_with(|| self.shared.activity.begin_reading());
         };
-        let read = self.statements.read(request, reply, &mut classified);
+        let mut send = |shape: &Arc<Shape>, chunk| reply.send(shape, chunk);
+        let read = self.statements.read(request, &mut send, &mut classified);
         drop(reading);
         match read {
             Ok(answer) => {

@@ -1,14 +1,19 @@
 //! Answers that wait a moment for company, so that one wake-up serves many.
 
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
+use super::answered::deliver_quietly;
+use super::tray::Tray;
 use super::{Job, guard};
 use crate::completion::{Delivery, Reply, Sink};
 use crate::control;
+use crate::manager::Shared;
 
 /// For how long answers may wait for others.
-const PATIENCE: Duration = Duration::from_micros(100);
+pub(super) const PATIENCE: Duration = Duration::from_micros(100);
 
 /// For how long answers wait at most when a read that was expected to run short does not.
 const GRACE: Duration = Duration::from_millis(4);
@@ -27,22 +32,39 @@ impl Unannounced {
     /// Answers a call at the moment `now`.
     pub(super) fn answer(&mut self, reply: Reply, delivery: Delivery, now: Instant) {
         let sink = reply.settle_quietly(delivery);
+        self.are_quiet(&sink, now);
+    }
+
+    /// Answers several calls of one sink, each by its number, at the moment `now`.
+    pub(super) fn answer_all(&mut self, sink: &Arc<dyn Sink>, ready: &mut VecDeque<(u32, Delivery)>, now: Instant) {
+        deliver_quietly(sink, ready);
+        self.are_quiet(sink, now);
+    }
+
+    fn are_quiet(&mut self, sink: &Arc<dyn Sink>, now: Instant) {
         match &self.quiet {
-            Some((known, _)) if Arc::ptr_eq(known, &sink) => {}
+            Some((known, _)) if Arc::ptr_eq(known, sink) => {}
             Some(_) | None => {
                 self.announce();
-                self.quiet = Some((sink, now));
+                self.quiet = Some((Arc::clone(sink), now));
             }
+        }
+    }
+
+    /// Announces what is there, unless it is for the same sink as what comes, which will probably not keep it waiting.
+    pub(super) fn before_more(&mut self, next: &Arc<dyn Sink>, now: Instant) {
+        if self.quiet.as_ref().is_some_and(|(sink, since)| !Arc::ptr_eq(sink, next) || is_late(*since, now)) {
+            self.announce();
         }
     }
 
     /// Announces what is there, unless `next` will probably not keep it waiting.
     pub(super) fn before(&mut self, next: &Job, now: Instant, watch: &mut Watch) {
         let Some((sink, since)) = &self.quiet else { return };
-        if !next.work.runs_short() || now.duration_since(*since) >= PATIENCE {
+        if !next.work.runs_short() || is_late(*since, now) {
             self.announce();
         } else {
-            watch.over(sink, now);
+            watch.over(sink);
         }
     }
 
@@ -51,6 +73,10 @@ impl Unannounced {
             announce(sink);
         }
     }
+}
+
+fn is_late(since: Instant, now: Instant) -> bool {
+    now.duration_since(since) >= PATIENCE
 }
 
 /// Wakes whoever takes the answers. That, or dropping a sink that nobody else has, may panic: no other call is to suffer for it.
@@ -64,25 +90,46 @@ impl Drop for Unannounced {
     }
 }
 
-/// Announces from the control plane what a worker that is busy has left quiet. One of them covers all that happens until it is
-/// over, so that it costs next to nothing.
-#[derive(Default)]
+/// Does from the control plane what a worker that is busy for too long has left undone: announces its answers, and relieves it of what is on its
+/// tray. One turn covers all that happens until it comes, so that it costs next to nothing.
 pub(super) struct Watch {
-    last: Option<(Weak<dyn Sink>, Instant)>,
+    shared: Weak<Shared>,
+    tray: Arc<Tray>,
+    last: Option<Turn>,
+}
+
+struct Turn {
+    sink: Weak<dyn Sink>,
+    has_come: Arc<AtomicBool>,
+}
+
+impl Turn {
+    /// Whether it is still to come, and is for `sink`: it finds all that was done before this is asked.
+    fn covers(&self, sink: &Arc<dyn Sink>) -> bool {
+        std::ptr::addr_eq(self.sink.as_ptr(), Arc::as_ptr(sink)) && !self.has_come.load(Ordering::SeqCst)
+    }
 }
 
 impl Watch {
-    /// Makes sure that `sink` is announced to within [`GRACE`] of `now`, or soon after.
-    fn over(&mut self, sink: &Arc<dyn Sink>, now: Instant) {
-        let covers =
-            |known: &Weak<dyn Sink>, until| now < until && std::ptr::addr_eq(known.as_ptr(), Arc::as_ptr(sink));
-        if self.last.as_ref().is_some_and(|(known, until)| covers(known, *until)) {
+    pub(super) fn new(shared: &Arc<Shared>, tray: &Arc<Tray>) -> Self {
+        Self { shared: Arc::downgrade(shared), tray: Arc::clone(tray), last: None }
+    }
+
+    /// Makes sure of that for `sink`, and what is quiet and on the tray now, within [`GRACE`] or soon after.
+    pub(super) fn over(&mut self, sink: &Arc<dyn Sink>) {
+        if self.last.as_ref().is_some_and(|turn| turn.covers(sink)) {
             return;
         }
-        let watched = Arc::downgrade(sink);
-        self.last = Some((Weak::clone(&watched), now + GRACE));
+        let turn = Turn { sink: Arc::downgrade(sink), has_come: Arc::default() };
+        let (watched, has_come) = (Weak::clone(&turn.sink), Arc::clone(&turn.has_come));
+        let (shared, tray) = (Weak::clone(&self.shared), Arc::clone(&self.tray));
+        self.last = Some(turn);
         control::spawn(async move {
             tokio::time::sleep(GRACE).await;
+            has_come.store(true, Ordering::SeqCst);
+            if let Some(shared) = shared.upgrade() {
+                tray.relieve(&shared);
+            }
             if let Some(sink) = watched.upgrade() {
                 sink.announce();
             }

@@ -29,10 +29,12 @@ enum Event {
     Release(usize),
     /// Pass the permit on, or release it when that is not possible.
     Pass(usize),
-    /// Pass the permit of the write that runs on to so many ahead of their turns.
-    PassAhead(usize),
-    /// Put the last so many of them back.
-    PutBack(usize),
+    /// Pass a permit on to so many ahead of their turns.
+    PassAhead(usize, usize),
+    /// Put the last so many of those back that one was passed on to.
+    PutBack(usize, usize),
+    /// The others of those have used it.
+    Used(usize),
     SetConcurrency(Concurrency),
     Close,
 }
@@ -69,8 +71,9 @@ impl Pair {
             Event::Cancel(pick) => self.cancel(pick)?,
             Event::Release(pick) => self.release(pick)?,
             Event::Pass(pick) => self.pass(pick)?,
-            Event::PassAhead(count) => self.pass_ahead(count)?,
-            Event::PutBack(count) => self.put_back(count)?,
+            Event::PassAhead(pick, count) => self.pass_ahead(pick, count)?,
+            Event::PutBack(pick, count) => self.put_back(pick, count)?,
+            Event::Used(pick) => self.used(pick),
             Event::SetConcurrency(concurrency) => self.set_concurrency(concurrency),
             Event::Close => self.close()?,
         }
@@ -165,6 +168,7 @@ impl Pair {
             return Ok(());
         }
         let index = pick % self.model.running.len();
+        self.machine.on_used(self.model.use_ahead(index));
         let mut admitted = Vec::new();
         self.machine.on_release(self.model.running[index].1, &mut admitted);
         prop_assert_eq!(self.named(&admitted), self.model.release(index));
@@ -177,6 +181,7 @@ impl Pair {
         }
         let index = pick % self.model.running.len();
         let class = self.model.running[index].1;
+        self.machine.on_used(self.model.use_ahead(index));
         let before = self.machine.status();
         let has_heir = self.machine.has_heir_of_write();
         let heir = self.machine.on_pass(class);
@@ -195,23 +200,41 @@ impl Pair {
         self.release(index)
     }
 
-    fn pass_ahead(&mut self, count: usize) -> Result<(), TestCaseError> {
-        if !self.model.running.iter().any(|(_, class)| *class == Class::Write) {
+    fn pass_ahead(&mut self, pick: usize, count: usize) -> Result<(), TestCaseError> {
+        if self.model.running.is_empty() {
             return Ok(());
         }
+        let index = pick % self.model.running.len();
         for _ in 0..count {
-            prop_assert_eq!(self.machine.on_pass_ahead(), self.model.pass_ahead());
+            let next = self.machine.on_pass_ahead(self.model.running[index].1);
+            prop_assert_eq!(next.map(|ticket| self.ids[&ticket]), self.model.pass_ahead(index));
         }
         Ok(())
     }
 
-    fn put_back(&mut self, count: usize) -> Result<(), TestCaseError> {
-        let count = count.min(self.model.ahead.len());
-        let back = &self.model.ahead[self.model.ahead.len() - count..];
-        let tickets: Vec<_> = back.iter().map(|waiting| self.tickets[&waiting.id]).collect();
-        prop_assert_eq!(self.machine.on_put_back(&tickets), !self.model.closing);
-        self.model.put_back(count);
+    fn put_back(&mut self, pick: usize, count: usize) -> Result<(), TestCaseError> {
+        if self.model.running.is_empty() {
+            return Ok(());
+        }
+        let index = pick % self.model.running.len();
+        let class = self.model.running[index].1;
+        let ahead = self.model.ahead_of(index);
+        let back = &ahead[ahead.len() - count.min(ahead.len())..];
+        if back.is_empty() {
+            return Ok(());
+        }
+        let tickets: Vec<_> = back.iter().map(|id| self.tickets[id]).collect();
+        let mut admitted = Vec::new();
+        prop_assert_eq!(self.machine.on_put_back(class, &tickets, &mut admitted), !self.model.closing);
+        prop_assert_eq!(self.named(&admitted), self.model.put_back(back));
         Ok(())
+    }
+
+    fn used(&mut self, pick: usize) {
+        if !self.model.running.is_empty() {
+            let index = pick % self.model.running.len();
+            self.machine.on_used(self.model.use_ahead(index));
+        }
     }
 
     fn set_concurrency(&mut self, concurrency: Concurrency) {
@@ -328,8 +351,9 @@ fn any_event() -> impl Strategy<Value = Event> {
         5 => (0_usize..8).prop_map(Event::Cancel),
         14 => (0_usize..8).prop_map(Event::Release),
         8 => (0_usize..8).prop_map(Event::Pass),
-        4 => (1_usize..6).prop_map(Event::PassAhead),
-        3 => (0_usize..6).prop_map(Event::PutBack),
+        5 => ((0_usize..8), (1_usize..6)).prop_map(|(pick, count)| Event::PassAhead(pick, count)),
+        4 => ((0_usize..8), (1_usize..6)).prop_map(|(pick, count)| Event::PutBack(pick, count)),
+        1 => (0_usize..8).prop_map(Event::Used),
         1 => any_concurrency().prop_map(Event::SetConcurrency),
         1 => Just(Event::Close),
     ]

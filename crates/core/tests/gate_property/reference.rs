@@ -30,8 +30,8 @@ pub(crate) struct Model {
     pub(crate) closing: bool,
     pub(crate) running: Vec<(Id, Class)>,
     pub(crate) line: Vec<Waiting>,
-    /// Writes that the one that runs passed its permit on to ahead of their turns.
-    pub(crate) ahead: Vec<Waiting>,
+    /// Those that one that runs passed its permit on to ahead of their turns, each with that one.
+    pub(crate) ahead: Vec<(Id, Waiting)>,
     mode_switches: u64,
 }
 
@@ -91,33 +91,54 @@ impl Model {
 
     pub(crate) fn release(&mut self, index: usize) -> Vec<(Id, Class)> {
         let (_, class) = self.running.remove(index);
-        if !is_read(class) {
-            self.ahead.clear();
-        }
         if self.alternates(class) {
             self.line.iter_mut().for_each(|waiting| waiting.in_turn = true);
         }
         self.scan()
     }
 
-    /// Lets the write that waits next have the permit of the one that runs. Returns whether it may.
-    pub(crate) fn pass_ahead(&mut self) -> bool {
-        let writes = Want::Permit(Class::Write);
-        let is_head = |head: &Waiting| head.want == writes && !self.closing && !self.alternates(Class::Write);
-        let Some(id) = self.head().filter(|head| is_head(head)).map(|head| head.id) else { return false };
-        let index = self.line.iter().position(|waiting| waiting.id == id).expect("the head is in the line");
-        self.ahead.push(self.line.remove(index));
-        true
+    /// Those ahead of their turns have used the permit of the one that runs. Returns how many they were.
+    pub(crate) fn use_ahead(&mut self, index: usize) -> usize {
+        let (holder, before) = (self.running[index].0, self.ahead.len());
+        self.ahead.retain(|(of, _)| *of != holder);
+        before - self.ahead.len()
     }
 
-    /// Puts the last of those back that are ahead of their turns. The others have used the permit.
-    pub(crate) fn put_back(&mut self, count: usize) {
-        let back = self.ahead.split_off(self.ahead.len() - count);
-        self.ahead.clear();
-        if !self.closing {
-            self.line.extend(back);
-            self.line.sort_by_key(|waiting| waiting.id);
+    /// Lets who waits next have the permit of one that runs, too. Returns who that is.
+    pub(crate) fn pass_ahead(&mut self, index: usize) -> Option<Id> {
+        let (holder, class) = self.running[index];
+        let goes_ahead = match class {
+            Class::Read(kind) => kind == ReadKind::Short,
+            Class::Write => !self.alternates(class) && self.head().is_some_and(|head| !is_place(head)),
+            Class::Exclusive => false,
+        };
+        let mut released = self.clone();
+        released.running.remove(index);
+        let (next, _) = *released.scan().first().filter(|(_, admitted)| goes_ahead && *admitted == class)?;
+        let at = self.line.iter().position(|waiting| waiting.id == next).expect("who waits is in the line");
+        let waiting = self.line.remove(at);
+        self.ahead.push((holder, waiting));
+        Some(next)
+    }
+
+    /// Those that one that runs has passed its permit on to ahead of their turns.
+    pub(crate) fn ahead_of(&self, index: usize) -> Vec<Id> {
+        let holder = self.running[index].0;
+        self.ahead.iter().filter(|(of, _)| *of == holder).map(|(_, waiting)| waiting.id).collect()
+    }
+
+    /// Puts those back that are ahead of their turns, and admits whoever may run.
+    pub(crate) fn put_back(&mut self, ids: &[Id]) -> Vec<(Id, Class)> {
+        let is_back = |(_, waiting): &(Id, Waiting)| ids.contains(&waiting.id);
+        let (back, ahead) = std::mem::take(&mut self.ahead).into_iter().partition(is_back);
+        self.ahead = ahead;
+        if self.closing {
+            return Vec::new();
         }
+        let back: Vec<(Id, Waiting)> = back;
+        self.line.extend(back.into_iter().map(|(_, waiting)| waiting));
+        self.line.sort_by_key(|waiting| waiting.id);
+        self.scan()
     }
 
     pub(crate) fn cancel(&mut self, id: Id) -> Vec<(Id, Class)> {

@@ -2,12 +2,12 @@
 
 use super::Admission;
 use crate::gate::queues::Intent;
-use crate::gate::request::{Class, Ticket};
+use crate::gate::request::{Admitted, Class, ReadKind, Ticket};
 use crate::gate::status::Phase;
 
 impl Admission {
     /// Passes a permit on to the request that its release would admit, if that is of the same class. Returns its ticket; on `None`
-    /// nothing happened, and the permit is still out. Whoever it was passed on to ahead of their turns has used it, in either case.
+    /// nothing happened, and the permit is still out.
     ///
     /// It differs from [`Admission::on_release`] only in that nobody sees the moment between, in which the permit's connection
     /// would have to be found again.
@@ -19,7 +19,6 @@ impl Admission {
             return None;
         }
         self.permits.give_back(class);
-        self.end_ahead(class);
         let next = match class {
             Class::Read(_) => self.next_reader(),
             Class::Write | Class::Exclusive => self.next_writer(),
@@ -33,37 +32,57 @@ impl Admission {
         heir.map(|heir| heir.ticket)
     }
 
-    /// Passes the write permit on to the write that waits next, too, ahead of its turn. Returns false, and does nothing, if none does, or if
-    /// modes alternate: a read may come before that turn.
+    /// Passes a permit on to the request that waits next, too, ahead of its turn, as if the one before had used it already. Returns its ticket.
+    /// Only a permit of a short read, or one to write that does not alternate with reads, of which one may come before that turn; and to
+    /// no statement that may be a read or a write.
+    ///
+    /// It keeps its room in the queue until [`Admission::on_used`] or [`Admission::on_put_back`].
     ///
     /// # Panics
-    /// If no write permit is out.
-    pub fn on_pass_ahead(&mut self) -> bool {
-        assert!(self.permits.writers == 1, "BUG: I1 a permit is passed on that is not out");
-        let is_write = self.queues.first_write().is_some_and(|(_, intent)| intent == Intent::Write);
-        let passes = self.phase == Phase::Open && is_write && !self.is_alternating(Class::Write);
-        if passes {
-            self.queues.pop_write();
-            self.ahead += 1;
-        }
+    /// If no such permit is out.
+    pub fn on_pass_ahead(&mut self, class: Class) -> Option<Ticket> {
+        let goes_ahead = match class {
+            Class::Read(ReadKind::Short) => true,
+            Class::Write => !self.is_alternating(class) && !self.head_is_place(),
+            Class::Read(ReadKind::Session | ReadKind::Nested) | Class::Exclusive => false,
+        };
+        let ticket = goes_ahead.then(|| self.on_pass(class)).flatten()?;
+        self.ahead += 1;
         self.check_invariants();
-        passes
+        Some(ticket)
     }
 
-    /// Puts writes back that the permit was passed on to ahead of their turns, the last of them, oldest first: they wait again where they
-    /// waited. Those before them have used it. Returns false, and puts nothing back, after close.
+    /// So many of those that a permit was passed on to ahead of their turns have used it: they keep no room any more.
     ///
     /// # Panics
-    /// If the permit was passed on to fewer, or again since.
-    pub fn on_put_back(&mut self, tickets: &[Ticket]) -> bool {
-        assert!(tickets.len() <= self.ahead, "BUG: I4 a write is put back that was not ahead of its turn");
-        self.ahead = 0;
+    /// If there are no more so many of them.
+    pub fn on_used(&mut self, count: usize) {
+        self.ahead = self.ahead.checked_sub(count).expect("BUG: I4 a permit was used that was not passed on ahead");
+    }
+
+    /// Puts requests of `class` back that a permit was passed on to ahead of their turns, oldest first: they wait again where they waited. Appends
+    /// to `admitted` the requests that run now, in order. Returns false, and puts nothing back, after close; they keep no room in either case.
+    ///
+    /// # Panics
+    /// If the permit was passed on to fewer, or they are of a class that is never passed on ahead.
+    pub fn on_put_back(&mut self, class: Class, tickets: &[Ticket], admitted: &mut Vec<Admitted>) -> bool {
+        self.on_used(tickets.len());
         if self.phase != Phase::Open {
             return false;
         }
-        self.queues.put_back_writes(tickets);
+        match class {
+            Class::Read(_) => self.queues.put_back_shorts(tickets),
+            Class::Write | Class::Exclusive => self.queues.put_back_writes(tickets),
+        }
+        self.admit_waiting(admitted);
         self.check_invariants();
         true
+    }
+
+    /// For how many of the short reads that wait one reader may take the permit ahead of their turns: a fair share is left to the others.
+    #[must_use]
+    pub fn share_of_a_reader(&self) -> usize {
+        self.queues.waiting_readers() / self.max_readers.max(1) as usize
     }
 
     /// Returns whether [`Admission::on_pass`] of a write permit would find a request.
@@ -84,11 +103,7 @@ impl Admission {
         self.is_alternating(class) && self.queues.waiting_readers() > 0
     }
 
-    /// A permit of `class` comes back, or is passed on: whoever was ahead of their turns has used it.
-    pub(super) fn end_ahead(&mut self, class: Class) {
-        match class {
-            Class::Read(_) => {}
-            Class::Write | Class::Exclusive => self.ahead = 0,
-        }
+    fn head_is_place(&self) -> bool {
+        self.queues.first_write().is_some_and(|(_, intent)| matches!(intent, Intent::Place { read: _ }))
     }
 }

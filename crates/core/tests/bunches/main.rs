@@ -1,5 +1,7 @@
 //! Calls that are submitted together.
 
+mod reads;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -145,38 +147,6 @@ async fn a_request_is_added_again_with_values_of_its_own() -> Result<()> {
         in_deadline(stage.manager.close()).await?;
     }
     Ok(())
-}
-
-/// `:n`, in one cell or in two.
-fn packed_by_name(value: u32) -> Vec<u8> {
-    let name = tagged(Tag::Text, 1).to_le_bytes();
-    let value = if value.is_multiple_of(2) {
-        f64::from(value).to_le_bytes().to_vec()
-    } else {
-        [tagged(Tag::Int64, 0).to_le_bytes(), i64::from(value).to_le_bytes()].concat()
-    };
-    [&name, value.as_slice(), b"n"].concat()
-}
-
-#[tokio::test]
-async fn reads_that_are_added_again_take_their_own_values_each_on_some_reader() -> Result<()> {
-    let mut stage = Stage::new(Options { max_readers: 2, ..Options::default() }).await?;
-    let read = Query::new("SELECT :n");
-    let first = Params::from_packed(ParamsKind::Named, 1, &packed_by_name(0), Vec::new())?;
-    let request = Request::new(read, first);
-    stage.manager.run(request.clone()).await?;
-    for round in 0..20 {
-        let mut bunch = stage.manager.bunch(Arc::clone(&stage.sink));
-        bunch.add(request.clone(), None, round * 50);
-        for call in 1..50 {
-            let packed = packed_by_name(call);
-            let params = PackedParams::new(ParamsKind::Named, 1, &packed)?;
-            assert!(bunch.add_again(params, round * 50 + call), "call {call}");
-        }
-    }
-    let expected = (0..1_000).map(|call| (call, Ok(Some(i64::from(call % 50)))));
-    assert_eq!(stage.take(1_000).await, expected.collect());
-    in_deadline(stage.manager.close()).await
 }
 
 #[tokio::test]
