@@ -184,7 +184,9 @@ describe('the page of the inspector', () => {
     await rows(page, 'statements', 'AS before').waitFor()
     await page.click('#clear')
     await rows(page, 'statements', 'AS before').waitFor({ state: 'detached' })
-    expect(await page.locator('#lanes li').count()).toBe(1)
+    // The table and the lanes are not written in the same frame.
+    await page.locator('[data-lane="reader.1"]').waitFor({ state: 'detached' })
+    expect(await page.locator('#lanes li').allTextContents()).toEqual(['writer'])
     await db.all('SELECT 2 AS after')
     await rows(page, 'statements', 'AS after').waitFor()
   })

@@ -21,6 +21,7 @@ pub struct Query {
     hint: AtomicU8,
     single: AtomicBool,
     short_runs: AtomicU8,
+    quick_runs: AtomicU8,
     fitness: Fitness,
     long_write: AtomicBool,
     plain: AtomicBool,
@@ -36,6 +37,12 @@ const SHORT: Duration = Duration::from_micros(200);
 /// After how many short runs in a row a statement is expected to run short.
 const SHORT_RUNS: u8 = 4;
 
+/// How long a run may take that counts as quick: some times as long as a thread takes to find the next one, and less than one takes to wake up.
+const QUICK: Duration = Duration::from_micros(5);
+/// By how many quick runs, less those that were not, a statement is expected to run quickly; and by how many at most.
+const QUICK_RUNS: u8 = 4;
+const MOST_QUICK_RUNS: u8 = 8;
+
 /// The most shapes that one query keeps: a schema that changes more often than that makes its shapes anew.
 const MAX_SHAPES: usize = 8;
 
@@ -50,6 +57,7 @@ impl Query {
             hint: AtomicU8::new(UNKNOWN),
             single: AtomicBool::new(false),
             short_runs: AtomicU8::new(0),
+            quick_runs: AtomicU8::new(0),
             fitness: Fitness::default(),
             long_write: AtomicBool::new(false),
             plain: AtomicBool::new(false),
@@ -108,6 +116,16 @@ impl Query {
         if learnt != runs {
             self.short_runs.store(learnt, Ordering::Relaxed);
         }
+        let runs = self.quick_runs.load(Ordering::Relaxed);
+        let learnt = if elapsed > QUICK { runs.saturating_sub(1) } else { (runs + 1).min(MOST_QUICK_RUNS) };
+        if learnt != runs {
+            self.quick_runs.store(learnt, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether it is expected to take about as long as it takes to hand it over.
+    pub(crate) fn runs_quickly(&self) -> bool {
+        self.quick_runs.load(Ordering::Relaxed) >= QUICK_RUNS && self.runs_short()
     }
 
     /// What is known about whether it may run inline.

@@ -18,6 +18,7 @@ const SHORT: Class = Class::Read(ReadKind::Short);
 /// How often loom may stop a thread that could go on, in one interleaving. More than that finds few bugs and takes long.
 const PREEMPTIONS: usize = 5;
 
+const QUICK: Class = Class::Read(ReadKind::Quick);
 const SESSION: Class = Class::Read(ReadKind::Session);
 
 /// Counts who is inside, and what became of every request.
@@ -435,7 +436,7 @@ fn i4_reads_that_somebody_else_puts_back_or_their_reader_runs_each_end_once() {
                 let Some(left) = tray.0.take() else { return };
                 tray.1 = left.requests();
                 drop(tray);
-                if let Err(left) = stage.gate.put_back_reads(ticket.after(1), left, queued_at) {
+                if let Err(left) = stage.gate.put_back_reads(ReadKind::Short, ticket.after(1), left, queued_at) {
                     left.rejected(Rejection::Closed);
                 }
             });
@@ -446,4 +447,38 @@ fn i4_reads_that_somebody_else_puts_back_or_their_reader_runs_each_end_once() {
             stage.assert_over(3);
         });
     }
+}
+
+#[test]
+fn i5_a_quick_read_that_somebody_else_slows_down_gives_one_permit_back() {
+    check(|run| {
+        let stage = Stage::new(Concurrency::Wal, 2, run);
+        let Request::Admitted(_guest, mut permit) = stage.gate.request(QUICK, stage.guest(), stage.now) else {
+            panic!("nothing else runs")
+        };
+        // Whether the reader has done with it, and whether it was slowed down.
+        let tray = Arc::new(loom::sync::Mutex::new((false, false)));
+        let own = Arc::clone(&tray);
+        let reader = stage.spawn(move |stage| {
+            stage.room.use_permit(&permit);
+            let was_slow = {
+                let mut tray = own.lock().expect("nobody panics");
+                tray.0 = true;
+                tray.1
+            };
+            if was_slow {
+                permit.was_slowed_down();
+            }
+        });
+        let other = stage.spawn(move |stage| {
+            let mut tray = tray.lock().expect("nobody panics");
+            let told = (!tray.0).then(|| stage.gate.slow_down());
+            tray.1 = told.is_some();
+            drop(tray);
+            drop(told);
+        });
+        stage.visit(QUICK);
+        join([reader, other]);
+        stage.assert_over(2);
+    });
 }

@@ -243,6 +243,11 @@ impl Reply {
         self.under_way = Some(under_way);
     }
 
+    /// Returns its sink.
+    pub(crate) fn sink(&self) -> &Arc<dyn Sink> {
+        self.sink.as_ref().expect("BUG: a reply is settled once")
+    }
+
     /// Tells its sink from those of others.
     pub(crate) fn sink_number(&self) -> usize {
         self.sink.as_ref().map_or(0, |sink| sink.number())

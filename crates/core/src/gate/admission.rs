@@ -4,11 +4,16 @@
 //! (`tests/gate_property`) and run under a model checker (`tests/gate_model.rs`). [`Gate`](super::Gate) is its shell.
 
 mod passing;
+mod quick;
 
+use self::quick::{QUICKS_OF_A_READER, Reach};
 use super::permits::Permits;
 use super::queues::{Intent, Queues};
 use super::request::{Admitted, Class, Concurrency, Decision, ReadKind, Ticket, UnclassifiedDecision};
 use super::status::{AdmissionStatus, Mode, Phase};
+
+/// The reads that run by age, once the nested ones do.
+const BY_AGE: [ReadKind; 3] = [ReadKind::Short, ReadKind::Quick, ReadKind::Session];
 
 /// Decides who may run.
 ///
@@ -24,6 +29,7 @@ use super::status::{AdmissionStatus, Mode, Phase};
 /// | any request | not open | `Closed` |
 /// | `Read(Nested)` | no alternating permit out, room | admitted, past every other waiter |
 /// | `Read(Short)` | the same, and the head does not hold it back, or a session is out | admitted |
+/// | `Read(Quick)` | as `Read(Short)`, and no permit of a quick read is out | admitted |
 /// | `Read(Session)` | the same, but whether a session is out or not, and fewer than `max_readers` of them are | admitted |
 /// | `Write`, `Exclusive` | write queue empty, no write or exclusive permit out; if alternating, no read permit out either | admitted |
 /// | unclassified | `Read(Short)` would be admitted | it is, and a place joins the write queue, as one step |
@@ -37,9 +43,11 @@ use super::status::{AdmissionStatus, Mode, Phase};
 /// | | place gone by close | `Closed` |
 /// | release | alternating permit | the readers waiting now are in turn; then *admit* |
 /// | | other permit | *admit* |
-/// | pass | the release would admit one request, of the same class, and the class is not `Exclusive` | it has the permit now |
+/// | widen | requests were queued | *admit* |
+/// | slow | a permit of a quick read is out | it is one of a short read; then *admit* |
+/// | pass | the release would admit one request, of the same class, or both are short or quick reads, and the class is not `Exclusive` | it has the permit now, which is of its class |
 /// | | else | nothing: the permit is still out |
-/// | pass ahead | as *pass*, of a class that is a short read, or a write that is not alternating; and who is next is no place | it has the permit too, which does not come back from the one before: it leaves, and keeps its room in the queue |
+/// | pass ahead | as *pass*, to one of the same class, which is a short or quick read, or a write that is not alternating; and who is next is no place | it has the permit too, which does not come back from the one before: it leaves, and keeps its room in the queue |
 /// | | else | nothing |
 /// | used | passed ahead | keeps no room any more |
 /// | put back | passed ahead, and open | waits again where it waited; then *admit* |
@@ -48,8 +56,10 @@ use super::status::{AdmissionStatus, Mode, Phase};
 /// | release | draining, last permit | closed |
 ///
 /// *Admit*, while open: first waiting readers, then the head.
-/// - Readers run as in their rows above, but those in turn are not held back by the head. Nested ones come first; then short
-///   reads and sessions by ticket, where a session that lacks only session room is passed by short reads.
+/// - Readers run as in their rows above, but those in turn are not held back by the head. Nested ones come first; then short and quick
+///   reads and sessions by ticket, where a session that lacks only session room is passed by others, as are quick reads whose reader is at work.
+/// - Quick reads run beside others of their kind if more than 1,024 wait for each of those; one that a permit of a quick read is passed on to, if
+///   more than 128 do.
 /// - The head runs if no write or exclusive permit is out, and, if it is alternating, no read permit is out and no reader in
 ///   turn waits. A place whose read still waits runs as a `Write`, and its read leaves with it, so that a statement whose class is
 ///   not known waits for a reader or for the writer, whichever is free first. A place whose read was admitted, or was cancelled,
@@ -72,6 +82,8 @@ pub struct Admission {
     queues: Queues,
     /// Waiting readers with smaller tickets are in turn.
     turn_boundary: Ticket,
+    /// For how many quick reads that wait one reader is enough.
+    quicks_of_a_reader: usize,
     mode_switches: u64,
     /// How many requests a permit was passed on to ahead of their turns that may be put back: so they keep their room in the queue.
     ahead: usize,
@@ -91,12 +103,14 @@ impl Admission {
             permits: Permits::default(),
             queues: Queues::default(),
             turn_boundary: Ticket::default(),
+            quicks_of_a_reader: QUICKS_OF_A_READER,
             mode_switches: 0,
             ahead: 0,
         }
     }
 
-    /// Admits, queues or refuses a request. Admission at once allocates nothing.
+    /// Admits, queues or refuses a request. Admission at once allocates nothing. Many quick reads may be more than the readers at work with them
+    /// are for: [`Admission::on_widen`].
     ///
     /// # Panics
     /// On a read request if `max_readers` is 0.
@@ -302,13 +316,15 @@ impl Admission {
         self.queues.len() + self.ahead + requests <= self.max_queued
     }
 
-    fn may_read(&self, kind: ReadKind, in_turn: bool) -> bool {
+    fn may_read(&self, kind: ReadKind, in_turn: bool, reach: Reach) -> bool {
         if self.is_alternating_out() || !self.has_reader_room() {
             return false;
         }
+        let is_held_back = || !in_turn && self.permits.sessions == 0 && self.head_holds_readers_back();
         match kind {
             ReadKind::Nested => true,
-            ReadKind::Short => in_turn || self.permits.sessions > 0 || !self.head_holds_readers_back(),
+            ReadKind::Short => !is_held_back(),
+            ReadKind::Quick => self.may_read_quickly(reach) && !is_held_back(),
             ReadKind::Session => {
                 self.permits.sessions < self.max_readers && (in_turn || !self.head_holds_readers_back())
             }
@@ -322,15 +338,13 @@ impl Admission {
     }
 
     fn reader_in_turn_waits(&self) -> bool {
-        [ReadKind::Short, ReadKind::Session]
-            .into_iter()
-            .any(|kind| self.queues.first_reader(kind).is_some_and(|ticket| self.is_in_turn(ticket)))
+        BY_AGE.into_iter().any(|kind| self.queues.first_reader(kind).is_some_and(|ticket| self.is_in_turn(ticket)))
     }
 
     /// Says whether a new request may run without waiting. It overtakes nobody: whoever waits cannot run (I3).
     fn may_start(&self, class: Class) -> bool {
         match class {
-            Class::Read(kind) => self.may_read(kind, false),
+            Class::Read(kind) => self.may_read(kind, false, Reach::Narrow),
             Class::Write | Class::Exclusive => self.queues.first_write().is_none() && self.may_write(class),
         }
     }
@@ -343,13 +357,12 @@ impl Admission {
         }
     }
 
-    fn next_reader(&self) -> Option<Admitted> {
+    fn next_reader(&self, reach: Reach) -> Option<Admitted> {
         let runnable = |kind| {
             let ticket = self.queues.first_reader(kind)?;
-            self.may_read(kind, self.is_in_turn(ticket)).then_some(Admitted { ticket, class: Class::Read(kind) })
+            self.may_read(kind, self.is_in_turn(ticket), reach).then_some(Admitted { ticket, class: Class::Read(kind) })
         };
-        let by_age =
-            || [ReadKind::Short, ReadKind::Session].into_iter().filter_map(runnable).min_by_key(|reader| reader.ticket);
+        let by_age = || BY_AGE.into_iter().filter_map(runnable).min_by_key(|reader| reader.ticket);
         runnable(ReadKind::Nested).or_else(by_age)
     }
 
@@ -367,7 +380,7 @@ impl Admission {
     }
 
     fn admit_waiting(&mut self, admitted: &mut Vec<Admitted>) {
-        while let Some(reader) = self.next_reader() {
+        while let Some(reader) = self.next_reader(Reach::Wide) {
             self.admit(reader);
             admitted.push(reader);
         }
@@ -411,19 +424,19 @@ impl Admission {
         if !cfg!(debug_assertions) {
             return;
         }
-        let Permits { readers, sessions, writers, exclusives } = self.permits;
+        let Permits { readers, sessions, quicks, writers, exclusives } = self.permits;
         assert!(writers + exclusives <= 1, "BUG: I1 two write permits exist");
         assert!(
             !self.is_alternating_out() || self.permits.total() == 1,
             "BUG: I2 a permit exists beside an exclusive one"
         );
         if self.phase == Phase::Open {
-            assert!(self.next_reader().is_none(), "BUG: I3 a reader waits that may run");
+            assert!(self.next_reader(Reach::Narrow).is_none(), "BUG: I3 a reader waits that may run");
             assert!(self.next_writer().is_none(), "BUG: I3 a writer waits that may run");
         }
         assert!(readers <= self.max_readers.max(sessions + 1), "BUG: I3 more readers run than there is room for");
         assert!(self.queues.len() + self.ahead <= self.max_queued, "BUG: I4 more requests are queued than may be");
-        assert!(sessions <= readers, "BUG: I5 a session permit is not counted as a read permit");
+        assert!(sessions + quicks <= readers, "BUG: I5 a permit of some reads is not counted as a read permit");
         match self.phase {
             Phase::Open => {}
             Phase::Draining => assert!(self.permits.total() > 0, "BUG: I8 drained, but not closed"),
@@ -437,5 +450,7 @@ impl Admission {
 mod pass_tests;
 #[cfg(test)]
 mod place_tests;
+#[cfg(test)]
+mod quick_tests;
 #[cfg(test)]
 mod tests;

@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
+use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::{Permit, Rejection, Waiter};
@@ -27,6 +28,28 @@ impl<W: Waiter> Call<W> {
         if catch_unwind(call).is_err() {
             tell!(ERROR, "sluice::gate", "a waiter panicked; its permit, if it had one, was released");
         }
+    }
+}
+
+/// The calls that an event led to. They are made when it is dropped, which is to be where no lock is held.
+#[must_use = "those who run now are called at once"]
+pub struct Told<W: Waiter>(pub(super) Vec<Call<W>>);
+
+impl<W: Waiter> Default for Told<W> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+impl<W: Waiter> fmt::Debug for Told<W> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Told").field(&self.0.len()).finish()
+    }
+}
+
+impl<W: Waiter> Drop for Told<W> {
+    fn drop(&mut self) {
+        deliver(std::mem::take(&mut self.0));
     }
 }
 

@@ -30,6 +30,7 @@ mod status;
 mod tests;
 mod waiters;
 
+pub use self::delivery::Told;
 use self::delivery::{Call, deliver};
 use self::place::Standing;
 use self::waiters::{Waiters, Waiting};
@@ -166,10 +167,13 @@ impl<W: Waiter> Gate<W> {
     /// # Panics
     /// On a read request if `max_readers` is 0.
     pub fn request(self: &Arc<Self>, class: Class, waiter: W, now: Instant) -> Request<W> {
+        let mut widened = Told::default();
         let mut state = self.state.lock();
         let queued_at = state.not_before_the_last(now);
         let decision = state.admission.on_request(class);
-        state.settle(self, decision, class, Waiting { waiter, queued_at })
+        let request = state.settle(self, decision, class, Waiting { waiter, queued_at });
+        state.widen(self, class, &mut widened);
+        request
     }
 
     /// Requests a permit of `class` for each of `waiters`, in their order, as one step: nobody comes between them. One that stands for
@@ -186,6 +190,7 @@ impl<W: Waiter> Gate<W> {
         now: Instant,
     ) -> RequestedAll<W> {
         // Declared before the lock is taken, so that even an unwinding drops waiters and permits after it is free.
+        let mut widened = Told::default();
         let mut requested = RequestedAll { unqueued: SmallVec::new(), first: false };
         let mut waiters = waiters.into_iter();
         let mut state = self.state.lock();
@@ -193,6 +198,7 @@ impl<W: Waiter> Gate<W> {
         for waiter in waiters.by_ref() {
             state.settle_all(self, class, Waiting { waiter, queued_at }, &mut requested);
         }
+        state.widen(self, class, &mut widened);
         requested
     }
 
@@ -328,7 +334,22 @@ impl<W: Waiter> Gate<W> {
         });
     }
 
-    /// Puts short reads back that a permit was passed on to ahead of their turns, as [`Permit::put_back`]; for whoever does not have that permit,
+    /// Says that the quick read of a permit is slow: others of that kind do not wait for it any more. For whoever does not have that permit, which
+    /// has to be told of it: [`Permit::was_slowed_down`]. Those who run now are called when what is returned is dropped.
+    ///
+    /// # Panics
+    /// If no permit of a quick read is out.
+    pub fn slow_down(self: &Arc<Self>) -> Told<W> {
+        let mut told = Told::default();
+        let mut state = self.state.lock();
+        let State { admission, admitted, .. } = &mut *state;
+        admission.on_slow(admitted);
+        state.collect_admitted(self, &mut told.0);
+        drop(state);
+        told
+    }
+
+    /// Puts reads of a class back that a permit was passed on to ahead of their turns, as [`Permit::put_back`]; for whoever does not have that permit,
     /// which has to be told of it: [`Permit::were_put_back`].
     ///
     /// # Errors
@@ -336,8 +357,14 @@ impl<W: Waiter> Gate<W> {
     ///
     /// # Panics
     /// If no permit was passed on to them ahead of their turns.
-    pub fn put_back_reads(self: &Arc<Self>, first: Ticket, waiter: W, queued_at: Instant) -> Result<bool, W> {
-        self.put_back(Class::Read(ReadKind::Short), 0, first, Waiting { waiter, queued_at })
+    pub fn put_back_reads(
+        self: &Arc<Self>,
+        kind: ReadKind,
+        first: Ticket,
+        waiter: W,
+        queued_at: Instant,
+    ) -> Result<bool, W> {
+        self.put_back(Class::Read(kind), 0, first, Waiting { waiter, queued_at })
     }
 
     fn put_back(self: &Arc<Self>, class: Class, used: usize, first: Ticket, waiting: Waiting<W>) -> Result<bool, W> {
@@ -417,6 +444,14 @@ impl<W: Waiter> State<W> {
         let queued_at = self.last_requested_at.map_or(now, |last| last.max(now));
         self.last_requested_at = Some(queued_at);
         queued_at
+    }
+
+    /// Requests of `class` were made.
+    fn widen(&mut self, gate: &Arc<Gate<W>>, class: Class, told: &mut Told<W>) {
+        if class == Class::Read(ReadKind::Quick) {
+            self.admission.on_widen(&mut self.admitted);
+            self.collect_admitted(gate, &mut told.0);
+        }
     }
 
     fn cancel_queued(&mut self, ticket: Ticket) {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::waiters::Waiting;
-use super::{Class, Gate, Ticket, Waiter};
+use super::{Admitted, Class, Gate, ReadKind, Ticket, Waiter};
 
 /// A waiter that got the permit of the one before it.
 pub struct Passed<W: Waiter> {
@@ -55,8 +55,8 @@ impl<W: Waiter> Permit<W> {
         }
     }
 
-    /// Passes the permit on to the waiter that its release would admit, if that one asked for the same class. Otherwise the
-    /// permit comes back.
+    /// Passes the permit on to the waiter that its release would admit, if that one asked for the same class, or both are for short or quick reads:
+    /// the permit is of the waiter's class then. Otherwise the permit comes back.
     ///
     /// Whoever serves one request after another on the same connection saves the way through the queue of that connection.
     ///
@@ -67,7 +67,7 @@ impl<W: Waiter> Permit<W> {
     }
 
     /// Passes the permit on as [`Permit::pass_on`]; but where the next waiter stands for several requests, to as many of them as `limit` says of
-    /// it, ahead of the turns of all but the first. A permit of short reads goes to no more than the share of one reader of those that wait;
+    /// it, ahead of the turns of all but the first. One of short or quick reads goes to no more than the share of one reader of those that wait;
     /// one to write goes to one where modes alternate, because a reader may come after each; and any other goes to one.
     ///
     /// Each uses the permit in its turn, with no way to the gate between them. They keep their room in the queue until it is told that they have
@@ -80,13 +80,14 @@ impl<W: Waiter> Permit<W> {
     pub fn pass_on_ahead(mut self, limit: impl FnOnce(&W) -> usize) -> Result<Passed<W>, Self> {
         let mut state = self.gate.state.lock();
         state.admission.on_used(std::mem::take(&mut self.ahead));
-        let share = match self.class {
-            Class::Read(_) => state.admission.share_of_a_reader(),
-            Class::Write | Class::Exclusive => usize::MAX,
-        };
-        let Some(ticket) = state.admission.on_pass(self.class) else {
+        let Some(Admitted { ticket, class }) = state.admission.on_pass(self.class) else {
             drop(state);
             return Err(self);
+        };
+        self.class = class;
+        let share = match class {
+            Class::Read(_) => 1 + state.admission.share_of_a_reader(class),
+            Class::Write | Class::Exclusive => usize::MAX,
         };
         let waiter = state.waiting.get(ticket).expect("BUG: I4 a request is admitted whose waiter is gone");
         let wanted = if share > 1 { limit(waiter).min(share).min(waiter.requests()) } else { 1 };
@@ -121,6 +122,15 @@ impl<W: Waiter> Permit<W> {
         self.were_put_back(waiter.requests());
         let used = std::mem::take(&mut self.ahead);
         self.gate.put_back(self.class, used, first, Waiting { waiter, queued_at })
+    }
+
+    /// Tells that somebody else has said of it that its quick read is slow: [`Gate::slow_down`]. It is of a short read from here on.
+    ///
+    /// # Panics
+    /// If it was not of a quick read.
+    pub fn was_slowed_down(&mut self) {
+        assert!(self.class == Class::Read(ReadKind::Quick), "BUG: I5 a permit is slow that was not of a quick read");
+        self.class = Class::Read(ReadKind::Short);
     }
 
     /// Tells that somebody else has put so many of those back that the permit was passed on to ahead of their turns:

@@ -22,11 +22,12 @@ struct QueuedWrite {
     intent: Intent,
 }
 
-/// Four first-in first-out queues. Tickets grow with time, so each queue is sorted by ticket.
+/// Five first-in first-out queues. Tickets grow with time, so each queue is sorted by ticket.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Queues {
     nested: VecDeque<Ticket>,
     shorts: VecDeque<Ticket>,
+    quicks: VecDeque<Ticket>,
     sessions: VecDeque<Ticket>,
     writes: VecDeque<QueuedWrite>,
     /// How many members of `writes` are places.
@@ -93,13 +94,14 @@ impl Queues {
         }
     }
 
-    /// Puts short reads back that were taken out as the first ones, oldest first. Others may have been taken out after them, and be back.
-    pub(super) fn put_back_shorts(&mut self, tickets: &[Ticket]) {
+    /// Puts reads back that were taken out as the first ones, oldest first. Others may have been taken out after them, and be back.
+    pub(super) fn put_back_readers(&mut self, kind: ReadKind, tickets: &[Ticket]) {
+        let queue = self.readers_mut(kind);
         for &ticket in tickets {
-            let Err(index) = self.shorts.binary_search(&ticket) else {
+            let Err(index) = queue.binary_search(&ticket) else {
                 panic!("BUG: I4 a read is put back that was not taken out")
             };
-            self.shorts.insert(index, ticket);
+            queue.insert(index, ticket);
         }
     }
 
@@ -118,7 +120,7 @@ impl Queues {
     /// Takes a ticket out, wherever it waits. Returns false if it is not queued.
     pub(super) fn remove(&mut self, ticket: Ticket) -> bool {
         self.remove_write(ticket)
-            || [ReadKind::Short, ReadKind::Session, ReadKind::Nested]
+            || [ReadKind::Short, ReadKind::Quick, ReadKind::Session, ReadKind::Nested]
                 .into_iter()
                 .any(|kind| self.remove_reader(kind, ticket))
     }
@@ -128,6 +130,7 @@ impl Queues {
         let start = tickets.len();
         tickets.extend(self.nested.drain(..));
         tickets.extend(self.shorts.drain(..));
+        tickets.extend(self.quicks.drain(..));
         tickets.extend(self.sessions.drain(..));
         tickets.extend(self.writes.drain(..).map(|write| write.ticket));
         tickets[start..].sort_unstable();
@@ -139,7 +142,11 @@ impl Queues {
     }
 
     pub(super) fn waiting_readers(&self) -> usize {
-        self.nested.len() + self.shorts.len() + self.sessions.len()
+        self.nested.len() + self.shorts.len() + self.quicks.len() + self.sessions.len()
+    }
+
+    pub(super) fn waiting_quicks(&self) -> usize {
+        self.quicks.len()
     }
 
     pub(super) fn waiting_writers(&self) -> usize {
@@ -167,6 +174,7 @@ impl Queues {
     fn readers(&self, kind: ReadKind) -> &VecDeque<Ticket> {
         match kind {
             ReadKind::Short => &self.shorts,
+            ReadKind::Quick => &self.quicks,
             ReadKind::Session => &self.sessions,
             ReadKind::Nested => &self.nested,
         }
@@ -175,6 +183,7 @@ impl Queues {
     fn readers_mut(&mut self, kind: ReadKind) -> &mut VecDeque<Ticket> {
         match kind {
             ReadKind::Short => &mut self.shorts,
+            ReadKind::Quick => &mut self.quicks,
             ReadKind::Session => &mut self.sessions,
             ReadKind::Nested => &mut self.nested,
         }

@@ -37,11 +37,13 @@ pub enum Class {
 pub enum ReadKind {
     /// One statement.
     Short,
+    /// One statement that is expected to take about as long as it takes to hand it over, so that few of them share one reader.
+    Quick,
     /// A lease held over several statements.
     Session,
     /// One statement of a context that holds a read permit: it passes waiting writers, because they wait for that context.
     ///
-    /// The permit held should be a session's. Short ones leave no reader over for what is nested in them.
+    /// The permit held should be a session's. Short and quick ones leave no reader over for what is nested in them.
     Nested,
 }
 

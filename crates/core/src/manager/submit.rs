@@ -177,6 +177,7 @@ impl Bunch<'_> {
             return None;
         }
         match shared.route_of(request)? {
+            Route::Read if request.query.runs_quickly() => Some(Class::Read(ReadKind::Quick)),
             Route::Read => Some(Class::Read(ReadKind::Short)),
             Route::Write => Some(Class::Write),
         }

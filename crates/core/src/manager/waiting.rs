@@ -10,7 +10,7 @@ use super::{Permit, Shared};
 use crate::cancel::Cancel;
 use crate::control;
 use crate::error::{Error, ErrorCode, Result};
-use crate::gate::{Class, Mode, Rejection, Request, Ticket, Waiter};
+use crate::gate::{Class, Mode, ReadKind, Rejection, Request, Ticket, Told, Waiter};
 use crate::lease::RawLease;
 use crate::session::Wanted;
 use crate::worker::Job;
@@ -284,10 +284,16 @@ impl Shared {
     }
 
     /// The same of reads, for whoever does not have the permit.
-    pub(crate) fn put_back_reads(self: &Arc<Self>, passed: &Ahead, calls: Calls) {
+    pub(crate) fn put_back_reads(self: &Arc<Self>, kind: ReadKind, passed: &Ahead, calls: Calls) {
         let first = passed.first_of(&calls);
-        let back = self.gate.put_back_reads(first, Waiting::calls(self, calls, passed.since), passed.queued_at);
+        let back = self.gate.put_back_reads(kind, first, Waiting::calls(self, calls, passed.since), passed.queued_at);
         self.are_put_back(back);
+    }
+
+    /// Says of a permit of a quick read that the read is slow, for whoever does not have that permit. Whoever runs now is told when what is
+    /// returned is dropped.
+    pub(crate) fn slow_down(&self) -> Told<Waiting> {
+        self.gate.slow_down()
     }
 
     fn are_put_back(self: &Arc<Self>, back: std::result::Result<bool, Waiting>) {

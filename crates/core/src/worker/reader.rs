@@ -20,6 +20,7 @@ use crate::completion::{Delivery, Reply};
 use crate::connection::{PolicedConnection, Policy, Route};
 use crate::cores;
 use crate::error::{Error, ErrorCode, Result};
+use crate::gate::{Class, ReadKind};
 use crate::manager::{Permit, Shared};
 use crate::metrics::OpenTransaction;
 use crate::query::{Query, Request, Shape};
@@ -153,12 +154,21 @@ impl Reader<'_> {
         self.now = Instant::now();
         let (heir, permit) = loop {
             let (is_usable, permit) = match next {
-                NextRead::One(Next::Run(job, permit, queued)) => {
+                NextRead::One(Next::Run(job, mut permit, queued)) => {
                     if let Some(Queued { since, .. }) = queued {
                         self.shared.metrics.waited(permit.class(), self.now.saturating_duration_since(since));
                     }
                     answers.before(&job, self.now, &mut self.watch);
-                    (self.run_alone(job, queued, &mut answers), permit)
+                    let is_quick = permit.class() == Class::Read(ReadKind::Quick);
+                    if is_quick {
+                        self.tray.load(&permit, self.now, None);
+                        self.watch.over(job.reply.sink());
+                    }
+                    let is_usable = self.run_alone(job, queued, &mut answers);
+                    if is_quick {
+                        self.tray.clear(&mut permit, &mut self.ready);
+                    }
+                    (is_usable, permit)
                 }
                 NextRead::Several(taken, mut permit) => (self.run_calls(taken, &mut permit, &mut answers), permit),
                 NextRead::One(Next::HandOver(waiting, permit)) => break (Some(waiting), permit),

@@ -6,7 +6,6 @@ use std::time::Duration;
 use super::guard;
 use super::next::Taken;
 use super::reader::{Judged, Reader};
-use super::tray::Cleared;
 use super::unannounced::{PATIENCE, Unannounced};
 use super::{Job, Queued, Work};
 use crate::completion::{Delivery, Reply, Sink};
@@ -75,7 +74,7 @@ impl Reader<'_> {
         answers.before_more(&sink, began);
         // Who is not ahead of its turn is not put back.
         let mut next = calls.next_into(&mut request);
-        self.tray.load(calls, passed);
+        self.tray.load(permit, began, Some((calls, passed)));
         self.watch.over(&sink);
         let (mut count, mut answered) = (0, 0);
         let mut ran = Ran { answer: None, is_usable: true };
@@ -97,10 +96,9 @@ impl Reader<'_> {
         shared.metrics.follow_busy(self.connection);
         // Whoever is answered finds it counted.
         shared.counters.reads.add_many(answered);
-        let Cleared { left, relieved } = self.tray.clear(&mut self.ready);
+        let left = self.tray.clear(permit, &mut self.ready);
         self.ready.extend(ran.answer);
         answers.answer_all(&sink, &mut self.ready, self.now);
-        permit.were_put_back(relieved);
         if left.is_some() {
             shared.put_back(permit, &passed, left);
         }

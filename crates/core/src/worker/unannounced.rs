@@ -127,8 +127,14 @@ impl Watch {
         control::spawn(async move {
             tokio::time::sleep(GRACE).await;
             has_come.store(true, Ordering::SeqCst);
+            let present = tray.present();
+            if let Some(sink) = watched.upgrade() {
+                sink.announce();
+            }
+            let Some((number, since)) = present else { return };
+            tokio::time::sleep(GRACE.saturating_sub(since.elapsed())).await;
             if let Some(shared) = shared.upgrade() {
-                tray.relieve(&shared);
+                tray.relieve(number, &shared);
             }
             if let Some(sink) = watched.upgrade() {
                 sink.announce();

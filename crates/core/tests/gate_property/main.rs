@@ -35,6 +35,8 @@ enum Event {
     PutBack(usize, usize),
     /// The others of those have used it.
     Used(usize),
+    /// A quick read is slow.
+    Slow(usize),
     SetConcurrency(Concurrency),
     Close,
 }
@@ -74,6 +76,7 @@ impl Pair {
             Event::PassAhead(pick, count) => self.pass_ahead(pick, count)?,
             Event::PutBack(pick, count) => self.put_back(pick, count)?,
             Event::Used(pick) => self.used(pick),
+            Event::Slow(pick) => self.slow(pick)?,
             Event::SetConcurrency(concurrency) => self.set_concurrency(concurrency),
             Event::Close => self.close()?,
         }
@@ -99,6 +102,9 @@ impl Pair {
             Decision::Admitted => {}
             Decision::Overloaded | Decision::Closed => prop_assert_eq!(self.machine.status(), before),
         }
+        let mut admitted = Vec::new();
+        self.machine.on_widen(&mut admitted);
+        prop_assert_eq!(self.named(&admitted), self.model.widen());
         Ok(())
     }
 
@@ -187,10 +193,10 @@ impl Pair {
         let heir = self.machine.on_pass(class);
         prop_assert!(class != Class::Write || has_heir == heir.is_some(), "has_heir_of_write tells what on_pass does");
         let mut released = self.model.clone();
-        let admitted = released.release(index);
-        let same_class = |(_, admitted): &(Id, Class)| *admitted == class;
-        let may_pass = !self.model.closing && class != Class::Exclusive && admitted.first().is_some_and(same_class);
-        prop_assert_eq!(heir.map(|ticket| self.ids[&ticket]), may_pass.then(|| admitted[0].0));
+        let admitted = released.release_to_one(index);
+        let fits = |(_, next): &(Id, Class)| *next == class || (is_single_read(class) && is_single_read(*next));
+        let may_pass = !self.model.closing && class != Class::Exclusive && admitted.first().is_some_and(fits);
+        prop_assert_eq!(heir.map(|heir| (self.ids[&heir.ticket], heir.class)), may_pass.then(|| admitted[0]));
         if may_pass {
             prop_assert_eq!(admitted.len(), 1);
             self.model = released;
@@ -217,16 +223,15 @@ impl Pair {
             return Ok(());
         }
         let index = pick % self.model.running.len();
-        let class = self.model.running[index].1;
-        let ahead = self.model.ahead_of(index);
-        let back = &ahead[ahead.len() - count.min(ahead.len())..];
-        if back.is_empty() {
-            return Ok(());
-        }
+        let mut back = self.model.ahead_of(index);
+        back.drain(..back.len() - count.min(back.len()));
+        // A permit may have become one of a short read since.
+        let Some((_, Want::Permit(class))) = back.last().copied() else { return Ok(()) };
+        let back: Vec<_> = back.into_iter().map(|(id, _)| id).collect();
         let tickets: Vec<_> = back.iter().map(|id| self.tickets[id]).collect();
         let mut admitted = Vec::new();
         prop_assert_eq!(self.machine.on_put_back(class, &tickets, &mut admitted), !self.model.closing);
-        prop_assert_eq!(self.named(&admitted), self.model.put_back(back));
+        prop_assert_eq!(self.named(&admitted), self.model.put_back(&back));
         Ok(())
     }
 
@@ -235,6 +240,18 @@ impl Pair {
             let index = pick % self.model.running.len();
             self.machine.on_used(self.model.use_ahead(index));
         }
+    }
+
+    fn slow(&mut self, pick: usize) -> Result<(), TestCaseError> {
+        let quick = |(_, (_, class)): &(usize, &(Id, Class))| *class == Class::Read(ReadKind::Quick);
+        let quicks: Vec<_> = self.model.running.iter().enumerate().filter(quick).map(|(index, _)| index).collect();
+        if quicks.is_empty() {
+            return Ok(());
+        }
+        let mut admitted = Vec::new();
+        self.machine.on_slow(&mut admitted);
+        prop_assert_eq!(self.named(&admitted), self.model.slow(quicks[pick % quicks.len()]));
+        Ok(())
     }
 
     fn set_concurrency(&mut self, concurrency: Concurrency) {
@@ -299,6 +316,10 @@ impl Pair {
     }
 }
 
+fn is_single_read(class: Class) -> bool {
+    matches!(class, Class::Read(ReadKind::Short | ReadKind::Quick))
+}
+
 /// What the machine answered, where `class` is what it was asked for.
 fn answer(decision: Decision, class: Class) -> Answer {
     match decision {
@@ -331,6 +352,7 @@ fn queued_unclassified(decision: UnclassifiedDecision) -> Vec<Ticket> {
 fn any_class() -> impl Strategy<Value = Class> {
     prop_oneof![
         4 => Just(Class::Read(ReadKind::Short)),
+        4 => Just(Class::Read(ReadKind::Quick)),
         2 => Just(Class::Read(ReadKind::Session)),
         1 => Just(Class::Read(ReadKind::Nested)),
         4 => Just(Class::Write),
@@ -354,13 +376,14 @@ fn any_event() -> impl Strategy<Value = Event> {
         5 => ((0_usize..8), (1_usize..6)).prop_map(|(pick, count)| Event::PassAhead(pick, count)),
         4 => ((0_usize..8), (1_usize..6)).prop_map(|(pick, count)| Event::PutBack(pick, count)),
         1 => (0_usize..8).prop_map(Event::Used),
+        1 => (0_usize..8).prop_map(Event::Slow),
         1 => any_concurrency().prop_map(Event::SetConcurrency),
         1 => Just(Event::Close),
     ]
 }
 
-fn any_limits() -> impl Strategy<Value = (u32, usize)> {
-    (1_u32..4, prop_oneof![1 => 0_usize..6, 3 => Just(1_000)])
+fn any_limits() -> impl Strategy<Value = (u32, usize, usize)> {
+    (1_u32..4, prop_oneof![1 => 0_usize..6, 3 => Just(1_000)], prop_oneof![3 => 1_usize..4, 1 => 8_usize..10])
 }
 
 fn config(cases: u32) -> ProptestConfig {
@@ -380,18 +403,18 @@ proptest! {
 
     #[test]
     fn with_wal_concurrency_the_gate_agrees_with_its_model(
-        (max_readers, max_queued) in any_limits(),
+        (max_readers, max_queued, quicks_of_a_reader) in any_limits(),
         events in vec(any_event(), 1..48),
     ) {
-        agree(Setup { concurrency: Concurrency::Wal, max_readers, max_queued }, &events)?;
+        agree(Setup { concurrency: Concurrency::Wal, max_readers, max_queued, quicks_of_a_reader }, &events)?;
     }
 
     #[test]
     fn with_exclusive_concurrency_the_gate_agrees_with_its_model(
-        (max_readers, max_queued) in any_limits(),
+        (max_readers, max_queued, quicks_of_a_reader) in any_limits(),
         events in vec(any_event(), 1..48),
     ) {
-        agree(Setup { concurrency: Concurrency::Exclusive, max_readers, max_queued }, &events)?;
+        agree(Setup { concurrency: Concurrency::Exclusive, max_readers, max_queued, quicks_of_a_reader }, &events)?;
     }
 
     /// Before each event of one of two gates, a request or an unclassified statement comes and, if it has to wait, is cancelled.
@@ -401,7 +424,7 @@ proptest! {
         max_readers in 1_u32..4,
         events in vec((any_event(), option::of(any_class())), 1..48),
     ) {
-        let setup = Setup { concurrency, max_readers, max_queued: 1_000 };
+        let setup = Setup { concurrency, max_readers, max_queued: 1_000, quicks_of_a_reader: 2 };
         let (mut untouched, mut disturbed) = (Pair::new(setup), Pair::new(setup));
         for (event, cancelled) in events {
             let mut trial = disturbed.machine.clone();

@@ -7,6 +7,8 @@ use sluice_core::gate::{Admission, AdmissionStatus, Class, Concurrency, Mode, Ph
 
 pub(crate) type Id = usize;
 
+const QUICK: Class = Class::Read(ReadKind::Quick);
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Want {
     /// A position among the writes. While the read of this number waits, it may run there as a write instead.
@@ -27,6 +29,7 @@ pub(crate) struct Model {
     pub(crate) concurrency: Concurrency,
     max_readers: usize,
     max_queued: usize,
+    quicks_of_a_reader: usize,
     pub(crate) closing: bool,
     pub(crate) running: Vec<(Id, Class)>,
     pub(crate) line: Vec<Waiting>,
@@ -49,6 +52,7 @@ impl Model {
             concurrency: setup.concurrency,
             max_readers: setup.max_readers as usize,
             max_queued: setup.max_queued,
+            quicks_of_a_reader: setup.quicks_of_a_reader,
             closing: false,
             running: Vec::new(),
             line: Vec::new(),
@@ -64,7 +68,7 @@ impl Model {
         let before = self.clone();
         let new = |&(id, want)| Waiting { id, want, in_turn: false, turns_waited: 0 };
         self.line.extend(wants.iter().map(new));
-        let admitted = self.scan();
+        let admitted = self.scan(None);
         let last = wants[wants.len() - 1].0;
         assert!(admitted.iter().all(|(id, _)| *id == last), "an arrival lets nobody else run");
         if let [(_, class)] = admitted[..]
@@ -85,7 +89,7 @@ impl Model {
         }
         let waiting = self.line.iter_mut().find(|waiting| waiting.id == place).expect("the place is queued");
         waiting.want = Want::Permit(Class::Write);
-        let admitted = self.scan();
+        let admitted = self.scan(Some(1));
         admitted.first().map_or(Answer::Queued, |(_, class)| Answer::Admitted(*class))
     }
 
@@ -94,7 +98,22 @@ impl Model {
         if self.alternates(class) {
             self.line.iter_mut().for_each(|waiting| waiting.in_turn = true);
         }
-        self.scan()
+        self.scan(Some(1))
+    }
+
+    /// As a release of the permit of one that runs, which the same reader may have again. Returns who runs then.
+    pub(crate) fn release_to_one(&mut self, index: usize) -> Vec<(Id, Class)> {
+        let (_, class) = self.running.remove(index);
+        if self.alternates(class) {
+            self.line.iter_mut().for_each(|waiting| waiting.in_turn = true);
+        }
+        let fewer = if class == QUICK { 8 } else { 1 };
+        let mut admitted = Vec::new();
+        if let Some(next) = self.next(Some(fewer)) {
+            admitted.push(self.admit(next));
+        }
+        admitted.extend(self.scan(Some(1)));
+        admitted
     }
 
     /// Those ahead of their turns have used the permit of the one that runs. Returns how many they were.
@@ -108,23 +127,22 @@ impl Model {
     pub(crate) fn pass_ahead(&mut self, index: usize) -> Option<Id> {
         let (holder, class) = self.running[index];
         let goes_ahead = match class {
-            Class::Read(kind) => kind == ReadKind::Short,
+            Class::Read(kind) => matches!(kind, ReadKind::Short | ReadKind::Quick),
             Class::Write => !self.alternates(class) && self.head().is_some_and(|head| !is_place(head)),
             Class::Exclusive => false,
         };
-        let mut released = self.clone();
-        released.running.remove(index);
-        let (next, _) = *released.scan().first().filter(|(_, admitted)| goes_ahead && *admitted == class)?;
+        let (next, _) =
+            *self.clone().release_to_one(index).first().filter(|(_, admitted)| goes_ahead && *admitted == class)?;
         let at = self.line.iter().position(|waiting| waiting.id == next).expect("who waits is in the line");
         let waiting = self.line.remove(at);
         self.ahead.push((holder, waiting));
         Some(next)
     }
 
-    /// Those that one that runs has passed its permit on to ahead of their turns.
-    pub(crate) fn ahead_of(&self, index: usize) -> Vec<Id> {
+    /// Those that one that runs has passed its permit on to ahead of their turns, with what they want.
+    pub(crate) fn ahead_of(&self, index: usize) -> Vec<(Id, Want)> {
         let holder = self.running[index].0;
-        self.ahead.iter().filter(|(of, _)| *of == holder).map(|(_, waiting)| waiting.id).collect()
+        self.ahead.iter().filter(|(of, _)| *of == holder).map(|(_, waiting)| (waiting.id, waiting.want)).collect()
     }
 
     /// Puts those back that are ahead of their turns, and admits whoever may run.
@@ -138,12 +156,12 @@ impl Model {
         let back: Vec<(Id, Waiting)> = back;
         self.line.extend(back.into_iter().map(|(_, waiting)| waiting));
         self.line.sort_by_key(|waiting| waiting.id);
-        self.scan()
+        self.scan(Some(1))
     }
 
     pub(crate) fn cancel(&mut self, id: Id) -> Vec<(Id, Class)> {
         self.line.retain(|waiting| waiting.id != id);
-        self.scan()
+        self.scan(Some(1))
     }
 
     pub(crate) fn close(&mut self) -> Vec<Id> {
@@ -151,23 +169,39 @@ impl Model {
         self.line.drain(..).map(|waiting| waiting.id).collect()
     }
 
-    /// Admits whoever may run, one at a time, starting over after each.
-    fn scan(&mut self) -> Vec<(Id, Class)> {
+    /// Requests were queued: admits the quick reads that run because many wait.
+    pub(crate) fn widen(&mut self) -> Vec<(Id, Class)> {
+        self.scan(Some(1))
+    }
+
+    /// A quick read that runs is slow.
+    pub(crate) fn slow(&mut self, index: usize) -> Vec<(Id, Class)> {
+        self.running[index].1 = Class::Read(ReadKind::Short);
+        self.scan(Some(1))
+    }
+
+    /// Admits whoever may run, one at a time, starting over after each. Quick reads run beside others if many wait, or so many times
+    /// fewer, where that is looked at.
+    fn scan(&mut self, fewer: Option<usize>) -> Vec<(Id, Class)> {
         let mut admitted = Vec::new();
-        while let Some(index) = self.next() {
-            let Waiting { id, want, turns_waited, .. } = self.line.remove(index);
-            let (id, class) = match want {
-                Want::Permit(class) => (id, class),
-                Want::Place(read) => {
-                    self.line.retain(|waiting| waiting.id != read);
-                    (read, Class::Write)
-                }
-            };
-            assert!(!is_read(class) || turns_waited <= 1, "a read waited for {turns_waited} write turns");
-            self.run(id, class);
-            admitted.push((id, class));
+        while let Some(index) = self.next(fewer) {
+            admitted.push(self.admit(index));
         }
         admitted
+    }
+
+    fn admit(&mut self, index: usize) -> (Id, Class) {
+        let Waiting { id, want, turns_waited, .. } = self.line.remove(index);
+        let (id, class) = match want {
+            Want::Permit(class) => (id, class),
+            Want::Place(read) => {
+                self.line.retain(|waiting| waiting.id != read);
+                (read, Class::Write)
+            }
+        };
+        assert!(!is_read(class) || turns_waited <= 1, "a read waited for {turns_waited} write turns");
+        self.run(id, class);
+        (id, class)
     }
 
     fn run(&mut self, id: Id, class: Class) {
@@ -179,30 +213,37 @@ impl Model {
         }
     }
 
-    fn next(&self) -> Option<usize> {
+    fn next(&self, fewer: Option<usize>) -> Option<usize> {
         if self.closing {
             return None;
         }
         let find = |may_run: &dyn Fn(&Waiting) -> bool| self.line.iter().position(may_run);
-        find(&|waiting| self.may_read(waiting, &[ReadKind::Nested]))
-            .or_else(|| find(&|waiting| self.may_read(waiting, &[ReadKind::Short, ReadKind::Session])))
+        find(&|waiting| self.may_read(waiting, &[ReadKind::Nested], fewer))
+            .or_else(|| {
+                find(&|waiting| self.may_read(waiting, &[ReadKind::Short, ReadKind::Quick, ReadKind::Session], fewer))
+            })
             .or_else(|| find(&|waiting| self.may_write(waiting)))
     }
 
-    fn may_read(&self, waiting: &Waiting, kinds: &[ReadKind]) -> bool {
+    fn may_read(&self, waiting: &Waiting, kinds: &[ReadKind], fewer: Option<usize>) -> bool {
         let Want::Permit(Class::Read(kind)) = waiting.want else { return false };
         let alternating_out = self.running.iter().any(|(_, class)| self.alternates(*class));
         let room = self.readers() < self.max_readers || self.readers() == self.sessions();
         let session_room = kind != ReadKind::Session || self.sessions() < self.max_readers;
+        let quicks_out = self.running.iter().filter(|(_, class)| *class == QUICK).count();
+        let quicks = self.line.iter().filter(|waiting| waiting.want == Want::Permit(QUICK)).count();
+        let crowd = fewer.is_some_and(|fewer| quicks > quicks_out * (self.quicks_of_a_reader / fewer));
+        let quick_room = kind != ReadKind::Quick || quicks_out == 0 || crowd;
         let held_back = match self.head().map(|head| head.want) {
             Some(Want::Permit(class)) => {
-                let passes = kind == ReadKind::Nested || (kind == ReadKind::Short && self.sessions() > 0);
+                let single = matches!(kind, ReadKind::Short | ReadKind::Quick);
+                let passes = kind == ReadKind::Nested || (single && self.sessions() > 0);
                 let writer_out = self.running.iter().any(|(_, class)| *class == Class::Write);
                 self.alternates(class) && !waiting.in_turn && !passes && !writer_out
             }
             Some(Want::Place(_)) | None => false,
         };
-        kinds.contains(&kind) && !alternating_out && room && session_room && !held_back
+        kinds.contains(&kind) && !alternating_out && room && session_room && quick_room && !held_back
     }
 
     fn may_write(&self, waiting: &Waiting) -> bool {
@@ -280,10 +321,12 @@ pub(crate) struct Setup {
     pub(crate) concurrency: Concurrency,
     pub(crate) max_readers: u32,
     pub(crate) max_queued: usize,
+    pub(crate) quicks_of_a_reader: usize,
 }
 
 impl Setup {
     pub(crate) fn machine(self) -> Admission {
         Admission::new(self.concurrency, self.max_readers, self.max_queued)
+            .with_quicks_of_a_reader(self.quicks_of_a_reader)
     }
 }

@@ -1,39 +1,44 @@
 //! How a permit passes from one request to the next without a release.
 
-use super::Admission;
+use super::{Admission, Reach};
 use crate::gate::queues::Intent;
 use crate::gate::request::{Admitted, Class, ReadKind, Ticket};
 use crate::gate::status::Phase;
 
 impl Admission {
-    /// Passes a permit on to the request that its release would admit, if that is of the same class. Returns its ticket; on `None`
-    /// nothing happened, and the permit is still out.
+    /// Passes a permit on to the request that its release would admit, if that is of the same class, or both are short or quick reads. Returns it:
+    /// the permit is of its class from here on. On `None` nothing happened, and the permit is still out.
     ///
     /// It differs from [`Admission::on_release`] only in that nobody sees the moment between, in which the permit's connection
     /// would have to be found again.
     ///
     /// # Panics
     /// If no such permit is out.
-    pub fn on_pass(&mut self, class: Class) -> Option<Ticket> {
+    pub fn on_pass(&mut self, class: Class) -> Option<Admitted> {
+        self.pass(class, |next| next == class || (is_single_read(class) && is_single_read(next)))
+    }
+
+    fn pass(&mut self, class: Class, to: impl Fn(Class) -> bool) -> Option<Admitted> {
         if self.phase != Phase::Open || class == Class::Exclusive || self.turn_ends_with(class) {
             return None;
         }
         self.permits.give_back(class);
         let next = match class {
-            Class::Read(_) => self.next_reader(),
+            Class::Read(ReadKind::Quick) => self.next_reader(Reach::Staying),
+            Class::Read(_) => self.next_reader(Reach::Wide),
             Class::Write | Class::Exclusive => self.next_writer(),
         };
-        let heir = next.filter(|next| next.class == class);
+        let heir = next.filter(|next| to(next.class));
         match heir {
             Some(heir) => self.admit(heir),
             None => self.permits.take(class),
         }
         self.check_invariants();
-        heir.map(|heir| heir.ticket)
+        heir
     }
 
     /// Passes a permit on to the request that waits next, too, ahead of its turn, as if the one before had used it already. Returns its ticket.
-    /// Only a permit of a short read, or one to write that does not alternate with reads, of which one may come before that turn; and to
+    /// Only a permit of a short or quick read, or one to write that does not alternate with reads, of which one may come before that turn; and to
     /// no statement that may be a read or a write.
     ///
     /// It keeps its room in the queue until [`Admission::on_used`] or [`Admission::on_put_back`].
@@ -42,11 +47,11 @@ impl Admission {
     /// If no such permit is out.
     pub fn on_pass_ahead(&mut self, class: Class) -> Option<Ticket> {
         let goes_ahead = match class {
-            Class::Read(ReadKind::Short) => true,
+            Class::Read(ReadKind::Short | ReadKind::Quick) => true,
             Class::Write => !self.is_alternating(class) && !self.head_is_place(),
             Class::Read(ReadKind::Session | ReadKind::Nested) | Class::Exclusive => false,
         };
-        let ticket = goes_ahead.then(|| self.on_pass(class)).flatten()?;
+        let Admitted { ticket, class: _ } = goes_ahead.then(|| self.pass(class, |next| next == class)).flatten()?;
         self.ahead += 1;
         self.check_invariants();
         Some(ticket)
@@ -71,7 +76,7 @@ impl Admission {
             return false;
         }
         match class {
-            Class::Read(_) => self.queues.put_back_shorts(tickets),
+            Class::Read(kind) => self.queues.put_back_readers(kind, tickets),
             Class::Write | Class::Exclusive => self.queues.put_back_writes(tickets),
         }
         self.admit_waiting(admitted);
@@ -79,10 +84,11 @@ impl Admission {
         true
     }
 
-    /// For how many of the short reads that wait one reader may take the permit ahead of their turns: a fair share is left to the others.
+    /// For how many of the reads that wait a reader with a permit of `class` may take it ahead of their turns: a fair share is left to others.
     #[must_use]
-    pub fn share_of_a_reader(&self) -> usize {
-        self.queues.waiting_readers() / self.max_readers.max(1) as usize
+    pub fn share_of_a_reader(&self, class: Class) -> usize {
+        let readers = if class == Class::Read(ReadKind::Quick) { self.permits.quicks } else { self.max_readers };
+        self.queues.waiting_readers() / readers.max(1) as usize
     }
 
     /// Returns whether [`Admission::on_pass`] of a write permit would find a request.
@@ -106,4 +112,9 @@ impl Admission {
     fn head_is_place(&self) -> bool {
         self.queues.first_write().is_some_and(|(_, intent)| matches!(intent, Intent::Place { read: _ }))
     }
+}
+
+/// Whether it is of one statement, which a reader may run after any other of those.
+fn is_single_read(class: Class) -> bool {
+    matches!(class, Class::Read(ReadKind::Short | ReadKind::Quick))
 }

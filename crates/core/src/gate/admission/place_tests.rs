@@ -207,10 +207,10 @@ fn a_write_permit_is_passed_on_to_a_place_at_the_head() {
     gate.admit_now(SHORT);
     gate.admit_now(Class::Write);
     let (_, read) = gate.place_and_read();
-    assert_eq!(gate.on_pass(Class::Write), Some(read));
+    assert_eq!(gate.pass_to(Class::Write), Some(read));
     let status = gate.status();
     assert_eq!((status.active_writer, status.places, status.queued), (true, 0, 0));
-    assert_eq!(gate.on_pass(Class::Write), None);
+    assert_eq!(gate.pass_to(Class::Write), None);
 }
 
 #[test]
@@ -218,9 +218,9 @@ fn a_write_permit_is_not_passed_on_to_a_place_that_is_being_classified() {
     let mut gate = wal(1);
     gate.admit_now(Class::Write);
     let place = gate.place();
-    assert_eq!(gate.on_pass(Class::Write), None);
+    assert_eq!(gate.pass_to(Class::Write), None);
     assert_eq!(gate.on_confirm(place), Decision::Queued(place));
-    assert_eq!(gate.on_pass(Class::Write), Some(place));
+    assert_eq!(gate.pass_to(Class::Write), Some(place));
 }
 
 #[test]

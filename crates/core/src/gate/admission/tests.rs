@@ -61,6 +61,11 @@ impl Admission {
         admitted
     }
 
+    /// Passes a permit on. Returns the ticket of whoever has it now.
+    pub(super) fn pass_to(&mut self, class: Class) -> Option<Ticket> {
+        self.on_pass(class).map(|heir| heir.ticket)
+    }
+
     pub(super) fn cancel(&mut self, ticket: Ticket) -> Vec<Ticket> {
         let mut admitted = Vec::new();
         assert!(self.on_cancel(ticket, &mut admitted), "{ticket:?} has to be queued");

@@ -159,7 +159,7 @@ fn reads_that_are_put_back_run_at_once_where_a_reader_is_free_and_else_where_the
         assert!(is_full(), "two that are ahead of their turns keep their room");
         let first = ticket.after(1);
         if by_another {
-            assert!(matches!(stage.gate.put_back_reads(first, waiter, queued_at), Ok(true)));
+            assert!(matches!(stage.gate.put_back_reads(ReadKind::Short, first, waiter, queued_at), Ok(true)));
             permit.were_put_back(2);
         } else {
             assert!(matches!(permit.put_back(first, waiter, queued_at), Ok(true)));
@@ -180,7 +180,7 @@ fn reads_that_are_put_back_run_at_once_where_a_reader_is_free_and_else_where_the
         assert_eq!(stage.next_admitted().0, 3);
         assert_eq!(stage.next_admitted().0, 4);
         if by_another {
-            assert!(stage.gate.put_back_reads(ticket.after(1), waiter, queued_at).is_ok());
+            assert!(stage.gate.put_back_reads(ReadKind::Short, ticket.after(1), waiter, queued_at).is_ok());
             permit.were_put_back(1);
         } else {
             assert!(permit.put_back(ticket.after(1), waiter, queued_at).is_ok());
