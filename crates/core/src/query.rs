@@ -21,7 +21,7 @@ pub struct Query {
     hint: AtomicU8,
     single: AtomicBool,
     short_runs: AtomicU8,
-    quick_runs: AtomicU8,
+    quickness: AtomicU8,
     fitness: Fitness,
     long_write: AtomicBool,
     plain: AtomicBool,
@@ -39,9 +39,11 @@ const SHORT_RUNS: u8 = 4;
 
 /// How long a run may take that counts as quick: some times as long as a thread takes to find the next one, and less than one takes to wake up.
 const QUICK: Duration = Duration::from_micros(5);
-/// By how many quick runs, less those that were not, a statement is expected to run quickly; and by how many at most.
-const QUICK_RUNS: u8 = 4;
-const MOST_QUICK_RUNS: u8 = 8;
+/// How many quick runs more than make up for the others a statement must have had to be expected to run quickly, and how many are remembered. Each
+/// of the others takes as many of them as it took times [`QUICK`]: so a statement is quick that takes no longer on average, as far as
+/// that is remembered, and one that once had to wait for a core stays it.
+const QUICK_RUNS: u8 = 16;
+const MOST_QUICK_RUNS: u8 = 128;
 
 /// The most shapes that one query keeps: a schema that changes more often than that makes its shapes anew.
 const MAX_SHAPES: usize = 8;
@@ -57,7 +59,7 @@ impl Query {
             hint: AtomicU8::new(UNKNOWN),
             single: AtomicBool::new(false),
             short_runs: AtomicU8::new(0),
-            quick_runs: AtomicU8::new(0),
+            quickness: AtomicU8::new(0),
             fitness: Fitness::default(),
             long_write: AtomicBool::new(false),
             plain: AtomicBool::new(false),
@@ -116,16 +118,29 @@ impl Query {
         if learnt != runs {
             self.short_runs.store(learnt, Ordering::Relaxed);
         }
-        let runs = self.quick_runs.load(Ordering::Relaxed);
-        let learnt = if elapsed > QUICK { runs.saturating_sub(1) } else { (runs + 1).min(MOST_QUICK_RUNS) };
+        let runs = self.quickness.load(Ordering::Relaxed);
+        let learnt = if elapsed > QUICK {
+            let times = elapsed.as_nanos() / QUICK.as_nanos();
+            runs.saturating_sub(u8::try_from(times).unwrap_or(u8::MAX))
+        } else {
+            (runs + 1).min(MOST_QUICK_RUNS)
+        };
         if learnt != runs {
-            self.quick_runs.store(learnt, Ordering::Relaxed);
+            self.quickness.store(learnt, Ordering::Relaxed);
         }
     }
 
-    /// Whether it is expected to take about as long as it takes to hand it over.
-    pub(crate) fn runs_quickly(&self) -> bool {
-        self.quick_runs.load(Ordering::Relaxed) >= QUICK_RUNS && self.runs_short()
+    /// Learns from a run that failed, maybe before it had done anything: only if it took long.
+    pub(crate) fn learn_failure(&self, elapsed: Duration) {
+        if elapsed > SHORT {
+            self.learn_duration(elapsed);
+        }
+    }
+
+    /// Returns whether it is a read that is expected to take about as long as it takes to hand it over: [`ReadKind::Quick`](crate::gate::ReadKind).
+    #[must_use]
+    pub fn runs_quickly(&self) -> bool {
+        self.quickness.load(Ordering::Relaxed) >= QUICK_RUNS
     }
 
     /// What is known about whether it may run inline.
@@ -377,5 +392,44 @@ mod tests {
         query.shape(columns("one too many"));
         assert!(first.announce(), "a slow run may still answer with it");
         assert!(!first.announce());
+    }
+
+    /// Lets a query run for so many microseconds, one after another and over again, and returns how many of the last thousand runs found it quick.
+    fn quick_ones(micros: &[u64]) -> usize {
+        let query = Query::new("SELECT 1");
+        let runs = micros.iter().cycle().map(|&micros| {
+            let is_quick = query.runs_quickly();
+            query.learn_duration(Duration::from_micros(micros));
+            is_quick
+        });
+        runs.skip(2_000).take(1_000).filter(|quick| *quick).count()
+    }
+
+    #[test]
+    fn a_statement_is_quick_as_long_as_it_is_on_average() {
+        assert_eq!(quick_ones(&[1]), 1_000);
+        assert_eq!(quick_ones(&[4, 4, 6]), 1_000);
+        assert_eq!(quick_ones(&[6]), 0);
+        assert_eq!(quick_ones(&[2, 2, 2, 190, 190]), 0);
+        let seldom_long: Vec<_> = std::iter::repeat_n(1, 99).chain([3_000]).collect();
+        assert!(quick_ones(&seldom_long) < 900, "it is learnt anew after each");
+        let waits_for_a_core: Vec<_> = std::iter::repeat_n(1, 199).chain([300]).collect();
+        assert_eq!(quick_ones(&waits_for_a_core), 1_000);
+    }
+
+    #[test]
+    fn a_failure_that_took_no_time_tells_nothing() {
+        let query = Query::new("SELECT 1");
+        for _ in 0..QUICK_RUNS {
+            query.learn_duration(QUICK);
+        }
+        query.learn_failure(SHORT);
+        assert!(query.runs_quickly() && query.runs_short());
+        query.learn_failure(SHORT * 2);
+        assert!(!query.runs_quickly() && !query.runs_short());
+        for _ in 0..QUICK_RUNS {
+            query.learn_failure(QUICK);
+        }
+        assert!(!query.runs_quickly());
     }
 }

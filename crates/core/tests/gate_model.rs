@@ -426,7 +426,7 @@ fn i4_reads_that_somebody_else_puts_back_or_their_reader_runs_each_end_once() {
                     let mut tray = own.lock().expect("nobody panics");
                     (tray.0.take(), tray.1)
                 };
-                permit.were_put_back(relieved);
+                permit.were_settled(relieved);
                 for _ in 0..left.map_or(0, |left| left.requests()) {
                     stage.room.use_permit(&permit);
                 }

@@ -44,7 +44,7 @@ const BY_AGE: [ReadKind; 3] = [ReadKind::Short, ReadKind::Quick, ReadKind::Sessi
 /// | release | alternating permit | the readers waiting now are in turn; then *admit* |
 /// | | other permit | *admit* |
 /// | widen | requests were queued | *admit* |
-/// | slow | a permit of a quick read is out | it is one of a short read; then *admit* |
+/// | slow | a permit of a quick read is out | it is one of a short read, and all quick reads that wait are short ones, where they wait; then *admit* |
 /// | pass | the release would admit one request, of the same class, or both are short or quick reads, and the class is not `Exclusive` | it has the permit now, which is of its class |
 /// | | else | nothing: the permit is still out |
 /// | pass ahead | as *pass*, to one of the same class, which is a short or quick read, or a write that is not alternating; and who is next is no place | it has the permit too, which does not come back from the one before: it leaves, and keeps its room in the queue |

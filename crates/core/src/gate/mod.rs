@@ -334,8 +334,9 @@ impl<W: Waiter> Gate<W> {
         });
     }
 
-    /// Says that the quick read of a permit is slow: others of that kind do not wait for it any more. For whoever does not have that permit, which
-    /// has to be told of it: [`Permit::was_slowed_down`]. Those who run now are called when what is returned is dropped.
+    /// Says that the quick read of a permit is slow: nobody waits for it any more because of its kind, and whoever waits for a quick read waits for a
+    /// short one. For whoever does not have that permit, which has to be told of it: [`Permit::was_slowed_down`]. Those who run now are called when
+    /// what is returned is dropped.
     ///
     /// # Panics
     /// If no permit of a quick read is out.
@@ -349,8 +350,17 @@ impl<W: Waiter> Gate<W> {
         told
     }
 
-    /// Puts reads of a class back that a permit was passed on to ahead of their turns, as [`Permit::put_back`]; for whoever does not have that permit,
-    /// which has to be told of it: [`Permit::were_put_back`].
+    /// Tells that so many have used a permit that it was passed on to ahead of their turns, as [`Permit::used`]; for whoever does not have that
+    /// permit, which has to be told of it: [`Permit::were_settled`].
+    ///
+    /// # Panics
+    /// If no permit was passed on to so many.
+    pub fn used(&self, count: usize) {
+        self.state.lock().admission.on_used(count);
+    }
+
+    /// Puts reads of a kind back that a permit was passed on to ahead of their turns, as [`Permit::put_back`]; for whoever does not have that permit,
+    /// which has to be told of it: [`Permit::were_settled`].
     ///
     /// # Errors
     /// The waiter itself, when the gate was closed meanwhile.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::waiters::Waiting;
-use super::{Admitted, Class, Gate, ReadKind, Ticket, Waiter};
+use super::{Admitted, Class, Gate, ReadKind, Ticket, Told, Waiter};
 
 /// A waiter that got the permit of the one before it.
 pub struct Passed<W: Waiter> {
@@ -56,7 +56,8 @@ impl<W: Waiter> Permit<W> {
     }
 
     /// Passes the permit on to the waiter that its release would admit, if that one asked for the same class, or both are for short or quick reads:
-    /// the permit is of the waiter's class then. Otherwise the permit comes back.
+    /// the permit is of the waiter's class then. One of a quick read also goes to a quick read that would wait for others, as
+    /// [`Admission::on_pass`](super::Admission::on_pass) says. Otherwise the permit comes back.
     ///
     /// Whoever serves one request after another on the same connection saves the way through the queue of that connection.
     ///
@@ -86,7 +87,7 @@ impl<W: Waiter> Permit<W> {
         };
         self.class = class;
         let share = match class {
-            Class::Read(_) => 1 + state.admission.share_of_a_reader(class),
+            Class::Read(kind) => 1 + state.admission.share_of_a_reader(kind),
             Class::Write | Class::Exclusive => usize::MAX,
         };
         let waiter = state.waiting.get(ticket).expect("BUG: I4 a request is admitted whose waiter is gone");
@@ -105,8 +106,9 @@ impl<W: Waiter> Permit<W> {
 
     /// Tells that all have used the permit that it was passed on to ahead of their turns.
     pub fn used(&mut self) {
-        let ahead = std::mem::take(&mut self.ahead);
-        self.gate.state.lock().admission.on_used(ahead);
+        if self.ahead > 0 {
+            self.gate.used(std::mem::take(&mut self.ahead));
+        }
     }
 
     /// Puts the last of those requests back that the permit was passed on to ahead of their turns: they wait again where they waited, and run at once
@@ -119,9 +121,18 @@ impl<W: Waiter> Permit<W> {
     /// # Panics
     /// If the permit was not passed on to them ahead of their turns.
     pub fn put_back(&mut self, first: Ticket, waiter: W, queued_at: Instant) -> Result<bool, W> {
-        self.were_put_back(waiter.requests());
+        self.were_settled(waiter.requests());
         let used = std::mem::take(&mut self.ahead);
         self.gate.put_back(self.class, used, first, Waiting { waiter, queued_at })
+    }
+
+    /// Says that its quick read takes longer than that: [`Gate::slow_down`]. It is of a short read from here on.
+    ///
+    /// # Panics
+    /// If it was not of a quick read.
+    pub fn slow_down(&mut self) -> Told<W> {
+        self.was_slowed_down();
+        self.gate.slow_down()
     }
 
     /// Tells that somebody else has said of it that its quick read is slow: [`Gate::slow_down`]. It is of a short read from here on.
@@ -133,13 +144,13 @@ impl<W: Waiter> Permit<W> {
         self.class = Class::Read(ReadKind::Short);
     }
 
-    /// Tells that somebody else has put so many of those back that the permit was passed on to ahead of their turns:
+    /// Tells that somebody else has told the gate of so many of those that the permit was passed on to ahead of their turns: [`Gate::used`],
     /// [`Gate::put_back_reads`].
     ///
     /// # Panics
     /// If it was passed on to fewer.
-    pub fn were_put_back(&mut self, count: usize) {
-        self.ahead = self.ahead.checked_sub(count).expect("BUG: I4 more are put back than were ahead of their turns");
+    pub fn were_settled(&mut self, count: usize) {
+        self.ahead = self.ahead.checked_sub(count).expect("BUG: I4 more are settled than were ahead of their turns");
     }
 }
 

@@ -145,8 +145,14 @@ impl Queues {
         self.nested.len() + self.shorts.len() + self.quicks.len() + self.sessions.len()
     }
 
-    pub(super) fn waiting_quicks(&self) -> usize {
-        self.quicks.len()
+    pub(super) fn waiting(&self, kind: ReadKind) -> usize {
+        self.readers(kind).len()
+    }
+
+    /// Has the quick reads wait as short ones, where they waited.
+    pub(super) fn slow_down(&mut self) {
+        self.shorts.append(&mut self.quicks);
+        self.shorts.make_contiguous().sort();
     }
 
     pub(super) fn waiting_writers(&self) -> usize {

@@ -183,6 +183,11 @@ pub(crate) struct Ahead {
 }
 
 impl Ahead {
+    /// How many are ahead of their turns.
+    pub(crate) fn ahead(&self) -> usize {
+        self.count - 1
+    }
+
     /// The ticket of the first of those that are left.
     fn first_of(&self, left: &Calls) -> Ticket {
         self.first.after(self.count - left.count())
@@ -283,11 +288,15 @@ impl Shared {
         self.are_put_back(back);
     }
 
-    /// The same of reads, for whoever does not have the permit.
-    pub(crate) fn put_back_reads(self: &Arc<Self>, kind: ReadKind, passed: &Ahead, calls: Calls) {
-        let first = passed.first_of(&calls);
-        let back = self.gate.put_back_reads(kind, first, Waiting::calls(self, calls, passed.since), passed.queued_at);
-        self.are_put_back(back);
+    /// The same of reads, which wait for short ones from here on; for whoever does not have the permit.
+    pub(crate) fn put_back_reads(self: &Arc<Self>, passed: &Ahead, calls: Calls) {
+        let (first, left) = (passed.first_of(&calls), calls.count());
+        self.gate.used(passed.ahead() - left);
+        if left > 0 {
+            let waiting = Waiting::calls(self, calls, passed.since);
+            let back = self.gate.put_back_reads(ReadKind::Short, first, waiting, passed.queued_at);
+            self.are_put_back(back);
+        }
     }
 
     /// Says of a permit of a quick read that the read is slow, for whoever does not have that permit. Whoever runs now is told when what is

@@ -47,6 +47,7 @@ pub(crate) fn serve_reader(worker: &Arc<Worker>, shared: &Arc<Shared>, connectio
         ready: VecDeque::new(),
         now: Instant::now(),
         took: Duration::MAX,
+        is_quick: false,
     }
     .serve()
 }
@@ -63,12 +64,14 @@ pub(super) struct Reader<'a> {
     broken: bool,
     pub(super) watch: Watch,
     pub(super) tray: Arc<Tray>,
-    /// Empty: it keeps memory for the answers on the tray.
+    /// Answers of several calls that are about to be delivered. Kept for its memory.
     pub(super) ready: VecDeque<(u32, Delivery)>,
     /// When the present job began; the clock is read once per job.
     pub(super) now: Instant,
     /// How long the last read took.
     took: Duration,
+    /// Whether more like it are expected to run quickly.
+    is_quick: bool,
 }
 
 /// Who asked for a read.
@@ -153,32 +156,40 @@ impl Reader<'_> {
         let mut next = NextRead::One(Next::first(job, permit));
         self.now = Instant::now();
         let (heir, permit) = loop {
+            let mut ready_for = None;
             let (is_usable, permit) = match next {
                 NextRead::One(Next::Run(job, mut permit, queued)) => {
                     if let Some(Queued { since, .. }) = queued {
                         self.shared.metrics.waited(permit.class(), self.now.saturating_duration_since(since));
                     }
                     answers.before(&job, self.now, &mut self.watch);
-                    let is_quick = permit.class() == Class::Read(ReadKind::Quick);
-                    if is_quick {
-                        self.tray.load(&permit, self.now, None);
-                        self.watch.over(job.reply.sink());
-                    }
-                    let is_usable = self.run_alone(job, queued, &mut answers);
-                    if is_quick {
-                        self.tray.clear(&mut permit, &mut self.ready);
-                    }
+                    let is_usable = if permit.class() == Class::Read(ReadKind::Quick) {
+                        self.run_quick(job, queued, &mut permit, &mut answers)
+                    } else {
+                        self.run_alone(job, queued, &mut answers)
+                    };
                     (is_usable, permit)
                 }
-                NextRead::Several(taken, mut permit) => (self.run_calls(taken, &mut permit, &mut answers), permit),
+                NextRead::Several(taken, mut permit) => {
+                    let (is_usable, sink) = self.run_calls(taken, &mut permit, &mut answers);
+                    ready_for = Some(sink);
+                    (is_usable, permit)
+                }
                 NextRead::One(Next::HandOver(waiting, permit)) => break (Some(waiting), permit),
                 NextRead::One(Next::Rest(permit)) => break (None, permit),
             };
-            if !is_usable {
-                self.worker.finish();
-                return Err(Exit::Discard(permit));
+            let after = if is_usable { Ok(NextRead::after(permit, how_many(self.took))) } else { Err(permit) };
+            // The gate has learnt by then that they have used the permit: whoever is answered finds its room in the queue free.
+            if let Some(sink) = ready_for {
+                answers.answer_all(&sink, &mut self.ready, self.now);
             }
-            next = NextRead::after(permit, how_many(self.took));
+            next = match after {
+                Ok(next) => next,
+                Err(permit) => {
+                    self.worker.finish();
+                    return Err(Exit::Discard(permit));
+                }
+            };
         };
         self.worker.finish();
         if self.snapshot.close().is_err() || !is_clean(self.connection) {
@@ -192,6 +203,23 @@ impl Reader<'_> {
         // Only now: whoever calls again at once finds this reader free, and needs no other.
         drop(answers);
         Ok(())
+    }
+
+    /// Runs a job that others may wait for because it is expected to be quick. Returns whether the connection may be used again.
+    fn run_quick(&mut self, job: Job, queued: Option<Queued>, permit: &mut Permit, answers: &mut Unannounced) -> bool {
+        let serving = self.tray.load(permit, self.now, None);
+        self.watch.over(job.reply.sink());
+        let is_usable = self.run_alone(job, queued, answers);
+        drop(serving);
+        self.slow_down_unless_quick(permit);
+        is_usable
+    }
+
+    /// Lets nobody wait any more for what `permit` is for because it is expected to be quick, where the last read has shown that it is not.
+    pub(super) fn slow_down_unless_quick(&self, permit: &mut Permit) {
+        if !self.is_quick && permit.class() == Class::Read(ReadKind::Quick) {
+            drop(permit.slow_down());
+        }
     }
 
     /// Runs a job that nobody has leased the reader for. Returns whether the connection may be used again.
@@ -295,12 +323,16 @@ impl Reader<'_> {
             counters.interrupts.add();
         }
         let began = std::mem::replace(&mut self.now, Instant::now());
+        let (query, took) = (&request.query, self.now.duration_since(began));
+        match &result {
+            Ok(Ok(_)) => query.learn_duration(took),
+            Ok(Err(_)) | Err(_) => query.learn_failure(took),
+        }
+        (self.took, self.is_quick) = (took, query.runs_quickly());
         match result {
             Ok(Ok(answer)) => {
-                request.query.set_hint(Some(Route::Read));
-                self.took = self.now.duration_since(began);
-                request.query.learn_duration(self.took);
-                request.query.fitness().ran_on_a_worker(self.took);
+                query.set_hint(Some(Route::Read));
+                query.fitness().ran_on_a_worker(took);
                 Judged::Answered(Delivery::End(answer.shape, answer.chunk, answer.outcome))
             }
             Ok(Err(ReadError::NotARead(error))) => Judged::NotARead(error),

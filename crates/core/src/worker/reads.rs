@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::guard;
 use super::next::Taken;
 use super::reader::{Judged, Reader};
+use super::tray::answered;
 use super::unannounced::{PATIENCE, Unannounced};
 use super::{Job, Queued, Work};
 use crate::completion::{Delivery, Reply, Sink};
@@ -57,7 +58,7 @@ impl Drop for Duty<'_> {
 }
 
 /// What became of one of several calls.
-struct Ran {
+struct CallRan {
     /// Nothing if somebody else answers it, or nobody takes the answer.
     answer: Option<(u32, Delivery)>,
     /// Whether the connection may be used again.
@@ -65,19 +66,24 @@ struct Ran {
 }
 
 impl Reader<'_> {
-    /// Runs calls that the permit was passed on to, all but the first ahead of their turns, and puts those back that would wait for long. Returns
-    /// whether the connection may be used again.
-    pub(super) fn run_calls(&mut self, taken: Taken, permit: &mut Permit, answers: &mut Unannounced) -> bool {
+    /// Runs calls that the permit was passed on to, all but the first ahead of their turns, and puts those back that would wait for long. The answers
+    /// are ready then, for the sink that is returned. Returns also whether the connection may be used again.
+    pub(super) fn run_calls(
+        &mut self,
+        taken: Taken,
+        permit: &mut Permit,
+        answers: &mut Unannounced,
+    ) -> (bool, Arc<dyn Sink>) {
         let Taken { mut calls, passed, horizon } = taken;
         let (shared, began) = (self.shared, self.now);
         let (mut request, sink) = (calls.template(), Arc::clone(calls.sink()));
         answers.before_more(&sink, began);
         // Who is not ahead of its turn is not put back.
         let mut next = calls.next_into(&mut request);
-        self.tray.load(permit, began, Some((calls, passed)));
+        let serving = self.tray.load(permit, began, Some((calls, passed)));
         self.watch.over(&sink);
-        let (mut count, mut answered) = (0, 0);
-        let mut ran = Ran { answer: None, is_usable: true };
+        let mut count = 0;
+        let mut ran = CallRan { answer: None, is_usable: true };
         let mut reading = None;
         let mut waits = shared.metrics.read_waits.series();
         while let Some(call) = next {
@@ -87,33 +93,32 @@ impl Reader<'_> {
                 reading.get_or_insert_with(|| shared.activity.begin_reading());
             });
             count += 1;
-            answered += u64::from(matches!(ran.answer, Some((_, Delivery::End(..)))));
             let goes_on = ran.is_usable && self.now.duration_since(began) < PATIENCE;
-            next = if goes_on { self.tray.next(&mut ran.answer, &mut request) } else { None };
+            next = if goes_on { serving.next(&mut ran.answer, &mut request) } else { None };
         }
         drop((reading, waits));
         self.worker.end_members();
         shared.metrics.follow_busy(self.connection);
-        // Whoever is answered finds it counted.
-        shared.counters.reads.add_many(answered);
-        let left = self.tray.clear(permit, &mut self.ready);
+        let left = serving.clear(&mut self.ready);
         self.ready.extend(ran.answer);
-        answers.answer_all(&sink, &mut self.ready, self.now);
+        self.slow_down_unless_quick(permit);
+        // Whoever is answered finds it counted.
+        shared.counters.reads.add_many(answered(&self.ready));
         if left.is_some() {
             shared.put_back(permit, &passed, left);
         }
-        ran.is_usable
+        (ran.is_usable, sink)
     }
 
-    fn run_call(&mut self, request: &Request, duty: Duty<'_>, queued: Queued, classified: &mut dyn FnMut()) -> Ran {
+    fn run_call(&mut self, request: &Request, duty: Duty<'_>, queued: Queued, classified: &mut dyn FnMut()) -> CallRan {
         if let Err(error) = self.choose_snapshot(Some(queued)) {
-            return Ran { answer: Some(duty.answer(Delivery::failed(error))), is_usable: false };
+            return CallRan { answer: Some(duty.answer(Delivery::failed(error))), is_usable: false };
         }
         let (sink, call) = (duty.sink, duty.call);
         if let Err(reason) = self.worker.begin_for(&request.query, self.now, sink.number(), || sink.is_closed()) {
             let error = reason.to_error();
             self.shared.metrics.failed(&error);
-            return Ran { answer: Some(duty.answer(Delivery::failed(error))), is_usable: true };
+            return CallRan { answer: Some(duty.answer(Delivery::failed(error))), is_usable: true };
         }
         let mut send = |shape: &Arc<Shape>, chunk| {
             sink.deliver(call, Delivery::Rows(Arc::clone(shape), chunk));
@@ -136,6 +141,6 @@ impl Reader<'_> {
                 None
             }
         };
-        Ran { answer, is_usable }
+        CallRan { answer, is_usable }
     }
 }

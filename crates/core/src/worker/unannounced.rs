@@ -21,8 +21,8 @@ const GRACE: Duration = Duration::from_millis(4);
 /// The answers of one worker that nobody has been woken for. Dropping it announces them.
 ///
 /// A wake-up costs both threads more than a point read does. So a worker that goes from one short read straight to the next
-/// leaves its answers quiet, for [`PATIENCE`] and one short read at most: anything that may take longer is preceded by the
-/// announcement, and a read that takes longer all the same is overtaken by the [`Watch`].
+/// leaves its answers quiet, for twice [`PATIENCE`] and one short read at most, the second time while it runs several calls: anything that may
+/// take longer is preceded by the announcement, and a read that takes longer all the same is overtaken by the [`Watch`].
 #[derive(Default)]
 pub(super) struct Unannounced {
     quiet: Option<(Arc<dyn Sink>, Instant)>,

@@ -2,28 +2,44 @@
 
 use super::*;
 
-/// Counts the pairs of so many rows, which takes as long.
-const COUNT: &str = "SELECT count(*) FROM n AS a, n AS b WHERE a.i <= ?1 AND b.i <= ?1";
+/// Counts the pairs of so many rows, which takes as long, unless it is one.
+const COUNT: &str =
+    "SELECT CASE ?1 WHEN 1 THEN 1 ELSE (SELECT count(*) FROM n AS a, n AS b WHERE a.i <= ?1 AND b.i <= ?1) END";
 
 /// That takes several tenths of a second.
 const LONG: i64 = 2_500;
 
+/// That takes less time than a reader is given for a call, and far more than a quick read has.
+const MEDIUM: i64 = 200;
+
 /// As many calls as are more than all readers take at a time.
 const CALLS: u32 = 64;
 
-/// A read with these values, which is known to run short with the first of them.
-async fn short_read(stage: &Stage, sql: &str, value: i64) -> Result<Request> {
-    let params = Params::from_packed(ParamsKind::Positional, 1, &packed_integer(value), Vec::new())?;
+/// A read of one, which is known to run short with that.
+async fn short_read(stage: &Stage, sql: &str) -> Result<Request> {
+    let params = Params::from_packed(ParamsKind::Positional, 1, &packed_integer(1), Vec::new())?;
     let request = Request::new(Query::new(sql), params);
-    run_short(stage, &request).await?;
-    Ok(request)
-}
-
-async fn run_short(stage: &Stage, request: &Request) -> Result<()> {
     for _ in 0..20 {
         stage.manager.run(request.clone()).await?;
     }
-    Ok(())
+    Ok(request)
+}
+
+/// The same, which has proved quick.
+async fn quick_read(stage: &Stage, sql: &str) -> Result<Request> {
+    let request = short_read(stage, sql).await?;
+    make_quick(stage, &request).await?;
+    Ok(request)
+}
+
+async fn make_quick(stage: &Stage, request: &Request) -> Result<()> {
+    in_deadline(async {
+        while !request.query.runs_quickly() {
+            stage.manager.run(request.clone()).await?;
+        }
+        Ok(())
+    })
+    .await
 }
 
 fn packed_integer(value: i64) -> Vec<u8> {
@@ -51,6 +67,11 @@ async fn stage(max_readers: u32) -> Result<Stage> {
     stage.manager.query(rows, Params::none()).await?;
     stage.manager.query("CREATE UNIQUE INDEX n_i ON n(i)", Params::none()).await?;
     Ok(stage)
+}
+
+fn reads(stage: &Stage) -> u64 {
+    let counters = stage.manager.status().counters;
+    counters.into_iter().find(|(name, _)| *name == "reads").expect("it is counted").1
 }
 
 /// `:n`, in one cell or in two.
@@ -88,16 +109,110 @@ async fn reads_that_are_added_again_take_their_own_values_each_on_some_reader() 
 #[tokio::test]
 async fn those_taken_with_a_read_that_runs_long_are_answered_by_another_reader() -> Result<()> {
     let mut stage = stage(2).await?;
-    let read = short_read(&stage, COUNT, 1).await?;
+    let read = quick_read(&stage, COUNT).await?;
     for long in [0, 1, 20, 27, 30, 33, 36, CALLS - 1] {
         let values = (0..CALLS).map(|call| if call == long { LONG } else { 1 });
+        let before = reads(&stage);
         submit(&stage, &stage.sink, &read, values);
         let others = stage.take(CALLS as usize - 1).await;
+        assert_eq!(reads(&stage) - before, u64::from(CALLS) - 1, "whoever is answered finds it counted");
         assert!(!others.contains_key(&long), "call {long} ran as long as its {} others waited", others.len());
         assert!(others.values().all(|answer| *answer == Ok(Some(1))), "{others:?}");
         assert_eq!(stage.take(1).await, HashMap::from([(long, Ok(Some(LONG * LONG)))]));
         // It is known to run long now.
-        run_short(&stage, &read).await?;
+        make_quick(&stage, &read).await?;
+    }
+    in_deadline(stage.manager.close()).await
+}
+
+#[tokio::test]
+async fn reads_that_are_slower_than_they_were_go_to_every_reader() -> Result<()> {
+    let mut stage = stage(2).await?;
+    let read = quick_read(&stage, COUNT).await?;
+    submit(&stage, &stage.sink, &read, (0..CALLS).map(|_| MEDIUM));
+    let mut most = 0;
+    for _ in 0..CALLS {
+        let (_, answer) = in_deadline(stage.answers.recv()).await.expect("an answer");
+        assert_eq!(answer, Ok(Some(MEDIUM * MEDIUM)));
+        most = most.max(stage.manager.status().readers.active);
+    }
+    assert_eq!(most, 2);
+    in_deadline(stage.manager.close()).await
+}
+
+/// Passes answers on; that of one call holds its reader until it is told to go on.
+struct Holding {
+    answers: Answers,
+    call: u32,
+    go_on: parking_lot::Mutex<std::sync::mpsc::Receiver<()>>,
+}
+
+impl Sink for Holding {
+    fn deliver(&self, call: u32, delivery: Delivery) {
+        self.answers.deliver(call, delivery);
+        if call == self.call {
+            self.go_on.lock().recv_timeout(Duration::from_secs(20)).expect("the test goes on");
+        }
+    }
+}
+
+#[tokio::test]
+async fn who_is_answered_has_left_its_room_in_the_queue_to_others() -> Result<()> {
+    const ROOM: u32 = 7;
+    let options = Options { max_readers: 1, max_queued: ROOM as usize, ..Options::default() };
+    let mut stage = Stage::new(options).await?;
+    let read = quick_read(&stage, "SELECT ?").await?;
+    let (answers, taken) = unbounded_channel();
+    stage.answers = taken;
+    let (go_on, held) = std::sync::mpsc::channel();
+    let sink: Arc<dyn Sink> =
+        Arc::new(Holding { answers: Answers(answers), call: ROOM - 1, go_on: parking_lot::Mutex::new(held) });
+    let values = || (0..ROOM).map(i64::from);
+    submit(&stage, &sink, &read, values());
+    for _ in 0..20 {
+        let answers = stage.take(ROOM as usize).await;
+        assert!(answers.values().all(Result::is_ok), "{answers:?}");
+        submit(&stage, &sink, &read, values());
+        go_on.send(()).expect("the reader waits");
+    }
+    stage.take(ROOM as usize).await;
+    go_on.send(()).expect("the reader waits");
+    in_deadline(stage.manager.close()).await
+}
+
+/// Panics at every answer, and is gone then.
+struct Panicking(#[expect(dead_code, reason = "it tells when it is dropped")] UnboundedSender<()>);
+
+impl Sink for Panicking {
+    fn deliver(&self, _call: u32, _delivery: Delivery) {
+        panic!("a sink that panics");
+    }
+}
+
+#[tokio::test]
+async fn a_sink_that_panics_at_a_quick_read_leaves_nothing_to_do_for_its_reader() -> Result<()> {
+    // One reader is enough for two of these; all of them take some times as long as a reader is given for one call.
+    const WAVE: usize = 500;
+    const WAVES: usize = 20;
+    let mut stage = stage(2).await?;
+    let read = quick_read(&stage, COUNT).await?;
+    for _ in 0..4 {
+        let (alive, mut gone) = unbounded_channel();
+        let sink: Arc<dyn Sink> = Arc::new(Panicking(alive));
+        submit(&stage, &sink, &read, [1]);
+        drop(sink);
+        assert_eq!(in_deadline(gone.recv()).await, None);
+        // Another reader has a permit of a quick read when the time of the first has come.
+        for wave in 0..=WAVES {
+            if wave < WAVES {
+                submit(&stage, &stage.sink, &read, [1; WAVE]);
+            }
+            for _ in 0..if wave > 0 { WAVE } else { 0 } {
+                let (_, answer) = in_deadline(stage.answers.recv()).await.expect("an answer");
+                assert_eq!(answer, Ok(Some(1)));
+            }
+        }
+        make_quick(&stage, &read).await?;
     }
     in_deadline(stage.manager.close()).await
 }
@@ -106,7 +221,7 @@ async fn those_taken_with_a_read_that_runs_long_are_answered_by_another_reader()
 async fn a_read_that_fails_fails_none_of_those_taken_with_it() -> Result<()> {
     for readers in [1, 2] {
         let mut stage = stage(readers).await?;
-        let read = short_read(&stage, "SELECT abs(?)", 1).await?;
+        let read = short_read(&stage, "SELECT abs(?)").await?;
         let fails = |call: u32| call % 7 == 3;
         let values = (0..CALLS).map(|call| if fails(call) { i64::MIN } else { -i64::from(call) });
         submit(&stage, &stage.sink, &read, values);
@@ -121,7 +236,7 @@ async fn a_read_that_fails_fails_none_of_those_taken_with_it() -> Result<()> {
 async fn what_a_reader_refuses_is_answered_as_if_it_had_been_asked_for_alone() -> Result<()> {
     let mut stage = stage(2).await?;
     stage.manager.query("CREATE VIEW v AS SELECT 1 AS x", Params::none()).await?;
-    let read = short_read(&stage, "SELECT x FROM v WHERE ? > 0", 1).await?;
+    let read = short_read(&stage, "SELECT x FROM v WHERE ? > 0").await?;
     stage.manager.query("DROP VIEW v", Params::none()).await?;
     stage.manager.query("CREATE VIEW v AS SELECT changes() AS x", Params::none()).await?;
     submit(&stage, &stage.sink, &read, (0..CALLS).map(|_| 1));
@@ -155,7 +270,7 @@ impl Sink for Rows {
 async fn a_read_of_many_rows_sends_them_ahead_of_its_answer() -> Result<()> {
     let mut stage = stage(2).await?;
     let sql = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT ?) SELECT i FROM n";
-    let read = short_read(&stage, sql, 1).await?;
+    let read = short_read(&stage, sql).await?;
     let (answers, taken) = unbounded_channel();
     stage.answers = taken;
     let sink: Arc<dyn Sink> = Arc::new(Rows { rows: std::sync::Mutex::default(), answers });
@@ -170,7 +285,7 @@ async fn a_read_of_many_rows_sends_them_ahead_of_its_answer() -> Result<()> {
 async fn close_meets_reads_that_were_taken_together_and_answers_each_once() -> Result<()> {
     for long in [0, 24, 28, 31, 35] {
         let mut stage = stage(2).await?;
-        let read = short_read(&stage, COUNT, 1).await?;
+        let read = quick_read(&stage, COUNT).await?;
         submit(&stage, &stage.sink, &read, (0..CALLS).map(|call| if call == long { LONG } else { 1 }));
         in_deadline(stage.manager.close()).await?;
         for (call, answer) in stage.take(CALLS as usize).await {

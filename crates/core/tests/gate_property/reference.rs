@@ -7,6 +7,7 @@ use sluice_core::gate::{Admission, AdmissionStatus, Class, Concurrency, Mode, Ph
 
 pub(crate) type Id = usize;
 
+const SHORT: Class = Class::Read(ReadKind::Short);
 const QUICK: Class = Class::Read(ReadKind::Quick);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -174,9 +175,16 @@ impl Model {
         self.scan(Some(1))
     }
 
-    /// A quick read that runs is slow.
+    /// A quick read that runs is slow: it, those it would put back, and all that wait are expected to be short.
     pub(crate) fn slow(&mut self, index: usize) -> Vec<(Id, Class)> {
-        self.running[index].1 = Class::Read(ReadKind::Short);
+        self.running[index].1 = SHORT;
+        let holder = self.running[index].0;
+        let its = self.ahead.iter_mut().filter(|(of, _)| *of == holder).map(|(_, waiting)| waiting);
+        for waiting in self.line.iter_mut().chain(its) {
+            if waiting.want == Want::Permit(QUICK) {
+                waiting.want = Want::Permit(SHORT);
+            }
+        }
         self.scan(Some(1))
     }
 

@@ -6,10 +6,11 @@ use crate::gate::request::{Admitted, Class, ReadKind, Ticket};
 use crate::gate::status::Phase;
 
 impl Admission {
-    /// Passes a permit on to the request that its release would admit, if that is of the same class, or both are short or quick reads. Returns it:
-    /// the permit is of its class from here on. On `None` nothing happened, and the permit is still out.
+    /// Passes a permit on to the request that its release would admit, if that is of the same class, or both are short or quick reads; a permit of
+    /// a quick read also to a quick read that would wait for others, as long as its reader need not rest yet. Returns the request: the permit is of
+    /// its class from here on. On `None` nothing happened, and the permit is still out.
     ///
-    /// It differs from [`Admission::on_release`] only in that nobody sees the moment between, in which the permit's connection
+    /// Otherwise it differs from [`Admission::on_release`] only in that nobody sees the moment between, in which the permit's connection
     /// would have to be found again.
     ///
     /// # Panics
@@ -47,9 +48,9 @@ impl Admission {
     /// If no such permit is out.
     pub fn on_pass_ahead(&mut self, class: Class) -> Option<Ticket> {
         let goes_ahead = match class {
-            Class::Read(ReadKind::Short | ReadKind::Quick) => true,
+            Class::Read(_) => is_single_read(class),
             Class::Write => !self.is_alternating(class) && !self.head_is_place(),
-            Class::Read(ReadKind::Session | ReadKind::Nested) | Class::Exclusive => false,
+            Class::Exclusive => false,
         };
         let Admitted { ticket, class: _ } = goes_ahead.then(|| self.pass(class, |next| next == class)).flatten()?;
         self.ahead += 1;
@@ -84,11 +85,11 @@ impl Admission {
         true
     }
 
-    /// For how many of the reads that wait a reader with a permit of `class` may take it ahead of their turns: a fair share is left to others.
+    /// For how many reads of a kind that wait a reader may take a permit of that kind ahead of their turns: a fair share is left to others.
     #[must_use]
-    pub fn share_of_a_reader(&self, class: Class) -> usize {
-        let readers = if class == Class::Read(ReadKind::Quick) { self.permits.quicks } else { self.max_readers };
-        self.queues.waiting_readers() / readers.max(1) as usize
+    pub fn share_of_a_reader(&self, kind: ReadKind) -> usize {
+        let readers = if kind == ReadKind::Quick { self.permits.quicks } else { self.max_readers };
+        self.queues.waiting(kind) / readers.max(1) as usize
     }
 
     /// Returns whether [`Admission::on_pass`] of a write permit would find a request.

@@ -1,7 +1,7 @@
 //! Quick reads: each takes about as long as to hand it over, so that few of them are better off with one reader.
 
 use super::Admission;
-use crate::gate::request::Admitted;
+use crate::gate::request::{Admitted, ReadKind};
 use crate::gate::status::Phase;
 
 /// For how many quick reads that wait one reader is enough: another has to be woken, and takes time from whoever makes the calls.
@@ -36,19 +36,20 @@ impl Admission {
         self.check_invariants();
     }
 
-    /// A reader that runs a quick read is expected to take longer: its permit is of a short read from here on. Appends to `admitted` the requests
-    /// that run now, in order.
+    /// A reader that runs a quick read takes longer than that: its permit is of a short read from here on, and all that wait for quick reads wait
+    /// for short ones, because most of them will be like it. Appends to `admitted` the requests that run now, in order.
     ///
     /// # Panics
     /// If no such permit is out.
     pub fn on_slow(&mut self, admitted: &mut Vec<Admitted>) {
         self.permits.slow_down();
+        self.queues.slow_down();
         self.on_widen(admitted);
     }
 
     /// Says whether one more reader may run quick reads than those that do.
     pub(super) fn may_read_quickly(&self, reach: Reach) -> bool {
-        let (readers, waiting) = (self.permits.quicks as usize, self.queues.waiting_quicks());
+        let (readers, waiting) = (self.permits.quicks as usize, self.queues.waiting(ReadKind::Quick));
         let beside = match reach {
             Reach::Narrow => false,
             Reach::Wide => waiting > self.quicks_of_a_reader * readers,

@@ -32,16 +32,34 @@ fn few_quick_reads_share_one_reader_and_many_do_not() {
     assert_eq!(gate.status().active_readers, 0);
 }
 
-#[test]
-fn who_waits_for_a_quick_read_runs_when_that_is_slow() {
-    let mut gate = wal(2);
-    gate.admit_now(QUICK);
-    let next = [gate.queue(QUICK), gate.queue(QUICK)];
+fn slow(gate: &mut Admission) -> Vec<Admitted> {
     let mut admitted = Vec::new();
     gate.on_slow(&mut admitted);
-    assert_eq!(admitted, [Admitted { ticket: next[0], class: QUICK }]);
-    assert!(gate.release(SHORT).is_empty(), "the slow one has a permit of a short read");
-    assert_eq!(gate.release(QUICK), [next[1]]);
+    admitted
+}
+
+#[test]
+fn who_waits_for_a_quick_read_runs_when_that_is_slow() {
+    let mut gate = wal(3);
+    gate.admit_now(QUICK);
+    let next = [(); 3].map(|()| gate.queue(QUICK));
+    let admitted = [next[0], next[1]].map(|ticket| Admitted { ticket, class: SHORT });
+    assert_eq!(slow(&mut gate), admitted, "as many as there are readers");
+    for ticket in [Some(next[2]), None, None] {
+        assert_eq!(gate.release(SHORT), Vec::from_iter(ticket), "the slow one has a permit of a short read, too");
+    }
+}
+
+#[test]
+fn who_waited_for_a_slow_read_waits_where_it_did() {
+    let mut gate = wal(2);
+    gate.admit_now(QUICK);
+    gate.admit_now(SHORT);
+    let waiting = [QUICK, SHORT, QUICK, QUICK, SHORT].map(|class| gate.queue(class));
+    assert_eq!(slow(&mut gate), [], "both readers are at work");
+    for ticket in waiting {
+        assert_eq!(gate.release_to(SHORT), [Admitted { ticket, class: SHORT }]);
+    }
 }
 
 #[test]

@@ -86,6 +86,24 @@ fn those_who_have_used_the_permit_keep_no_room_when_others_are_put_back() {
 }
 
 #[test]
+fn those_who_have_used_the_permit_keep_no_room_whoever_tells() {
+    for by_another in [false, true] {
+        let Ahead { stage, mut permit, .. } = Ahead::new(Concurrency::Wal, 6, 4, 3);
+        stage.queue(Class::Write, 7);
+        let is_full = || matches!(stage.request(SHORT, 9, Manner::Keeps), Request::Rejected(_, Rejection::Overloaded));
+        let _reader = stage.take(SHORT);
+        assert!(is_full());
+        if by_another {
+            stage.gate.used(3);
+            permit.were_settled(3);
+        } else {
+            permit.used();
+        }
+        assert!(!is_full());
+    }
+}
+
+#[test]
 fn where_modes_alternate_nobody_is_passed_a_permit_ahead_of_its_turn() {
     let stage = Stage::new(Concurrency::Exclusive, 1, 10);
     let permit = stage.take(Class::Write);
@@ -160,7 +178,7 @@ fn reads_that_are_put_back_run_at_once_where_a_reader_is_free_and_else_where_the
         let first = ticket.after(1);
         if by_another {
             assert!(matches!(stage.gate.put_back_reads(ReadKind::Short, first, waiter, queued_at), Ok(true)));
-            permit.were_put_back(2);
+            permit.were_settled(2);
         } else {
             assert!(matches!(permit.put_back(first, waiter, queued_at), Ok(true)));
         }
@@ -181,7 +199,7 @@ fn reads_that_are_put_back_run_at_once_where_a_reader_is_free_and_else_where_the
         assert_eq!(stage.next_admitted().0, 4);
         if by_another {
             assert!(stage.gate.put_back_reads(ReadKind::Short, ticket.after(1), waiter, queued_at).is_ok());
-            permit.were_put_back(1);
+            permit.were_settled(1);
         } else {
             assert!(permit.put_back(ticket.after(1), waiter, queued_at).is_ok());
         }
