@@ -52,6 +52,11 @@ pub(crate) fn work() -> Counted {
     Counted::among(&WORKING).0
 }
 
+/// Whether workers that have work could take all cores.
+pub(crate) fn are_taken() -> bool {
+    WORKING.load(Ordering::Relaxed) >= cores()
+}
+
 /// Lets a worker stay awake without work. Half of the cores may be kept like that, so that there is always one for whom they wait; none
 /// where there is one core.
 pub(crate) fn idle() -> Option<Counted> {
