@@ -52,6 +52,11 @@ pub(crate) fn work() -> Counted {
     Counted::among(&WORKING).0
 }
 
+/// Whether another thread can run while one waits awake.
+pub(crate) fn are_several() -> bool {
+    cores() > 1
+}
+
 /// Whether workers that have work could take all cores.
 pub(crate) fn are_taken() -> bool {
     WORKING.load(Ordering::Relaxed) >= cores()

@@ -36,8 +36,7 @@ pub(super) struct Company {
 
 impl Default for Company {
     fn default() -> Self {
-        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        Self { usual: 0, groups_of_one: 0, can_wait: cores > 1 }
+        Self { usual: 0, groups_of_one: 0, can_wait: cores::are_several() }
     }
 }
 
